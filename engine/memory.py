@@ -1,0 +1,41 @@
+"""How much memory a job will need, before it runs: what the live set is budgeted with."""
+
+import os
+from typing import Final
+
+from protocol.requests import OutputFormat, TaskName, TaskParams, TestPatternParams, UpscaleParams
+
+_FLOAT_RGB: Final = 3 * 4
+_UINT8_RGB: Final = 3
+_BASE_BYTES: Final = 8 << 20
+_WORKING_SET_BYTES: Final = {
+    TaskName.ERASE: 64 << 20,
+    TaskName.REMOVE_TEXT: 512 << 20,
+    TaskName.UPSCALE: 768 << 20,
+    TaskName.REMOVE_BACKGROUND: 384 << 20,
+    TaskName.SEGMENT: 768 << 20,
+    TaskName.DESCRIBE: 512 << 20,
+    TaskName.TEST_PATTERN: 0,
+}
+"""Activations of the task's networks on one tile or one fixed-size input; measured peaks, rounded up."""
+
+
+def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int:
+    """Bytes a job needs at its peak: pictures in and out as floats, plus the working set of its networks.
+
+    Args:
+        input_pixels: of all input pictures together.
+    """
+    pictures = input_pixels * (_FLOAT_RGB + 2 * _UINT8_RGB)
+    if isinstance(params, UpscaleParams):
+        pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.factor**2 * _FLOAT_RGB)
+    if isinstance(params, TestPatternParams):
+        pictures += params.width * params.height * 2 * _UINT8_RGB
+        if params.format is OutputFormat.PNG:
+            pictures += params.width * params.height * _UINT8_RGB
+    return _BASE_BYTES + pictures + _WORKING_SET_BYTES[task]
+
+
+def default_budget_bytes() -> int:
+    """Half of the machine's memory; a task on a GPU needs about as much there as it would here."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,0 +1,52 @@
+"""A job as steps: how a generator, or an ordinary blocking function, becomes a `LiveJob`."""
+
+from collections.abc import Callable
+
+import greenlet
+
+from engine.interface import DONE, Call, Done, Steps
+
+
+class GeneratorJob:
+    """A task written as a generator that yields calls."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    def resume(self, value: object = None, error: BaseException | None = None) -> Call | Done:
+        try:
+            return self._steps.send(value) if error is None else self._steps.throw(error)
+        except StopIteration:
+            return DONE
+
+
+class GreenletJob:
+    """An ordinary function made steppable: wherever it comes to `await_call`, it is suspended with its whole stack.
+
+    The function runs on the thread that resumes it, so thread-bound state (autocast, default dtype, global random
+    generators) is shared between all jobs: never rely on it.
+    """
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._greenlet = greenlet.greenlet(lambda _first: work())
+
+    def resume(self, value: object = None, error: BaseException | None = None) -> Call | Done:
+        switched = self._greenlet.switch(value) if error is None else self._greenlet.throw(error)
+        if self._greenlet.dead:
+            return DONE
+        if not isinstance(switched, Call):
+            raise TypeError(f"a job's greenlet switched with {type(switched).__name__}, not with a Call")
+        return switched
+
+
+def await_call(call: Call) -> object:
+    """From inside a `GreenletJob`: hand `call` to the executor and return its result.
+
+    Raises:
+        RuntimeError: not inside such a job.
+        BaseException: what the call raised, or what the executor threw in.
+    """
+    parent = greenlet.getcurrent().parent
+    if parent is None:
+        raise RuntimeError("await_call: not inside a job's greenlet")
+    return parent.switch(call)

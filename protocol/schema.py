@@ -1,0 +1,101 @@
+"""JSON Schema (2020-12) of everything on the wire, made from the types themselves."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+
+from protocol.errors import ErrorBody, Problem
+from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody
+from protocol.jobs import Job, JobPage
+from protocol.messages import CLIENT_MESSAGES, Reply
+from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
+
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
+    """Name -> schema of every type, with references by `ref`.
+
+    `JobRequest` is a choice of one variant per task, so that each task's parameters are checked.
+    """
+    schemas: dict[str, Any] = {}
+    models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
+    models += [spec.params for spec in TASKS.values()]
+    models += list(CLIENT_MESSAGES.values())
+    for model in models:
+        _add(schemas, model.__name__, model.model_json_schema(ref_template=ref))
+    for body in EVENTS.values():
+        _add(schemas, body.__name__, TypeAdapter(body).json_schema(ref_template=ref))
+    for enum in (Priority, Previews):
+        _add(schemas, enum.__name__, TypeAdapter(enum).json_schema(ref_template=ref))
+    variants = []
+    for task, spec in TASKS.items():
+        name = f"{spec.params.__name__.removesuffix('Params')}Request"
+        schemas[name] = _job_request(task.value, ref.format(model=spec.params.__name__), ref)
+        variants.append({"$ref": ref.format(model=name)})
+    schemas["JobRequest"] = {
+        "description": JobRequest.__doc__,
+        "oneOf": variants,
+        "discriminator": {"propertyName": "task"},
+    }
+    for kind, body in EVENTS.items():
+        schemas[event_schema_name(body)] = _event(kind, body, ref)
+    schemas["Event"] = {"oneOf": [{"$ref": ref.format(model=event_schema_name(body))} for body in EVENTS.values()]}
+    return schemas
+
+
+def event_schema_name(body: type[EventBody]) -> str:
+    """The name of the schema of a whole event (envelope and body) within `components`."""
+    return f"{body.__name__}Event"
+
+
+def document() -> dict[str, Any]:
+    """One self-contained schema document with every type under `$defs`."""
+    return {"$schema": _DRAFT, "title": "Safelight protocol", "$defs": components(ref="#/$defs/{model}")}
+
+
+def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    for nested, definition in schema.pop("$defs", {}).items():
+        schemas.setdefault(nested, definition)
+    schemas[name] = schema
+
+
+def _job_request(task: str, params: str, ref: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": f"{task} job",
+        "properties": {
+            "task": {"const": task, "type": "string"},
+            "params": {"$ref": params},
+            "priority": {"$ref": ref.format(model="Priority"), "default": Priority.NORMAL.value},
+            "previews": {"$ref": ref.format(model="Previews"), "default": Previews.LATEST.value},
+            "webhook": {"$ref": ref.format(model="Webhook")},
+            "labels": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 256}, "maxProperties": 32},
+        },
+        "required": ["task", "params"],
+        "additionalProperties": False,
+    }
+
+
+def _event(kind: str, body: type[EventBody], ref: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "type": {"const": kind, "type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "data": {"$ref": ref.format(model=body.__name__)},
+    }
+    required = ["type", "at", "data"]
+    if body in FACTS or body in JOB_HINTS:
+        properties["job_id"] = {"type": "string", "format": "uuid"}
+        properties["seq"] = {"type": "integer", "minimum": 1}
+        required += ["job_id", "seq"]
+    if body in FACTS:
+        properties["cursor"] = {"type": "string"}
+        required.append("cursor")
+    else:
+        properties["n"] = {"type": "integer", "minimum": 1}
+        required.append("n")
+        if body in JOB_HINTS:
+            properties["attempt"] = {"type": "integer", "minimum": 1}
+            required.append("attempt")
+    summary = (body.__doc__ or "").strip().splitlines()[0]
+    return {"type": "object", "title": kind, "description": summary, "properties": properties, "required": required}
