@@ -51,7 +51,9 @@ def body_fields(body: EventBody) -> dict[str, Any]:
     for field in dataclasses.fields(body):
         value = getattr(body, field.name)
         if value is not None:
-            fields[field.name] = value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
+            fields[field.name] = (
+                value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
+            )
     return fields
 
 
@@ -110,8 +112,11 @@ def event_text(event: Event, *, inline_previews: bool = False) -> bytes:
 class Codec(Protocol):
     """One way to write messages and events into WebSocket frames."""
 
-    name: str
-    subprotocol: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def subprotocol(self) -> str: ...
 
     def event_frame(self, event: Event) -> builtins.bytes:
         """The event encoded; once per event, kept in `event.frames`."""

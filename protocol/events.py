@@ -193,9 +193,7 @@ FACTS: Final[tuple[type[Fact], ...]] = (
 TERMINAL_FACTS: Final[tuple[type[Fact], ...]] = (JobSucceeded, JobFailed, JobCancelled)
 JOB_HINTS: Final[tuple[type[JobHint], ...]] = (QueueMoved, StepFinished, PreviewReady)
 SERVER_HINTS: Final[tuple[type[ServerHint], ...]] = (ModelLoading, ModelLoaded, ModelUnloaded, ServerDraining)
-EVENTS: Final[Mapping[str, type[EventBody]]] = {
-    body.TYPE: body for body in (*FACTS, *JOB_HINTS, *SERVER_HINTS)
-}
+EVENTS: Final[Mapping[str, type[EventBody]]] = {body.TYPE: body for body in (*FACTS, *JOB_HINTS, *SERVER_HINTS)}
 """Event type on the wire -> type of its body."""
 
 

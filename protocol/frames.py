@@ -24,7 +24,9 @@ def unpack(frame: bytes) -> tuple[bytes, bytes]:
         raise ProtocolError(ErrorCode.MALFORMED, f"binary frame: expected at least 4 bytes, got {len(frame)}")
     (length,) = _LENGTH.unpack_from(frame)
     if length > MAX_HEADER_BYTES:
-        raise ProtocolError(ErrorCode.MALFORMED, f"binary frame: header of {length} bytes, allowed are {MAX_HEADER_BYTES}")
+        raise ProtocolError(
+            ErrorCode.MALFORMED, f"binary frame: header of {length} bytes, allowed are {MAX_HEADER_BYTES}"
+        )
     end = _LENGTH.size + length
     if end > len(frame):
         raise ProtocolError(ErrorCode.MALFORMED, f"binary frame: header of {length} bytes in a frame of {len(frame)}")

@@ -64,7 +64,9 @@ class Job(BaseModel):
     id: str
     task: TaskName
     status: JobStatus
-    seq: int = Field(ge=1, description="Of the last fact this state includes; subscribe with after=seq to go on from here.")
+    seq: int = Field(
+        ge=1, description="Of the last fact this state includes; subscribe with after=seq to go on from here."
+    )
     attempt: int = Field(ge=1)
     priority: Priority
     previews: Previews

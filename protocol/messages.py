@@ -104,7 +104,9 @@ def parse_client_message(value: object) -> ClientMessage:
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
         expected = ", ".join(CLIENT_MESSAGES)
-        raise ProtocolError(ErrorCode.MALFORMED, f"type: expected one of {expected}, got {kind!r:.60} at $.type", "$.type")
+        raise ProtocolError(
+            ErrorCode.MALFORMED, f"type: expected one of {expected}, got {kind!r:.60} at $.type", "$.type"
+        )
     return parse(CLIENT_MESSAGES[kind], value)
 
 

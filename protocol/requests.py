@@ -145,7 +145,9 @@ class RemoveTextParams(_PictureOut):
     )
     min_confidence: StrictFloat = Field(0.8, ge=0, le=1, description="Found text below this recognition score stays.")
     method: FillMethod = FillMethod.AUTO
-    grow_px: StrictInt | None = Field(None, ge=0, le=256, description="Widen the strokes; by default 12 % of the text height.")
+    grow_px: StrictInt | None = Field(
+        None, ge=0, le=256, description="Widen the strokes; by default 12 % of the text height."
+    )
     feather_px: StrictInt = Field(1, ge=0, le=256)
     seed: Seed = 0
 
@@ -156,7 +158,9 @@ class UpscaleParams(_PictureOut):
     image: ImageRef
     factor: StrictFloat = Field(2.0, ge=1, le=4, description="Output size over input size; need not be whole.")
     model: UpscaleModel = UpscaleModel.AUTO
-    tile_px: StrictInt | None = Field(None, ge=32, le=2048, description="Side of a tile in input pixels; chosen by the device if not given.")
+    tile_px: StrictInt | None = Field(
+        None, ge=32, le=2048, description="Side of a tile in input pixels; chosen by the device if not given."
+    )
 
 
 class RemoveBackgroundParams(_PictureOut):
@@ -199,7 +203,9 @@ class TestPatternParams(_PictureOut):
     steps: StrictInt = Field(4, ge=0, le=1000, description="Steps per image; 0 finishes at once.")
     step_ms: StrictInt = Field(0, ge=0, le=10_000, description="How long a step holds the device.")
     seed: Seed = 0
-    fail_at_step: StrictInt | None = Field(None, ge=1, le=1000, description="Raise in this step, to try error handling.")
+    fail_at_step: StrictInt | None = Field(
+        None, ge=1, le=1000, description="Raise in this step, to try error handling."
+    )
 
 
 class TaskName(StrEnum):

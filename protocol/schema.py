@@ -70,7 +70,11 @@ def _job_request(task: str, params: str, ref: str) -> dict[str, Any]:
             "priority": {"$ref": ref.format(model="Priority"), "default": Priority.NORMAL.value},
             "previews": {"$ref": ref.format(model="Previews"), "default": Previews.LATEST.value},
             "webhook": {"$ref": ref.format(model="Webhook")},
-            "labels": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 256}, "maxProperties": 32},
+            "labels": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 256},
+                "maxProperties": 32,
+            },
         },
         "required": ["task", "params"],
         "additionalProperties": False,
@@ -98,4 +102,10 @@ def _event(kind: str, body: type[EventBody], ref: str) -> dict[str, Any]:
             properties["attempt"] = {"type": "integer", "minimum": 1}
             required.append("attempt")
     summary = (body.__doc__ or "").strip().splitlines()[0]
-    return {"type": "object", "title": kind, "description": summary, "properties": properties, "required": required}
+    return {
+        "type": "object",
+        "title": kind,
+        "description": summary,
+        "properties": properties,
+        "required": required,
+    }
