@@ -51,7 +51,7 @@ class Where(StrEnum):
 
     DEVICE = "device"
     POOL = "pool"
-    """Beside the device thread: work that releases the interpreter lock and needs no device (files, OCR, PatchMatch)."""
+    """Beside the device thread: needs no device and releases the interpreter lock (files, OCR, PatchMatch)."""
 
 
 class CallGroup(Protocol):
@@ -286,8 +286,8 @@ class RunContext(Protocol):
         """Show the image as it is now, if anyone wants to see it.
 
         Args:
-            picture: makes (H, W, 3) RGB uint8, an ndarray; called on a side-pool thread, and not at all when no preview is due.
-                Must not touch the device, nor memory the job goes on writing to.
+            picture: makes (H, W, 3) RGB uint8, an ndarray; called on a side-pool thread, and not at all when no
+                preview is due. Must not touch the device, nor memory the job goes on writing to.
         """
         ...
 
