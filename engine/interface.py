@@ -199,8 +199,12 @@ class EngineState:
 class Engine(Protocol):
     """Runs jobs. Every method may be called from the event loop: none blocks, except `stop`."""
 
-    def start(self, sink: EventSink, outputs: OutputStore) -> None:
-        """Begin to load in the engine's own thread; jobs may be submitted at once."""
+    def start(self, sink: EventSink, outputs: OutputStore, on_change: Callable[[], None]) -> None:
+        """Begin to load in the engine's own thread, and return at once.
+
+        Args:
+            on_change: called from any thread whenever `has_room` may answer otherwise than before; must not block.
+        """
         ...
 
     def has_room(self, run: Run) -> bool:
