@@ -1,0 +1,1 @@
+"""Model files: which there are, how they get here, and where they lie. Imports no torch."""
