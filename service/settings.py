@@ -1,0 +1,189 @@
+"""Every setting, read once: flags over environment over file over these defaults.
+
+In a file they are YAML keys; in the environment they are `SAFELIGHT_` and the name in capitals. Units are in the
+names. `docs/operations.md` explains each; a test holds the two together.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from protocol.validation import explain
+
+Count = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class EngineKind(StrEnum):
+    """Which engine runs the jobs; `auto` is torch where it is installed, and an error where it is not."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    FAKE = "fake"
+
+
+class LogFormat(StrEnum):
+    """How a log line looks: for people, or for machines."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Synchronous(StrEnum):
+    """What a commit survives: the end of the process, or also a power loss (SQLite's `synchronous`)."""
+
+    NORMAL = "normal"
+    FULL = "full"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, what is allowed, and where it was read from."""
+
+
+class ApiSettings(BaseModel):
+    """Keys given in the configuration, beside those made with `safelight keys`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[str, ...] = Field((), description="Plain keys that may do everything with their own jobs.")
+    key_header: str = Field("X-API-Key", description="The header a key is sent in, beside Authorization: Bearer.")
+
+
+class Settings(BaseSettings):
+    """The frozen settings of one server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SAFELIGHT_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    # Where it listens and who may call
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    api: ApiSettings = Field(ApiSettings(), description="API keys and their header.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Host names this server answers to, beside loopback ones and its own address; `*` for any."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of web pages that may call, beside loopback ones; `*` for any."
+    )
+    allow_anonymous: bool = Field(False, description="Serve other machines although no API key is configured.")
+    auth_timeout_s: Seconds = Field(10.0, description="Within this a socket without a key must send its auth message.")
+
+    # Where things are kept, and how long
+    data_dir: Path = Field(Path("safelight-data"), description="Database, uploads, inputs and outputs.")
+    models_dir: Path = Field(
+        Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "safelight" / "models",
+        description="Model files; filled by `safelight models pull`.",
+    )
+    synchronous: Synchronous = Field(Synchronous.NORMAL, description="normal survives a crash, full also a power loss.")
+    job_ttl_s: Seconds = Field(7 * 86_400.0, description="An ended job, its inputs and outputs are kept this long.")
+    upload_ttl_s: Seconds = Field(86_400.0, description="An upload is kept this long.")
+    idempotency_ttl_s: Seconds = Field(86_400.0, description="A repeated Idempotency-Key is recognised this long.")
+    expiry_interval_s: Seconds = Field(60.0, description="How often expired things are looked for.")
+
+    # The engine
+    engine: EngineKind = Field(EngineKind.AUTO, description="auto, torch or fake.")
+    worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
+    memory_budget_bytes: Bytes | None = Field(None, description="Live jobs together; half of the memory if not given.")
+    max_live_jobs: Count = Field(8, description="Live jobs of each class, interactive and batch.")
+    pool_threads: Count = Field(2, description="Threads beside the device's, for files, OCR and fills.")
+    call_deadline_s: Seconds = Field(600.0, description="A step that takes longer fails its job.")
+    preview_interval_s: Seconds = Field(0.25, description="The least time between two throttled previews of a job.")
+    fake_step_s: float = Field(0.0, ge=0, description="How long a step of the fake engine takes.")
+
+    # Limits
+    max_queued_jobs: Count = Field(200_000, description="Jobs that may wait; then 429.")
+    max_queued_jobs_per_key: Count = Field(200_000, description="Jobs of one key that may wait; then 429.")
+    max_attempts: Count = Field(5, description="A job whose attempts all ended with the server is failed.")
+    max_body_bytes: Bytes = Field(64 << 20, description="A request body, and a message on a socket.")
+    max_upload_bytes: Bytes = Field(256 << 20, description="One upload.")
+    max_pixels: Count = Field(100_000_000, description="A picture's width times height, checked before decoding.")
+    max_wait_s: Seconds = Field(60.0, description="The longest a request may wait for a job.")
+    event_buffer: Count = Field(1024, description="Facts a slow subscriber may be behind before it is cut off.")
+    socket_soft_bytes: Bytes = Field(256 << 10, description="Above this much unsent, a socket gets no hints.")
+    socket_hard_bytes: Bytes = Field(8 << 20, description="Above this much unsent, a socket is closed with 4408.")
+    heartbeat_s: Seconds = Field(15.0, description="A quiet SSE stream or socket gets a ping this often.")
+
+    # Input pictures by URL
+    allow_private_urls: bool = Field(False, description="Fetch from loopback, private and link-local addresses too.")
+    fetch_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        (80, 443), description="Ports a picture may be fetched from."
+    )
+    fetch_timeout_s: Seconds = Field(20.0, description="For one fetch, redirects included.")
+    fetch_max_redirects: int = Field(3, ge=0, le=20, description="Redirects followed; each is checked like the first.")
+
+    # Webhooks
+    webhook_secret: str | None = Field(
+        None, description="Signs webhooks (whsec_...); made at the first start if missing."
+    )
+    webhook_timeout_s: Seconds = Field(15.0, description="For one attempt to deliver.")
+    webhook_max_attempts: Count = Field(12, description="Attempts to deliver before a webhook is given up.")
+
+    # Stopping and telling
+    shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")
+    reconnect_to: str | None = Field(None, description="Told to viewers in server.draining.")
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="console or json.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    @field_validator("allowed_hosts", "allowed_origins", "fetch_ports", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        flags, file = {}, {}
+        if isinstance(init_settings, InitSettingsSource):
+            file = init_settings.init_kwargs.get("_file", {})
+            flags = {name: value for name, value in init_settings.init_kwargs.items() if name != "_file"}
+        return (
+            InitSettingsSource(settings_cls, init_kwargs=flags),
+            env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=file),
+        )
+
+
+def load(config_file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings: `overrides` (flags), then the environment, then the file, then the defaults.
+
+    Raises:
+        SettingsError: the file cannot be read, or a value is wrong.
+    """
+    file: dict[str, Any] = {}
+    if config_file is not None:
+        try:
+            file = yaml.safe_load(config_file.read_text("utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"{config_file}: cannot be read: {error}") from None
+        if not isinstance(file, dict):
+            raise SettingsError(f"{config_file}: expected a mapping of settings, got {type(file).__name__}")
+    try:
+        return Settings(_file=file, **(overrides or {}))  # type: ignore[call-arg] # taken out again by the sources above
+    except ValidationError as error:
+        raise SettingsError(f"settings: {explain(error, at='').message}") from None
