@@ -1,0 +1,73 @@
+# Every verb sets up what it needs, so each works alone on a fresh checkout. `make` by itself lists them.
+#
+#   PYTHON=python3.12 make setup      another interpreter (3.11 or newer)
+#   TORCH_INDEX=https://... make      another build of torch, e.g. the CPU one; see README.md
+#   PYTEST_ARGS='-k resume' make test
+#   BROWSER=1 make setup              also Debian's Chromium, for the browser tests
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+PYTEST_ARGS ?=
+HOST ?= 127.0.0.1
+PORT ?= 8765
+BROWSER ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+MODELS := $(VENV)/.models
+# The list of model files; a change to it pulls again.
+MODEL_LIST := $(wildcard engine/models/catalogue.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup browser check fix test test-slow test-gpu demo serve bench clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(INSTALLED) $(MODELS) $(if $(BROWSER),browser) ## install everything into .venv and pull the model files
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[engine,dev]'
+	touch $@
+
+$(MODELS): $(INSTALLED) $(MODEL_LIST)
+	$(BIN)/python -m safelight models pull
+	touch $@
+
+browser:
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+check: $(INSTALLED) ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(INSTALLED) ## repair what lint and formatting can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: check $(MODELS) ## check, then every test that takes seconds and no GPU
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED) $(MODELS) ## the tests that take minutes: real models under kill -9, long soaks
+	$(BIN)/pytest -m 'slow and not gpu' $(PYTEST_ARGS)
+
+test-gpu: $(INSTALLED) $(MODELS) ## the tests that need a CUDA device
+	$(BIN)/pytest -m gpu $(PYTEST_ARGS)
+
+demo: $(INSTALLED) $(MODELS) ## run a server and three jobs on a photograph; pictures land in demo-output/
+	$(BIN)/safelight demo
+
+serve: $(INSTALLED) $(MODELS) ## run the server on HOST and PORT
+	$(BIN)/safelight serve --host $(HOST) --port $(PORT)
+
+bench: $(INSTALLED) ## measure against bare references in the same run
+	$(BIN)/python -m bench
+
+clean: ## remove caches and build products; .venv and data stay
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
