@@ -1,0 +1,191 @@
+"""Enlarge a picture with Real-ESRGAN, tile by tile."""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.images import Bytes, Picture, decode, encode, from_uint8, to_tensor, to_uint8
+from engine.interface import Call, EncodedImage, OutOfMemory, Run, RunContext, Steps, Where
+from engine.models.residency import Residency
+from engine.upscaling.tiling import Span, cut, widen
+from protocol.requests import MAX_SIDE_PX, Previews, UpscaleModel, UpscaleParams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.upscaling.network import UpscaleNet
+
+SMALLEST_TILE_PX: Final = 32
+_PREVIEW_SIDE_PX: Final = 512
+_MODEL_NAMES: Final = {
+    UpscaleModel.COMPACT: "compact",
+    UpscaleModel.X4PLUS: "realesrgan-x4plus",
+    UpscaleModel.X4PLUS_ANIME: "realesrgan-x4plus-anime",
+}
+_CPU_TILES_PX: Final = {UpscaleModel.COMPACT: 192, UpscaleModel.X4PLUS: 96, UpscaleModel.X4PLUS_ANIME: 128}
+"""About a second a tile on two CPU cores: what a click has to wait for at most."""
+_CUDA_TILE_PX: Final = 384
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for, once everything left open is decided.
+
+    Attributes:
+        factor: output size over input size, small enough for the largest side allowed.
+        tile_px: side of a tile without its margin, in input pixels.
+    """
+
+    model: UpscaleModel
+    factor: float
+    tile_px: int
+
+
+def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
+    """Read, enlarge four times tile by tile, scale down to what was asked, keep.
+
+    Each tile is one device call of stage `tile` and one step. A tile that does not fit in memory is cut in four, and
+    so are those after it, so the number of steps may rise.
+
+    Warns:
+        upscale_capped: the result would have been larger than any picture may be.
+    """
+    assert isinstance(run.params, UpscaleParams)
+    params = run.params
+    picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
+    plan = _plan(params, picture, residency.device, context)
+    network = yield from residency.use(_MODEL_NAMES[plan.model], _load, context.emit)
+    enlargement = _Enlargement(picture, network.scale, run.previews is not Previews.NONE)
+    yield from _enlarge(picture, network, plan, enlargement, context)
+
+    def finish() -> EncodedImage:
+        return encode(enlargement.finished(picture, plan.factor), params.format, params.quality)
+
+    data = {"model": plan.model.value, "factor": round(plan.factor, 4)}
+    yield from context.output(0, finish, data=data)
+
+
+def _load(path: "Path", device: str) -> "UpscaleNet":
+    from engine.upscaling.network import load_network
+
+    return load_network(path, device)
+
+
+def _plan(params: UpscaleParams, picture: Picture, device: str, context: RunContext) -> Plan:
+    is_cuda = device.startswith("cuda")
+    model = params.model
+    if model is UpscaleModel.AUTO:
+        model = UpscaleModel.X4PLUS if is_cuda else UpscaleModel.COMPACT
+    largest_factor = MAX_SIDE_PX / max(picture.width, picture.height)
+    if params.factor > largest_factor:
+        message = f"factor {params.factor:g} would exceed {MAX_SIDE_PX} px a side; {largest_factor:.3g} was used"
+        context.warn("upscale_capped", message)
+    tile_px = params.tile_px or (_CUDA_TILE_PX if is_cuda else _CPU_TILES_PX[model])
+    return Plan(model, min(params.factor, largest_factor), tile_px)
+
+
+def _enlarge(
+    picture: Picture, network: "UpscaleNet", plan: Plan, enlargement: "_Enlargement", context: RunContext
+) -> Steps:
+    whole = Span(0, 0, picture.height, picture.width)
+    tile_px = plan.tile_px
+    waiting = deque(cut(whole, tile_px))
+    finished, finished_area = 0, 0
+    while waiting:
+        tile = waiting[0]
+        try:
+            pixels = yield Call(partial(_run_tile, network, picture, tile, whole), stage="tile")
+        except OutOfMemory:
+            if max(tile.height, tile.width) <= SMALLEST_TILE_PX:
+                raise
+            tile_px = max(SMALLEST_TILE_PX, min(tile_px, max(tile.height, tile.width)) // 2)
+            waiting = deque(part for span in waiting for part in cut(span, tile_px))
+            continue
+        waiting.popleft()
+        enlargement.paste(tile, pixels)
+        finished, finished_area = finished + 1, finished_area + tile.area
+        context.step(finished, finished + len(waiting), progress=finished_area / whole.area, stage="tile")
+        if context.wants_previews:
+            context.preview(finished, enlargement.preview())
+
+
+def _run_tile(network: "UpscaleNet", picture: Picture, tile: Span, whole: Span) -> NDArray[Any]:
+    """The enlarged tile without its margin: (h * scale, w * scale, 3) float32 in [0, 1]."""
+    import torch
+
+    from engine.images import from_tensor
+
+    shown = widen(tile, network.reach_px, whole)
+    parameter = next(network.parameters())
+    pixels = to_tensor(picture.rgb[shown.top : shown.bottom, shown.left : shown.right], parameter.device)
+    with torch.inference_mode():
+        enlarged = network(pixels.to(parameter.dtype, memory_format=torch.channels_last))
+        top, left = (tile.top - shown.top) * network.scale, (tile.left - shown.left) * network.scale
+        inner = enlarged[:, :, top : top + tile.height * network.scale, left : left + tile.width * network.scale]
+        return from_tensor(inner)
+
+
+class _Enlargement:
+    """The picture being made, at the network's own scale, and a small copy of it for previews."""
+
+    def __init__(self, picture: Picture, scale: int, wants_previews: bool) -> None:
+        self._scale = scale
+        self._is_deep = picture.depth_bits > 8
+        # Whole numbers, since this is sixteen times the input.
+        self._pixels: NDArray[Any] = np.empty(
+            (picture.height * scale, picture.width * scale, 3), np.uint16 if self._is_deep else np.uint8
+        )
+        self._small = _shrunk(picture) if wants_previews else None
+        self._small_scale = self._small.shape[1] / picture.width if self._small is not None else 0.0
+
+    def paste(self, tile: Span, pixels: NDArray[Any]) -> None:
+        """Put in a tile: (h * scale, w * scale, 3) float in [0, 1]."""
+        s = self._scale
+        values = np.rint(pixels * np.float32(65_535)).astype(np.uint16) if self._is_deep else to_uint8(pixels)
+        self._pixels[tile.top * s : tile.bottom * s, tile.left * s : tile.right * s] = values
+        if self._small is not None:
+            _paste_small(self._small, self._small_scale, tile, pixels)
+
+    def preview(self) -> "partial[Bytes]":
+        """Makes (h, w, 3) uint8 of the picture as it is now; keeps no hold on what will be painted later."""
+        assert self._small is not None
+        return partial(to_uint8, self._small.copy())
+
+    def finished(self, picture: Picture, factor: float) -> Picture:
+        """The picture at `factor` times its old size, with its alpha enlarged likewise."""
+        import cv2
+
+        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+        pixels = self._pixels
+        if size != (pixels.shape[1], pixels.shape[0]):
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        rgb = pixels.astype(np.float32) / np.float32(65_535) if self._is_deep else from_uint8(pixels)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = np.clip(cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+        return Picture(rgb, alpha, picture.depth_bits)
+
+
+def _shrunk(picture: Picture) -> NDArray[np.float32]:
+    """What the preview starts from: the input, enlarged or reduced to the size of the preview, softly."""
+    import cv2
+
+    # Larger than a thumbnail by enough to tell the sharp part from the soft one.
+    scale = min(4.0, _PREVIEW_SIDE_PX / max(picture.width, picture.height))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture.rgb, size, interpolation=interpolation), np.float32)
+
+
+def _paste_small(small: NDArray[np.float32], scale: float, tile: Span, pixels: NDArray[Any]) -> None:
+    import cv2
+
+    top, bottom = round(tile.top * scale), round(tile.bottom * scale)
+    left, right = round(tile.left * scale), round(tile.right * scale)
+    if bottom > top and right > left:
+        area = (right - left, bottom - top)
+        small[top:bottom, left:right] = cv2.resize(pixels, area, interpolation=cv2.INTER_AREA)
