@@ -1,0 +1,219 @@
+"""Masks: 1 (True) repaints, 0 keeps; always, everywhere inside.
+
+    file or regions  ->  (H, W) bool  --grow-->  --groups-->  holes to fill  --paste_back-->  picture
+
+All functions leave their arguments as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import images
+from engine.images import Floats
+from engine.interface import EngineError
+from protocol.errors import ErrorCode
+from protocol.requests import Region
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+_MIDDLE: Final = 0.5
+
+
+class ShapeMismatch(ValueError):
+    """A mask and a picture that belong together differ in size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle within a picture, in pixels, never empty."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns: `picture[box.slices]` is the part inside, a view."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+    def widened(self, margin_px: int, width: int, height: int) -> "Box":
+        """With `margin_px` more on each side, cut off at the edges of a `width` x `height` picture."""
+        left, top = max(0, self.x - margin_px), max(0, self.y - margin_px)
+        right = min(width, self.x + self.width + margin_px)
+        bottom = min(height, self.y + self.height + margin_px)
+        return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Parts of a mask that lie close together.
+
+    Attributes:
+        box: the smallest rectangle around them.
+        mask: (box.height, box.width) bool, without the parts of other groups.
+    """
+
+    box: Box
+    mask: Mask
+
+
+def decode(source: Path | bytes) -> Mask:
+    """Read a mask file: 1 where it is light, by its luminance, from the middle up.
+
+    A file of one single colour with varying transparency says it by its alpha: opaque is 1.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        EngineError: `bad_image`: not a picture.
+    """
+    picture = images.decode(source)
+    if picture.alpha is not None and np.ptp(picture.rgb, axis=(0, 1)).max() == 0 and np.ptp(picture.alpha) > 0:
+        return picture.alpha >= _MIDDLE
+    # The weights of ITU-R BT.601, as every picture editor converts to grey.
+    return picture.rgb @ np.array((0.299, 0.587, 0.114), np.float32) >= _MIDDLE
+
+
+def for_picture(source: Path | bytes, width: int, height: int) -> Mask:
+    """Like `decode`, for a picture of this size.
+
+    Raises:
+        EngineError: `invalid_params`: the mask has another size.
+    """
+    mask = decode(source)
+    if mask.shape != (height, width):
+        message = f"mask: expected {width} x {height} px like the image, got {mask.shape[1]} x {mask.shape[0]}"
+        raise EngineError(ErrorCode.INVALID_PARAMS, f"{message} at $.params.mask")
+    return mask
+
+
+def from_regions(regions: Sequence[Region], width: int, height: int) -> Mask:
+    """(height, width) bool, 1 inside the regions; what lies outside the picture is cut off."""
+    mask = np.zeros((height, width), np.bool_)
+    for region in regions:
+        box = clipped(region, width, height)
+        if box is not None:
+            mask[box.slices] = True
+    return mask
+
+
+def clipped(region: Region, width: int, height: int) -> Box | None:
+    """The part of a region that lies inside a `width` x `height` picture; None if there is none."""
+    left, top = max(0, region.x), max(0, region.y)
+    right, bottom = min(width, region.x + region.width), min(height, region.y + region.height)
+    return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
+def bounds(mask: Mask) -> Box | None:
+    """The smallest rectangle around what is 1; None for an empty mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
+
+
+def crop_around(mask: Mask, margin_px: int) -> Box | None:
+    """`bounds` with a margin, within the picture; None for an empty mask."""
+    box = bounds(mask)
+    return None if box is None else box.widened(margin_px, mask.shape[1], mask.shape[0])
+
+
+def grow(mask: Mask, by_px: int) -> Mask:
+    """Add everything within `by_px` of what is 1 (dilation by a disc)."""
+    if by_px == 0:
+        return mask.copy()
+    grown = np.zeros_like(mask)
+    box = crop_around(mask, by_px)
+    if box is not None:
+        grown[box.slices] = _distance(mask[box.slices]) <= by_px
+    return grown
+
+
+def feather(mask: Mask, width_px: int) -> Floats:
+    """Soft weights: 1 on the mask, falling evenly to 0 just beyond `width_px` outside it.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    weights = np.zeros(mask.shape, np.float32)
+    box = crop_around(mask, width_px)
+    if box is not None:
+        weights[box.slices] = np.clip(1 - _distance(mask[box.slices]) / (width_px + 1), 0, 1)
+    return weights
+
+
+def thickness(mask: Mask) -> float:
+    """Width in pixels of the thickest stroke of a mask; 0 for an empty one. The picture's edge counts as mask."""
+    if not mask.any():
+        return 0.0
+    if mask.all():
+        return float(min(mask.shape))
+    # A stroke of n pixels has its middle (n + 1) / 2 pixels from the next pixel outside.
+    return 2 * float(cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max()) - 1
+
+
+def groups(mask: Mask, *, join_px: int, most: int) -> list[Group]:
+    """Split a mask into parts that lie more than `join_px` apart, from top to bottom.
+
+    Args:
+        most: parts further apart are joined until there are no more than this.
+    """
+    box = crop_around(mask, join_px)
+    if box is None:
+        return []
+    inner = mask[box.slices]
+    distance = _distance(inner)
+    while True:
+        near = (distance <= join_px / 2).view(np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+        if count - 1 <= most:
+            break
+        join_px = 2 * join_px + 1
+    found = []
+    for label in range(1, count):
+        x, y, width, height = (int(value) for value in stats[label][:4])
+        part = Box(x, y, width, height)
+        own = inner[part.slices] & (labels[part.slices] == label)
+        tight = bounds(own)
+        assert tight is not None, "every component was grown from some of the mask"
+        whole = Box(box.x + x + tight.x, box.y + y + tight.y, tight.width, tight.height)
+        found.append(Group(whole, own[tight.slices]))
+    return found
+
+
+def paste_back(original: Floats, patch: Floats, mask: Mask, *, feather_px: int = 8) -> Floats:
+    """Blend a repainted patch into the original, softly around the edge of the mask.
+
+    Args:
+        original: (H, W, 3), RGB in [0, 1].
+        patch: like `original`; to be repainted `feather_px` further than the mask goes.
+        mask: (H, W); 1 repaints, 0 keeps.
+        feather_px: width of the soft edge outside the mask; 0 is a hard edge.
+
+    Returns:
+        (H, W, 3) in [0, 1]; exactly `patch` on the mask, exactly `original` wherever the feathered mask is 0.
+
+    Raises:
+        ShapeMismatch: H or W differ between the three.
+
+    Source: the "over" operator, Porter and Duff 1984.
+    """
+    if not original.shape[:2] == patch.shape[:2] == mask.shape:
+        raise ShapeMismatch(f"original {original.shape}, patch {patch.shape} and mask {mask.shape} differ in size")
+    weights = feather(mask, feather_px)[..., None]
+    return original * (1 - weights) + patch * weights
+
+
+def _distance(mask: Mask) -> Floats:
+    """Of each pixel to the nearest that is 1, in pixels between centres; infinite in an empty mask."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)

@@ -1,0 +1,45 @@
+"""Remove what a mask or regions cover, and fill the hole from the rest of the picture."""
+
+from functools import partial
+from typing import Final
+
+from engine import images, masks
+from engine.inpainting.canvas import Canvas
+from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
+from protocol.requests import EraseParams
+
+_READ: Final = 0.05
+_FILLED: Final = 0.95
+
+
+def erase(run: Run, context: RunContext) -> Steps:
+    """Fill what is masked: one output of the size of the image, with its alpha.
+
+    A step is one hole: parts of the mask that lie apart are filled one after another. Outside the mask, `grow_px` and
+    `feather_px` around it, every pixel keeps its value. An empty mask gives the picture back, with the warning
+    `empty_mask`.
+
+    Raises:
+        EngineError: `bad_image`; `invalid_params`: the mask has another size, or leaves nothing to fill from.
+    """
+    params = run.params
+    assert isinstance(params, EraseParams)
+    if run.first_image > 0:
+        return
+    # Finding the groups takes a moment in a large picture: beside the device thread, like the reading.
+    canvas: Canvas = yield Call(partial(_open, run, params, context), where=Where.POOL, stage="read")
+    if canvas.holes == 0:
+        context.warn("empty_mask", "the mask is empty: there was nothing to erase, the picture is unchanged")
+    yield from fill_holes(context, canvas, start=_READ, end=_FILLED)
+    encode = partial(images.encode, canvas.result(), params.format, params.quality)
+    yield from context.output(0, encode, seed=params.seed)
+
+
+def _open(run: Run, params: EraseParams, context: RunContext) -> Canvas:
+    picture = images.decode(run.inputs["image"], warn=context.warn)
+    mask = masks.from_regions(params.regions, picture.width, picture.height)
+    if "mask" in run.inputs:
+        mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height)
+    groups = masks.groups(masks.grow(mask, params.grow_px), join_px=JOIN_PX, most=MOST_HOLES)
+    return Canvas(picture, groups, method=params.method, feather_px=params.feather_px, seed=params.seed)

@@ -1,0 +1,134 @@
+"""Runs a task without an executor: every call at once, on the caller's thread, and writes down what was told."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.interface import Call, EncodedImage, Order, Run, RunContext, Steps, StoredOutput, Where
+from protocol.events import EventBody, JobWarning, OutputReady, PreviewReady, StepFinished
+from protocol.requests import TASKS, Previews, TaskName
+
+JOB_ID = "0197a000-0000-7000-8000-000000000001"
+
+
+class Driver:
+    """A `RunContext` that keeps everything.
+
+    Attributes:
+        calls: what the task asked for, in order.
+        events: what it told, in order.
+        outputs: the encoded outputs, by index.
+        pictures: the previews as arrays, by the step they were made after.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.calls: list[Call] = []
+        self.events: list[EventBody] = []
+        self.outputs: dict[int, EncodedImage] = {}
+        self.pictures: list[Any] = []
+
+    def emit(self, body: EventBody) -> None:
+        self.events.append(body)
+
+    def warn(self, code: str, message: str) -> None:
+        self.emit(JobWarning(code=code, message=message))
+
+    def step(self, step: int, steps: int, *, image: int = 0, progress: float, stage: str | None = None) -> None:
+        self.emit(StepFinished(image=image, step=step, steps=steps, progress=progress, stage=stage))
+
+    @property
+    def wants_previews(self) -> bool:
+        return self.run.previews is not Previews.NONE
+
+    def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0) -> None:
+        if self.wants_previews:
+            pixels = picture()
+            height, width = pixels.shape[:2]
+            self.pictures.append(pixels)
+            self.emit(
+                PreviewReady(image=image, step=step, width=width, height=height, media_type="image/jpeg", bytes=b"")
+            )
+
+    def output(
+        self,
+        index: int,
+        encode: Callable[[], EncodedImage],
+        *,
+        seed: int | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Steps:
+        stored: StoredOutput = yield Call(lambda: self._store(index, encode()), where=Where.POOL, stage="save")
+        image = self.outputs[index]
+        self.emit(
+            OutputReady(
+                index=index,
+                url=stored.url,
+                media_type=image.media_type,
+                size_bytes=stored.size_bytes,
+                sha256=stored.sha256,
+                width=image.width,
+                height=image.height,
+                seed=seed,
+                data=data,
+            )
+        )
+
+    def drive(self, steps: Steps) -> "Driver":
+        """Run a task to its end; raises what it raises."""
+        value: object = None
+        error: Exception | None = None
+        while True:
+            try:
+                call = steps.send(value) if error is None else steps.throw(error)
+            except StopIteration:
+                return self
+            self.calls.append(call)
+            value, error = None, None
+            try:
+                value = call.run()
+            except Exception as raised:  # noqa: BLE001 - the task may handle it, as under an executor
+                error = raised
+
+    def of_type(self, kind: type[EventBody]) -> list[Any]:
+        return [body for body in self.events if isinstance(body, kind)]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [body.code for body in self.of_type(JobWarning)]
+
+    @property
+    def progress(self) -> list[float]:
+        return [body.progress for body in self.of_type(StepFinished)]
+
+    def _store(self, index: int, image: EncodedImage) -> StoredOutput:
+        self.outputs[index] = image
+        return StoredOutput(url=f"memory:{index}", size_bytes=len(image.content), sha256="0" * 64)
+
+
+def make_run(
+    task: TaskName,
+    params: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, Path] | None = None,
+    previews: Previews = Previews.ALL,
+    first_image: int = 0,
+) -> Run:
+    """A run as the service would hand it over; image parameters that have a file need no value."""
+    fields = dict.fromkeys(inputs or {}, "upload:x") | dict(params)
+    return Run(
+        job_id=JOB_ID,
+        attempt=1,
+        task=task,
+        params=TASKS[task].params.model_validate(fields),
+        order=Order(is_batch=False, priority=1, turn=1),
+        previews=previews,
+        inputs=inputs or {},
+        first_image=first_image,
+    )
+
+
+def drive(task: Callable[[Run, RunContext], Steps], run: Run) -> Driver:
+    """Run `task` from its start to its end."""
+    driver = Driver(run)
+    return driver.drive(task(run, driver))
