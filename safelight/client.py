@@ -1,0 +1,239 @@
+"""The client for asyncio programs.
+
+async with AsyncClient() as client:
+    job = await client.submit("upscale", image="photo.jpg", factor=2.0)
+    async for event in job.events():
+        print(event.type)
+    for output in await job.result():
+        await output.save("large.png")
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from protocol.codec import JSON, MSGPACK, Codec
+from protocol.events import Event
+from protocol.ids import new_id
+from protocol.jobs import JobStatus
+from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
+from safelight.address import DEFAULT_URL, Address
+from safelight.arguments import request_fields
+from safelight.connection import WebSocketConnection
+from safelight.errors import UnexpectedAnswer
+from safelight.job import AsyncJob
+from safelight.mine import MineFeed
+from safelight.output import AsyncOutput
+from safelight.poll import PollTransport
+from safelight.rest import Rest
+from safelight.sse import SseTransport
+from safelight.transport import PATIENCE_S, Transport, TransportName, Watcher
+from safelight.wire import read_job
+
+CodecName = Literal["json", "msgpack"]
+_CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in (JSON, MSGPACK)}
+_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the server takes work now, and what it says of itself."""
+
+    is_ready: bool
+    detail: Mapping[str, Any]
+
+
+class AsyncClient:
+    """Talks to one server. Connects when it is first needed; close it, or use it with `async with`.
+
+    Args:
+        url: the server's root; `localhost:8765` will do.
+        api_key: sent with everything.
+        codec: of the WebSocket.
+        transport: `websocket`; or `sse` or `poll`, where networks let no WebSocket through.
+        patience_s: how long to try to come back after the connection broke; None for ever.
+        on_connection: told when the connection is lost, and when it is back.
+
+    Raises:
+        ValueError: `url`, `codec` or `transport` is none.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        codec: CodecName = "msgpack",
+        *,
+        transport: TransportName | Literal["websocket", "sse", "poll"] = TransportName.WEBSOCKET,
+        patience_s: float | None = PATIENCE_S,
+        on_connection: Watcher | None = None,
+    ) -> None:
+        if codec not in _CODECS:
+            raise ValueError(f"codec: expected one of {', '.join(sorted(_CODECS))}, got {codec!r}")
+        self.address = Address.parse(url)
+        self._api_key = api_key
+        self._codec = _CODECS[codec]
+        self._patience_s = patience_s
+        self._watcher = on_connection
+        self._rest = Rest(self.address, api_key, patience_s=patience_s)
+        self._transport = self._make_transport(TransportName(transport))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the server. Jobs go on; whoever still waits for one gets `ConnectionLost`."""
+        await self._transport.aclose()
+        await self._rest.aclose()
+
+    # Jobs
+
+    async def submit(
+        self,
+        task: str | TaskName | JobRequest,
+        *,
+        priority: str | Priority | None = None,
+        previews: str | Previews | None = None,
+        webhook: str | Webhook | Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        **params: object,
+    ) -> AsyncJob:
+        """Submit a job, and begin to watch it.
+
+        Args:
+            task: the kind of work, with its parameters as `params`; or a whole request.
+            webhook: an address alone asks for the end of the job.
+            idempotency_key: one is made for each call, so that a submit cut off is not done twice; give your own
+                to be safe across restarts of your program too.
+            params: see `protocol.requests`. A picture may be anything that `safelight.picture.Picture` names.
+
+        Raises:
+            RequestRefused: by the server, or by the same checks on this side.
+            PictureUnreadable: a picture argument is none.
+            ServerUnreachable, ConnectionLost.
+        """
+        options = {
+            "priority": priority,
+            "previews": previews,
+            "webhook": {"url": webhook} if isinstance(webhook, str) else webhook,
+            "labels": labels,
+        }
+        request = await request_fields(self._rest, task, params, options)
+        submitted = await self._transport.submit(request, idempotency_key or new_id())
+        return AsyncJob(self._rest, self._transport, submitted.job, submitted.feed)
+
+    async def run(
+        self,
+        task: str | TaskName | JobRequest,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        **arguments: Any,
+    ) -> list[AsyncOutput]:
+        """Submit a job, watch it, and return its outputs; takes what `submit` takes.
+
+        Raises:
+            JobFailed, JobCancelled, and what `submit` raises.
+        """
+        job = await self.submit(task, **arguments)
+        if on_event is not None:
+            async for event in job.events():
+                on_event(event)
+        return await job.result()
+
+    async def get(self, job_id: str) -> AsyncJob:
+        """Find a job by its id.
+
+        Raises:
+            RequestRefused: `not_found`; also for another key's.
+        """
+        return self._handle(await self._rest.json("GET", f"/v1/jobs/{job_id}"))
+
+    async def jobs(
+        self,
+        *,
+        status: str | JobStatus | None = None,
+        task: str | TaskName | None = None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[AsyncJob, None]:
+        """One's own jobs, newest first, fetched a page at a time; at most `limit` of them."""
+        params: dict[str, str | int] = {"limit": min(limit or _PAGE, _PAGE)}
+        if status is not None:
+            params["status"] = str(status)
+        if task is not None:
+            params["task"] = str(task)
+        count = 0
+        while True:
+            page = await self._rest.json("GET", "/v1/jobs", params=params)
+            if not isinstance(page, dict) or not isinstance(page.get("jobs"), list):
+                raise UnexpectedAnswer("the listing has no list of jobs")
+            for fields in page["jobs"]:
+                yield self._handle(fields)
+                count += 1
+                if count == limit:
+                    return
+            if not page.get("next"):
+                return
+            params["cursor"] = page["next"]
+
+    async def watch_mine(self, cursor: str | None = None) -> AsyncGenerator[Event, None]:
+        """The events of all one's own jobs, as they come; from `cursor` on, or from now on.
+
+        Every fact has the `cursor` from which to go on after it. Never ends by itself.
+
+        Raises:
+            RequestRefused: `cursor_expired`; begin anew from `jobs()`.
+        """
+        # A socket of its own: on a shared one, what is replayed for a job's watcher would look like news.
+        connection = self._connect()
+        feed = MineFeed(cursor)
+        try:
+            connection.subscribe(feed)
+            async for event in feed:
+                yield event
+        finally:
+            await connection.aclose()
+
+    # The server
+
+    async def models(self) -> list[Mapping[str, Any]]:
+        """The models the server knows, each with its name, licence, size and whether it is there."""
+        answer = await self._rest.json("GET", "/v1/models")
+        models = answer.get("models") if isinstance(answer, dict) else answer
+        if not isinstance(models, list):
+            raise UnexpectedAnswer("the answer has no list of models")
+        return models
+
+    async def health(self) -> Health:
+        """Whether the server takes work now.
+
+        Raises:
+            ServerUnreachable: there is no server.
+        """
+        answer = await self._rest.json("GET", "/v1/health/ready", also=frozenset({HTTPStatus.SERVICE_UNAVAILABLE}))
+        detail = answer if isinstance(answer, dict) else {}
+        return Health(detail.get("status") in {"ready", "ok"}, detail)
+
+    def _handle(self, fields: object) -> AsyncJob:
+        return AsyncJob(self._rest, self._transport, read_job(fields))
+
+    def _connect(self) -> WebSocketConnection:
+        return WebSocketConnection(
+            self.address, self._api_key, self._codec, patience_s=self._patience_s, watcher=self._watcher
+        )
+
+    def _make_transport(self, name: TransportName) -> Transport:
+        match name:
+            case TransportName.WEBSOCKET:
+                return self._connect()
+            case TransportName.SSE:
+                return SseTransport(self._rest, patience_s=self._patience_s, watcher=self._watcher)
+            case TransportName.POLL:
+                return PollTransport(self._rest, patience_s=self._patience_s, watcher=self._watcher)
