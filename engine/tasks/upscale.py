@@ -106,7 +106,7 @@ def _enlarge(
             waiting = deque(part for span in waiting for part in cut(span, tile_px))
             continue
         waiting.popleft()
-        enlargement.paste(tile, pixels)
+        enlargement.paste(tile, widen(tile, network.fade_px, whole), pixels)
         finished, finished_area = finished + 1, finished_area + tile.area
         context.step(finished, finished + len(waiting), progress=finished_area / whole.area, stage="tile")
         if context.wants_previews:
@@ -114,18 +114,18 @@ def _enlarge(
 
 
 def _run_tile(network: "UpscaleNet", picture: Picture, tile: Span, whole: Span) -> NDArray[Any]:
-    """The enlarged tile without its margin: (h * scale, w * scale, 3) float32 in [0, 1]."""
+    """The enlarged tile with the rim that is faded into its neighbours: (h * scale, w * scale, 3) in [0, 1]."""
     import torch
 
     from engine.images import from_tensor
 
-    shown = widen(tile, network.reach_px, whole)
+    kept, shown = widen(tile, network.fade_px, whole), widen(tile, network.reach_px, whole)
     parameter = next(network.parameters())
     pixels = to_tensor(picture.rgb[shown.top : shown.bottom, shown.left : shown.right], parameter.device)
     with torch.inference_mode():
         enlarged = network(pixels.to(parameter.dtype, memory_format=torch.channels_last))
-        top, left = (tile.top - shown.top) * network.scale, (tile.left - shown.left) * network.scale
-        inner = enlarged[:, :, top : top + tile.height * network.scale, left : left + tile.width * network.scale]
+        top, left = (kept.top - shown.top) * network.scale, (kept.left - shown.left) * network.scale
+        inner = enlarged[:, :, top : top + kept.height * network.scale, left : left + kept.width * network.scale]
         return from_tensor(inner)
 
 
@@ -142,13 +142,26 @@ class _Enlargement:
         self._small = _shrunk(picture) if wants_previews else None
         self._small_scale = self._small.shape[1] / picture.width if self._small is not None else 0.0
 
-    def paste(self, tile: Span, pixels: NDArray[Any]) -> None:
-        """Put in a tile: (h * scale, w * scale, 3) float in [0, 1]."""
+    def paste(self, tile: Span, kept: Span, pixels: NDArray[Any]) -> None:
+        """Put in a tile, fading it into those above and to the left, which must be there already.
+
+        Args:
+            kept: `tile` and the rim around it that overlaps its neighbours.
+            pixels: of `kept`: (h * scale, w * scale, 3) float in [0, 1].
+        """
         s = self._scale
-        values = np.rint(pixels * np.float32(65_535)).astype(np.uint16) if self._is_deep else to_uint8(pixels)
-        self._pixels[tile.top * s : tile.bottom * s, tile.left * s : tile.right * s] = values
+        target = self._pixels[kept.top * s : kept.bottom * s, kept.left * s : kept.right * s]
+        white = np.float32(65_535 if self._is_deep else 255)
+        rows, columns = 2 * (tile.top - kept.top) * s, 2 * (tile.left - kept.left) * s
+        values = pixels * white
+        if rows or columns:
+            weight = _ramp(values.shape[0], rows)[:, None] * _ramp(values.shape[1], columns)
+            painted = target.astype(np.float32)
+            values = np.where(weight[..., None] < 1, painted + (values - painted) * weight[..., None], values)
+        np.rint(values, out=values)
+        target[:] = values.astype(target.dtype)
         if self._small is not None:
-            _paste_small(self._small, self._small_scale, tile, pixels)
+            _paste_small(self._small, self._small_scale, kept, pixels)
 
     def preview(self) -> "partial[Bytes]":
         """Makes (h, w, 3) uint8 of the picture as it is now; keeps no hold on what will be painted later."""
@@ -168,6 +181,13 @@ class _Enlargement:
         if alpha is not None:
             alpha = np.clip(cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC), 0, 1)
         return Picture(rgb, alpha, picture.depth_bits)
+
+
+def _ramp(length: int, rising: int) -> NDArray[np.float32]:
+    """Weights that rise from 0 to 1 over the first `rising` places and stay there."""
+    ramp = np.ones(length, np.float32)
+    ramp[:rising] = (np.arange(rising, dtype=np.float32) + 0.5) / max(rising, 1)
+    return ramp
 
 
 def _shrunk(picture: Picture) -> NDArray[np.float32]:

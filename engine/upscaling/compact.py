@@ -25,7 +25,8 @@ class CompactNet(nn.Module):
         super().__init__()
         self.scale = scale
         self.reach_px = depth + 2
-        """How far a pixel of the input can matter; overlapping tiles by this makes them exact."""
+        """How far a pixel of the input can matter: tiles shown with this margin are exact."""
+        self.fade_px = 0
         layers: list[nn.Module] = [nn.Conv2d(CHANNELS, width, 3, padding=1), nn.PReLU(width)]
         for _ in range(depth):
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.PReLU(width)]

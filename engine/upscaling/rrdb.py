@@ -66,8 +66,10 @@ class RrdbNet(nn.Module):
     """
 
     scale: Final = 4
-    # Its true reach is hundreds of pixels, but nothing visible comes from farther than this (see the tests).
-    reach_px: Final = 16
+    # Its true reach is hundreds of pixels. Measured on fur, tiles of 80 px: with a margin of 16 px the seam is a step
+    # of two thirds of the contrast between neighbouring pixels; with 24 px and a fade of 8 px no step is left.
+    reach_px: Final = 24
+    fade_px: Final = 8
 
     def __init__(self, *, width: int = 64, growth: int = 32, blocks: int = 23) -> None:
         super().__init__()
