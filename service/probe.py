@@ -1,0 +1,124 @@
+"""What a file from a client is: a whole picture of an accepted kind and size, or refused with the reason.
+
+The header is read first, so that a small file that claims to be huge is refused before a pixel is decoded.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.requests import MAX_SIDE_PX
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MEDIA_TYPES: Final = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",  # a JPEG with a second picture behind it, as some cameras write it
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+"""Pillow's name of each accepted format -> its media type. Pillow reads more, some of it by running other programs."""
+ACCEPTED: Final = "PNG, JPEG, WebP, GIF, BMP or TIFF"
+_ORIENTATION_TAG: Final = 0x0112
+_SIDEWAYS: Final = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was found: the media type by content, and the size of the upright picture in pixels."""
+
+    media_type: str
+    width: int
+    height: int
+
+
+def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
+    """Check that `path` holds a picture that can be worked with; of an animation, its first frame.
+
+    Blocks for as long as decoding takes; call it on a thread.
+
+    Args:
+        max_pixels: cap of width times height.
+        at: JSONPath of the picture in what the client sent, for messages.
+
+    Raises:
+        ProtocolError: `bad_image` for anything that is no whole picture, `image_too_large` above a cap. Names the
+            field.
+        OSError: the file cannot be opened.
+    """
+    from PIL import Image
+
+    name = at.rsplit(".", 1)[-1]
+    with path.open("rb") as file:
+        try:
+            image = _open(file)
+            if image is None:
+                got = "something else" if path.stat().st_size else "an empty file"
+                raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {ACCEPTED}, got {got} at {at}", at)
+            with image:
+                width, height = _upright_size(image)
+                _check_size(width, height, max_pixels, name, at)
+                image.load()
+                return Probe(MEDIA_TYPES[str(image.format)], width, height)
+        except (ProtocolError, MemoryError):
+            raise
+        except Image.DecompressionBombError:
+            allowed = f"at most {max_pixels} pixels"
+            raise ProtocolError(
+                ErrorCode.IMAGE_TOO_LARGE, f"{name}: expected {allowed}, got a frame with more at {at}", at
+            ) from None
+        except Exception:  # noqa: BLE001 - a decoder fed with garbage raises whatever it likes
+            raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: the file is truncated or damaged at {at}", at) from None
+
+
+def _open(file: BinaryIO) -> "Image.Image | None":
+    """Read the header only; None if it is of none of the accepted formats.
+
+    `PIL.Image.open` would do, but for its own pixel cap: it raises without telling the size, and below that warns
+    in a way that threads cannot tell apart.
+    """
+    from PIL import Image
+
+    Image.init()
+    prefix = file.read(16)
+    for name in MEDIA_TYPES.keys() - {"MPO"}:  # the reader of JPEG finds these itself
+        read, accepts = Image.OPEN[name]
+        if accepts is None or accepts(prefix) is True:
+            file.seek(0)
+            return read(file, "")
+    return None
+
+
+def _check_size(width: int, height: int, max_pixels: int, name: str, at: str) -> None:
+    if width < 1 or height < 1:
+        raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: the picture has no pixels at {at}", at)
+    if width * height > max_pixels:
+        allowed = f"at most {max_pixels} pixels"
+    elif max(width, height) > MAX_SIDE_PX:
+        allowed = f"sides of at most {MAX_SIDE_PX} pixels"
+    else:
+        return
+    raise ProtocolError(
+        ErrorCode.IMAGE_TOO_LARGE,
+        f"{name}: expected {allowed}, got {width} x {height} = {width * height} at {at}",
+        at,
+    )
+
+
+def _upright_size(image: "Image.Image") -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+
+
+def _orientation(image: "Image.Image") -> int:
+    """The EXIF orientation, 1..8; 1 where there is none or its block is damaged, as viewers do."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - a damaged block of metadata does not make a bad picture
+        return 1
+    return orientation if isinstance(orientation, int) else 1
