@@ -70,7 +70,7 @@ def body_from(kind: str, fields: Mapping[str, Any]) -> EventBody:
     try:
         body: EventBody = _ADAPTERS[kind].validate_python(fields)
     except ValidationError as error:
-        raise explain(error, at="$.data") from None
+        raise explain(error, at="$.data", kind=_ADAPTERS[kind]) from None
     return body
 
 
@@ -199,7 +199,7 @@ class MsgpackCodec:
         try:
             return _map(msgpack.unpackb(frame, strict_map_key=True))
         except (ValueError, msgpack.UnpackException, RecursionError) as error:
-            raise ProtocolError(ErrorCode.MALFORMED, f"not msgpack: {error}") from None
+            raise ProtocolError(ErrorCode.MALFORMED, f"not msgpack: {str(error) or type(error).__name__}") from None
 
 
 JSON: Final[Codec] = JsonCodec()

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from protocol.errors import ErrorBody, ErrorCode, ProtocolError
 from protocol.jobs import Job
 from protocol.validation import parse
 
 Ref = Annotated[str, Field(max_length=128, description="Chosen by the client; the reply carries it back.")]
+MAX_SEQ: Final = 2**53 - 1
+"""The largest whole number every JSON reader keeps exactly; no job has as many facts."""
+
 JobId = Annotated[str, Field(max_length=64)]
 
 
@@ -32,7 +35,7 @@ class Submit(_Message):
     ref: Ref | None = None
     job: dict[str, Any] = Field(description="A job request, as POST /v1/jobs takes it.")
     idempotency_key: str | None = Field(None, min_length=1, max_length=255)
-    subscribe: bool = True
+    subscribe: StrictBool = True
 
 
 class Subscribe(_Message):
@@ -41,7 +44,7 @@ class Subscribe(_Message):
     type: Literal["subscribe"]
     ref: Ref | None = None
     job_id: JobId | None = None
-    after: int = Field(0, ge=0, description="With job_id: the last seq the client has; 0 for all.")
+    after: StrictInt = Field(0, ge=0, le=MAX_SEQ, description="With job_id: the last seq the client has; 0 for all.")
     jobs: Literal["mine"] | None = None
     cursor: str | None = Field(None, max_length=128, description="With jobs: from the last fact; none for live only.")
     topic: Literal["server"] | None = None

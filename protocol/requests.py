@@ -81,7 +81,7 @@ ImageRef = Annotated[
     str,
     Field(
         min_length=1,
-        description="A picture: base64, a data URL, an http(s) URL, `upload:ID`, or `job:ID/N`, an earlier job's output.",
+        description="A picture: base64, a data URL, an http(s) URL, `upload:ID`, or an earlier output, `job:ID/N`.",
     ),
 ]
 Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]

@@ -5,10 +5,10 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 
 from protocol.errors import ErrorBody, Problem
-from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody
+from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody, PreviewReady
 from protocol.jobs import Job, JobPage
 from protocol.messages import CLIENT_MESSAGES, Reply
-from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
+from protocol.requests import TASKS, JobRequest, Previews, Priority, TaskParams, Webhook
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,12 +26,14 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
         _add(schemas, model.__name__, model.model_json_schema(ref_template=ref))
     for body in EVENTS.values():
         _add(schemas, body.__name__, TypeAdapter(body).json_schema(ref_template=ref))
+    # Inside msgpack only: in the JSON codec they are the rest of the binary frame, in text they may be left out.
+    schemas[PreviewReady.__name__]["required"].remove("bytes")
     for enum in (Priority, Previews):
         _add(schemas, enum.__name__, TypeAdapter(enum).json_schema(ref_template=ref))
     variants = []
     for task, spec in TASKS.items():
         name = f"{spec.params.__name__.removesuffix('Params')}Request"
-        schemas[name] = _job_request(task.value, ref.format(model=spec.params.__name__), ref)
+        schemas[name] = _job_request(task.value, spec.params, ref)
         variants.append({"$ref": ref.format(model=name)})
     schemas["JobRequest"] = {
         "description": JobRequest.__doc__,
@@ -60,23 +62,25 @@ def _add(schemas: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
     schemas[name] = schema
 
 
-def _job_request(task: str, params: str, ref: str) -> dict[str, Any]:
+def _job_request(task: str, params: type[TaskParams], ref: str) -> dict[str, Any]:
+    needs_params = any(field.is_required() for field in params.model_fields.values())
     return {
         "type": "object",
         "title": f"{task} job",
         "properties": {
             "task": {"const": task, "type": "string"},
-            "params": {"$ref": params},
+            "params": {"$ref": ref.format(model=params.__name__)},
             "priority": {"$ref": ref.format(model="Priority"), "default": Priority.NORMAL.value},
             "previews": {"$ref": ref.format(model="Previews"), "default": Previews.LATEST.value},
-            "webhook": {"$ref": ref.format(model="Webhook")},
+            "webhook": {"anyOf": [{"$ref": ref.format(model="Webhook")}, {"type": "null"}], "default": None},
             "labels": {
                 "type": "object",
+                "propertyNames": {"maxLength": 256},
                 "additionalProperties": {"type": "string", "maxLength": 256},
                 "maxProperties": 32,
             },
         },
-        "required": ["task", "params"],
+        "required": ["task", "params"] if needs_params else ["task"],
         "additionalProperties": False,
     }
 
