@@ -29,11 +29,19 @@ class Canvas:
         picture: left as it is.
         groups: what to repaint, one hole each; see `masks.groups`.
         feather_px: width of the soft edge around each.
+        look_px: how far around each hole content is taken from; None leaves it to the method.
         seed: where the method draws lots.
     """
 
     def __init__(
-        self, picture: Picture, groups: list[Group], *, method: FillMethod, feather_px: int, seed: int
+        self,
+        picture: Picture,
+        groups: list[Group],
+        *,
+        method: FillMethod,
+        feather_px: int,
+        seed: int,
+        look_px: int | None = None,
     ) -> None:
         self._picture = picture
         self._rgb: Floats = picture.rgb.copy()
@@ -41,6 +49,7 @@ class Canvas:
         self._method = method
         self._feather_px = feather_px
         self._seed = seed
+        self._look_px = look_px
         self._open: Mask = np.zeros(picture.rgb.shape[:2], np.bool_)
         for index in range(len(groups)):
             rim = self._widened(index, 0)
@@ -64,7 +73,8 @@ class Canvas:
         group = self._groups[index]
         rim = self._widened(index, 0)
         fill = registry.choose(self._method, self._mask_within(index, rim))
-        view = self._widened(index, fill.margin_px(max(group.box.width, group.box.height)))
+        longer_px = max(group.box.width, group.box.height)
+        view = self._widened(index, fill.margin_px(longer_px) if self._look_px is None else self._look_px)
         mask = self._mask_within(index, view)
         hole = self._open[view.slices].copy()
         before = self._rgb[view.slices]

@@ -1,0 +1,1 @@
+"""Finding writing in a picture, and the strokes it is made of."""
