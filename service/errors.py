@@ -1,0 +1,117 @@
+"""Errors on their way out over HTTP: every one is a problem document with a stable code.
+
+ProtocolError            a mistake of the caller, found while reading what it sent (protocol/errors.py)
+  ServiceError           what the server cannot do now, and when to try again
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+LOGGED_NOTE: Final = "logged as "
+"""Begins a note on an exception that has been logged; it is raised further, and others need not log it again."""
+_CHALLENGE: Final = 'Bearer realm="safelight"'
+_CODES: Final[Mapping[int, ErrorCode]] = {
+    400: ErrorCode.MALFORMED,
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.FORBIDDEN,
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    406: ErrorCode.NOT_ACCEPTABLE,
+    413: ErrorCode.TOO_LARGE,
+    415: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+    429: ErrorCode.QUEUE_FULL,
+    503: ErrorCode.NOT_READY,
+}
+"""Status of an exception of Starlette's own -> our code; other 4xx are `malformed`, other 5xx `internal`."""
+
+
+class ServiceError(ProtocolError):
+    """Something the server cannot do now.
+
+    Args:
+        retry_after_s: when it is worth trying again; told in `Retry-After`, rounded up to whole seconds.
+    """
+
+    def __init__(
+        self, code: ErrorCode, message: str, field: str | None = None, *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(code, message, field)
+        self.retry_after_s = retry_after_s
+
+
+def problem_response(error: ProtocolError, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request that met `error`; also denies a WebSocket handshake (ASGI `websocket.http.response`).
+
+    Args:
+        headers: beside those that follow from the error.
+    """
+    problem = error.problem()
+    sent = dict(headers or {})
+    if error.code is ErrorCode.UNAUTHORIZED:
+        sent.setdefault("WWW-Authenticate", _CHALLENGE)
+    if isinstance(error, ServiceError) and error.retry_after_s is not None:
+        sent.setdefault("Retry-After", str(max(1, -int(-error.retry_after_s // 1))))
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, problem.status, sent, media_type=PROBLEM_MEDIA_TYPE)
+
+
+async def protocol_error_handler(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProtocolError)
+    return problem_response(error)
+
+
+async def http_exception_handler(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such route, no such method), in our shape; their headers (`Allow`) are kept."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    if status < 400:
+        return Response(status_code=status, headers=error.headers)
+    code = _CODES.get(status, ErrorCode.MALFORMED if status < 500 else ErrorCode.INTERNAL)
+    headers = dict(error.headers or {})
+    if code is ErrorCode.NOT_FOUND:
+        message = f"there is nothing at {request.url.path}"
+    elif code is ErrorCode.METHOD_NOT_ALLOWED:
+        allowed = headers.get("Allow", "other methods")
+        message = f"method: expected {allowed}, got {_method(request)} at {request.url.path}"
+    else:
+        message = error.detail
+    return problem_response(ProtocolError(code, message), headers=headers)
+
+
+async def unexpected_error_handler(request: Request, error: Exception) -> Response:
+    """A bug of ours: the caller gets an id to ask about, the log the id and the traceback."""
+    error_id = new_id()
+    error.add_note(f"{LOGGED_NOTE}{error_id}")
+    logger.error(
+        "request failed",
+        exc_info=error,
+        extra={"error_id": error_id, "method": _method(request), "path": request.url.path},
+    )
+    return problem_response(
+        ProtocolError(ErrorCode.INTERNAL, f"the server made a mistake; its log has it as {error_id}")
+    )
+
+
+def _method(request: Request) -> str:
+    # Starlette calls these handlers with WebSockets too, which have none.
+    return str(request.scope.get("method", "GET"))
+
+
+EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    ProtocolError: protocol_error_handler,
+    HTTPException: http_exception_handler,
+    Exception: unexpected_error_handler,
+}
+"""For `Starlette(exception_handlers=...)`."""
