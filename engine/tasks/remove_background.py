@@ -75,10 +75,11 @@ def infer(session: Session, picture: Picture) -> Floats:
 
 def on_checks(picture: Picture) -> Bytes:
     """A thumbnail on the grey checks that stand for transparency: (h, w, 3) uint8."""
-    rgb = picture.rgb
+    rgb: Floats = picture.rgb
     if picture.alpha is not None:
         rows, columns = np.indices(picture.alpha.shape) // _CHECK_PX
-        checks = (np.float32(0.95) - np.float32(0.15) * ((rows + columns) % 2).astype(np.float32))[..., None]
+        checks: Floats = np.full((*picture.alpha.shape, 1), 0.95, np.float32)
+        checks[(rows + columns) % 2 == 1] = 0.8
         alpha = picture.alpha[..., None]
         rgb = rgb * alpha + checks * (1 - alpha)
     return thumbnail(rgb)

@@ -1,0 +1,4 @@
+"""MobileSAM: an image encoder run once per picture, and a small decoder run once per click.
+
+Parameter names are those of the published `mobile_sam.pt`. All modules but `embeddings` import torch.
+"""
