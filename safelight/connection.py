@@ -259,6 +259,7 @@ class WebSocketConnection:
         finally:
             self._outbox = None
             sender.cancel()
+            await socket.close()
 
     def _begin(self) -> None:
         self._outbox = asyncio.Queue()

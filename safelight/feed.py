@@ -98,12 +98,13 @@ class Feed:
         Raises:
             SafelightError: the events cannot be had any more; see `fail`.
         """
-        reader = self.open(after)
+        reader = self._open()
         try:
             async for event in reader:
-                yield event
+                if event.seq > after or not event.is_fact:
+                    yield event
         finally:
-            self.close(reader)
+            self._readers.discard(reader)
 
     async def wait(self) -> None:
         """Return when the terminal fact is here.
@@ -115,22 +116,17 @@ class Feed:
         if self._error is not None:
             raise self._error
 
-    def open(self, after: int) -> Reader:
-        """A reader that begins with what is here already; `close` it."""
+    def _open(self) -> Reader:
+        """A reader that begins with what is here already."""
         reader = Reader()
-        known = [fact for fact in self._facts if fact.seq > after]
-        known += [hint for hint in self._hints.values() if hint.seq >= after]
         # A hint comes after the fact it follows, and before the next one.
-        for event in sorted(known, key=lambda event: (event.seq, event.n or 0)):
+        for event in sorted([*self._facts, *self._hints.values()], key=lambda event: (event.seq, event.n or 0)):
             reader.put(event)
         if self.has_ended:
             reader.end(self._error)
         else:
             self._readers.add(reader)
         return reader
-
-    def close(self, reader: Reader) -> None:
-        self._readers.discard(reader)
 
     def _is_newer(self, hint: Event) -> bool:
         old = self._hints.get(hint.type)
