@@ -1,0 +1,86 @@
+"""An engine without any model: the same tasks, in deterministic steps, with pictures made up from their inputs.
+
+For tests, for work on a front end, and for machines without torch. What comes out has the size, the number, the
+formats and the warnings of the real tasks; what is in it is simple geometry. Needs numpy and Pillow only.
+"""
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from engine import images
+from engine.fake_pictures import Product, make_products
+from engine.images import Bytes
+from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
+from engine.steps import GeneratorJob
+from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
+from protocol.requests import TaskName, TestPatternParams
+
+STEPS: Final = 4
+"""Steps per image of every task but the test pattern."""
+
+
+class FakeBackend:
+    """Implements `engine.interface.Backend`.
+
+    Args:
+        step_s: the least time a step holds the device.
+        batch_limit: how many steps of different test patterns run as one; 1 is none.
+        load_s: how long loading takes.
+    """
+
+    def __init__(self, *, step_s: float = 0.0, batch_limit: int = 1, load_s: float = 0.0) -> None:
+        self._step_s = step_s
+        self._load_s = load_s
+        self._group = HoldTogether(batch_limit) if batch_limit > 1 else None
+
+    def load(self) -> str:
+        hold(Hold(self._load_s))
+        return "fake"
+
+    def open(self, run: Run, context: RunContext) -> LiveJob:
+        if run.task is TaskName.TEST_PATTERN:
+            return GeneratorJob(draw_test_pattern(run, context, group=self._group, step_s=self._step_s))
+        return GeneratorJob(_work(run, context, self._step_s))
+
+    def free_memory(self) -> None:
+        """There are no caches."""
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return isinstance(error, MemoryError)
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def _work(run: Run, context: RunContext, step_s: float) -> Steps:
+    assert not isinstance(run.params, TestPatternParams)
+    products: list[Product] = yield Call(partial(_prepare, run, context), where=Where.POOL, stage="read")
+    for index, product in enumerate(products):
+        if index < run.first_image:
+            continue
+        for step in range(1, STEPS + 1):
+            yield Call(partial(hold, Hold(step_s)))
+            done = step / STEPS
+            context.step(step, STEPS, image=index, progress=(index + done) / len(products))
+            if context.wants_previews:
+                context.preview(step, partial(_between, product, done), image=index)
+        yield from context.output(index, product.encode, seed=product.seed, data=product.data)
+
+
+def _prepare(run: Run, context: RunContext) -> list[Product]:
+    inputs = {name: images.decode(path, warn=context.warn) for name, path in run.inputs.items()}
+    return make_products(run.params, inputs, context.warn)
+
+
+def _between(product: Product, done: float) -> Bytes:
+    """A preview: the old picture on the right, the new one from the left as far as it is done."""
+    after = images.thumbnail(product.after.rgb)
+    height, width = after.shape[:2]
+    before = images.thumbnail(product.before.rgb)
+    rows, columns = np.arange(height) * before.shape[0] // height, np.arange(width) * before.shape[1] // width
+    shown: Bytes = before[rows[:, None], columns]
+    edge = round(done * width)
+    shown[:, :edge] = after[:, :edge]
+    return shown

@@ -1,0 +1,192 @@
+"""What the fake engine's tasks make of their inputs. Pure functions of parameters and pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine import images
+from engine.images import Floats, Picture, Warn
+from engine.interface import EncodedImage, EngineError
+from protocol.errors import ErrorCode
+from protocol.requests import (
+    MAX_SIDE_PX,
+    BackgroundResult,
+    DescribeParams,
+    EraseParams,
+    OutputFormat,
+    Region,
+    RemoveBackgroundParams,
+    RemoveTextParams,
+    SegmentParams,
+    TaskParams,
+    UpscaleParams,
+)
+
+Mask: TypeAlias = NDArray[np.bool_]
+Inputs: TypeAlias = Mapping[str, Picture]
+
+_TEXT_CONFIDENCE: Final = 0.99
+_BEST_SCORE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One output of a fake job.
+
+    Attributes:
+        before: what the previews start from.
+        after: what they end with.
+        encode: makes the file.
+        seed, data: told with the output.
+    """
+
+    before: Picture
+    after: Picture
+    encode: Callable[[], EncodedImage]
+    seed: int | None = None
+    data: Mapping[str, Any] | None = None
+
+
+def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Product]:
+    """All outputs of a job, in order.
+
+    Raises:
+        EngineError: `invalid_params`: the mask has another size than the image, or covers all of it.
+    """
+    match params:
+        case EraseParams():
+            return [_erase(params, inputs, warn)]
+        case RemoveTextParams():
+            return [_remove_text(params, inputs, warn)]
+        case UpscaleParams():
+            return [_upscale(params, inputs, warn)]
+        case RemoveBackgroundParams():
+            return [_remove_background(params, inputs, warn)]
+        case SegmentParams():
+            return [_segment(params, inputs, index) for index in range(params.count)]
+        case DescribeParams():
+            return [_describe(params, inputs)]
+    raise TypeError(f"the fake engine knows no task with {type(params).__name__}")
+
+
+def _erase(params: EraseParams, inputs: Inputs, warn: Warn) -> Product:
+    picture = inputs["image"]
+    mask = _covered(picture, params.regions)
+    if "mask" in inputs:
+        given = inputs["mask"]
+        if (given.width, given.height) != (picture.width, picture.height):
+            sizes = f"expected {picture.width} x {picture.height} px like the image, got {given.width} x {given.height}"
+            raise EngineError(ErrorCode.INVALID_PARAMS, f"mask: {sizes} at $.params.mask")
+        mask |= given.rgb.mean(axis=2) >= 0.5
+    if not mask.any():
+        warn("empty_mask", "the mask is empty: there was nothing to erase, the picture is unchanged")
+    if mask.all():
+        raise EngineError(ErrorCode.INVALID_PARAMS, "mask: covers the whole picture at $.params")
+    after = _filled(picture, mask)
+    return Product(
+        before=picture,
+        after=after,
+        encode=partial(images.encode, after, params.format, params.quality),
+        seed=params.seed,
+    )
+
+
+def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Product:
+    picture = inputs["image"]
+    width, height = picture.width, picture.height
+    # Writing is wherever the fake looks for it: in a strip at the lower edge, as subtitles are.
+    strip = Region(x=width // 4, y=height * 3 // 4, width=max(1, width // 2), height=max(1, height // 8))
+    regions = (strip,) if params.regions is None else params.regions
+    if params.min_confidence > _TEXT_CONFIDENCE and params.regions is None:
+        regions = ()
+    if not regions:
+        warn("nothing_found", "no writing was found to remove, the picture is unchanged")
+    mask = _covered(picture, regions)
+    after = _filled(picture, mask) if not mask.all() else picture
+    found = [{**region.model_dump(), "text": "fake", "confidence": _TEXT_CONFIDENCE} for region in regions]
+    encode = partial(images.encode, after, params.format, params.quality)
+    return Product(before=picture, after=after, encode=encode, seed=params.seed, data={"regions": found})
+
+
+def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
+    picture = inputs["image"]
+    largest = MAX_SIDE_PX / max(picture.width, picture.height)
+    if params.factor > largest:
+        warn("upscale_capped", f"factor {params.factor:g} would exceed {MAX_SIDE_PX} px a side; {largest:.3g} was used")
+    factor = min(params.factor, largest)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    enlarged = Image.fromarray(images.to_uint8(picture.rgb)).resize(size, Image.Resampling.BILINEAR)
+    alpha = picture.alpha
+    if alpha is not None:
+        wide = Image.fromarray(images.to_uint8(alpha)).resize(size, Image.Resampling.BILINEAR)
+        alpha = images.from_uint8(np.asarray(wide))
+    after = replace(picture, rgb=images.from_uint8(np.asarray(enlarged)), alpha=alpha)
+    encode = partial(images.encode, after, params.format, params.quality)
+    return Product(before=picture, after=after, encode=encode, data={"model": "fake", "factor": round(factor, 4)})
+
+
+def _remove_background(params: RemoveBackgroundParams, inputs: Inputs, warn: Warn) -> Product:
+    picture = inputs["image"]
+    subject = _ellipse(picture, 0.5, 0.5, 0.4).astype(np.float32)
+    is_cutout = params.result is BackgroundResult.CUTOUT
+    if is_cutout and params.format is OutputFormat.JPEG:
+        warn("alpha_flattened", "JPEG has no transparency: the cut-out was laid on white")
+    after = replace(picture, alpha=subject) if is_cutout else Picture(np.repeat(subject[..., None], 3, axis=2))
+    encode = partial(images.encode, after, params.format, params.quality)
+    if not is_cutout and params.format is OutputFormat.PNG:
+        encode = partial(images.encode_mask, subject)
+    return Product(before=picture, after=after, encode=encode, data={"result": params.result.value, "model": "fake"})
+
+
+def _segment(params: SegmentParams, inputs: Inputs, index: int) -> Product:
+    picture = inputs["image"]
+    if params.box is not None:
+        x, y = params.box.x + params.box.width / 2, params.box.y + params.box.height / 2
+    else:
+        click = next(point for point in params.points if point.include)
+        x, y = click.x, click.y
+    mask = _ellipse(picture, x / picture.width, y / picture.height, 0.15 * (index + 1))
+    after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
+    data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum())}
+    return Product(before=picture, after=after, encode=partial(images.encode_mask, mask), data=data)
+
+
+def _describe(params: DescribeParams, inputs: Inputs) -> Product:
+    picture = inputs["image"]
+    shape = "wide" if picture.width > picture.height else "tall" if picture.width < picture.height else "square"
+    light = "bright" if float(picture.rgb.mean()) >= 0.5 else "dark"
+    tags = [{"tag": tag, "confidence": 1.0} for tag in (shape, light)][: params.max_tags]
+    data = {"tags": tags}
+    document = EncodedImage(content=orjson.dumps(data), media_type="application/json")
+    return Product(before=picture, after=picture, encode=lambda: document, data=data)
+
+
+def _covered(picture: Picture, regions: Sequence[Region]) -> Mask:
+    mask = np.zeros((picture.height, picture.width), np.bool_)
+    for region in regions:
+        rows = slice(max(0, region.y), max(0, region.y + region.height))
+        mask[rows, max(0, region.x) : max(0, region.x + region.width)] = True
+    return mask
+
+
+def _filled(picture: Picture, mask: Mask) -> Picture:
+    """The mask painted over with the mean colour of everything else."""
+    if not mask.any():
+        return picture
+    rgb: Floats = picture.rgb.copy()
+    rgb[mask] = picture.rgb[~mask].mean(axis=0)
+    return picture.with_rgb(rgb)
+
+
+def _ellipse(picture: Picture, x: float, y: float, radius: float) -> Mask:
+    """1 inside an ellipse; centre and radius as shares of the picture's sides."""
+    across = (np.arange(picture.width) + 0.5) / picture.width - x
+    down = (np.arange(picture.height) + 0.5) / picture.height - y
+    mask: Mask = across[None, :] ** 2 + down[:, None] ** 2 <= radius**2
+    return mask
