@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import httpx
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_WRITE_BYTES: Final = 1 << 20
 _ACCEPT: Final = "image/png, image/jpeg, image/webp, image/*;q=0.8"
 
 
@@ -89,11 +90,16 @@ class Fetcher:
         if int(response.headers.get("content-length", "0")) > limit:
             raise _too_large(limit, at)
         size_bytes = 0
-        async for chunk in response.aiter_raw(1 << 16):
+        waiting = bytearray()
+        async for chunk in response.aiter_raw():
             size_bytes += len(chunk)
             if size_bytes > limit:
                 raise _too_large(limit, at)
-            await asyncio.to_thread(file.write, chunk)
+            waiting += chunk
+            if len(waiting) >= _WRITE_BYTES:
+                await asyncio.to_thread(file.write, bytes(waiting))
+                waiting.clear()
+        await asyncio.to_thread(file.write, bytes(waiting))
         return size_bytes
 
 

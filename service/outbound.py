@@ -93,7 +93,7 @@ class Outbound:
         import httpx  # takes 80 ms, and most servers never fetch anything
 
         target = read_url(url)
-        port = target.port or {"http": 80, "https": 443}[target.scheme]
+        port = {"http": 80, "https": 443}[target.scheme] if target.port is None else target.port
         if not self._may_use_port(port):
             raise Refused(f"port {port} is not among those allowed")
         addresses = await self._addresses(target.raw_host.decode("ascii"), port)

@@ -61,9 +61,10 @@ def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
                 got = "something else" if path.stat().st_size else "an empty file"
                 raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {ACCEPTED}, got {got} at {at}", at)
             with image:
-                width, height = _upright_size(image)
-                _check_size(width, height, max_pixels, name, at)
+                _check_size(*image.size, max_pixels, name, at)
                 image.load()
+                # Only now: the orientation may stand behind the pixels, and Pillow turns a TIFF by itself.
+                width, height = _upright_size(image)
                 return Probe(MEDIA_TYPES[str(image.format)], width, height)
         except (ProtocolError, MemoryError):
             raise
