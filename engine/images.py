@@ -16,7 +16,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from engine.interface import EncodedImage, EngineError
 from protocol.errors import ErrorCode
@@ -30,7 +42,18 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Warn: TypeAlias = Callable[[str, str], None]
 """Takes the code and the message of a `job.warning`."""
 
-READABLE_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+# Importing a reader registers it; Pillow would otherwise do so for the commonest formats only.
+_READERS: Final = (
+    PngImagePlugin.PngImageFile,
+    JpegImagePlugin.JpegImageFile,
+    WebPImagePlugin.WebPImageFile,
+    AvifImagePlugin.AvifImageFile,
+    GifImagePlugin.GifImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+    PpmImagePlugin.PpmImageFile,
+)
+READABLE_FORMATS: Final = tuple(reader.format for reader in _READERS if reader.format in Image.OPEN)
 """Pillow's names of what is read. Not everything Pillow knows: some of its readers run other programs."""
 MEDIA_TYPES: Final = {
     OutputFormat.PNG: "image/png",
