@@ -102,7 +102,7 @@ class Executor:
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
         self._live: dict[str, _Live] = {}
-        self._is_stopping = False
+        self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         # Told to other threads, and changed by several: only under `_books`.
@@ -180,9 +180,9 @@ class Executor:
 
     def _main(self) -> None:
         if self._load():
-            while not self._is_stopping:
+            while not self._stop_asked.is_set():
                 self._take_messages()
-                if not self._is_stopping and (live := self._next_ready()) is not None:
+                if not self._stop_asked.is_set() and (live := self._next_ready()) is not None:
                     self._run_on_device(live)
             self._hand_back()
             self._backend.close()
@@ -213,7 +213,7 @@ class Executor:
                 self._inbox.clear()
             for message in messages:
                 message()
-            if self._is_stopping or self._next_ready() is not None:
+            if self._stop_asked.is_set() or self._next_ready() is not None:
                 return
 
     def _next_ready(self) -> _Live | None:
@@ -379,7 +379,7 @@ class Executor:
         self._on_change()
 
     def _begin_stop(self) -> None:
-        self._is_stopping = True
+        self._stop_asked.set()
 
     def _hand_back(self) -> None:
         self._take_late_submissions()

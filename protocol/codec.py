@@ -3,8 +3,8 @@
     {"type": "step.finished", "job_id": "...", "seq": 2, "at": "...", "attempt": 1, "n": 7, "data": {...}}
 
 A preview's bytes do not fit JSON text: in the JSON codec `preview.ready` is a binary frame (see `protocol.frames`),
-in msgpack its `data.bytes` is a bin. For transports that are text all through (SSE), `event_text` puts base64, or
-nothing, in its place.
+in msgpack its `data.bytes` is a bin. For transports that are text all through (SSE), `event_text` puts base64, or a
+`url` where the newest preview is, in its place.
 """
 
 import base64
@@ -95,7 +95,7 @@ def event_from(fields: Mapping[str, Any]) -> Event:
 
 
 def event_text(event: Event, *, inline_previews: bool = False) -> bytes:
-    """The event as JSON text alone; a preview's bytes as base64, or left out.
+    """The event as JSON text alone; a preview's bytes as base64, or a URL instead.
 
     Encoded once per event and form, and kept in `event.frames`.
     """
@@ -103,8 +103,11 @@ def event_text(event: Event, *, inline_previews: bool = False) -> bytes:
     text = event.frames.get(form)
     if text is None:
         fields = event_fields(event, with_bytes=False)
-        if inline_previews and isinstance(event.body, PreviewReady):
-            fields["data"]["bytes"] = base64.b64encode(event.body.bytes).decode("ascii")
+        if isinstance(event.body, PreviewReady):
+            if inline_previews:
+                fields["data"]["bytes"] = base64.b64encode(event.body.bytes).decode("ascii")
+            else:
+                fields["data"]["url"] = f"/v1/jobs/{event.job_id}/preview"
         text = event.frames[form] = orjson.dumps(fields)
     return text
 

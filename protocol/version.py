@@ -7,6 +7,8 @@ new version and a new pair of WebSocket subprotocols.
 
 from typing import Final
 
+SOFTWARE_VERSION = "0.1.0"
+"""Of this program; read by the build. Says nothing of what goes over the wire."""
 PROTOCOL_VERSION: Final = 1
 JSON_SUBPROTOCOL: Final = "safelight.v1.json"
 MSGPACK_SUBPROTOCOL: Final = "safelight.v1.msgpack"

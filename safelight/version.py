@@ -1,3 +1,5 @@
-"""The version of the software, not of the protocol (`protocol.version`)."""
+"""The version of the software, not of the protocol."""
 
-VERSION = "0.1.0"
+from protocol.version import SOFTWARE_VERSION
+
+VERSION = SOFTWARE_VERSION

@@ -60,6 +60,11 @@ class Key:
         """Whether it sees and cancels the jobs of all keys."""
         return Scope.ADMIN in self.scopes
 
+    @property
+    def visible(self) -> str | None:
+        """The key id whose jobs it sees; None for those of all keys."""
+        return None if self.is_admin else self.id
+
     def allows(self, scope: Scope) -> bool:
         return self.is_admin or scope in self.scopes
 

@@ -1,0 +1,1 @@
+"""Ways out for events: a subscription in, frames out; no job logic."""

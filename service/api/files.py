@@ -1,0 +1,126 @@
+"""`/v1/uploads` and the outputs of jobs."""
+
+import io
+import re
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import OutputReady
+from protocol.ids import new_id
+from service.api.accept import acceptable
+from service.api.requests import body_chunks, caller, services_of
+from service.auth import Scope
+from service.clock import timestamp
+from service.probe import probe
+
+_PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
+_PILLOW_NAMES: Final = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
+_QUALITY: Final = 90
+_UNSAFE: Final = re.compile(r"[^\w .()+-]")
+_MOST_OUTPUTS: Final = 10**6
+_IMMUTABLE: Final = "private, max-age=31536000, immutable"
+
+
+async def upload(request: Request) -> Response:
+    services = services_of(request)
+    key = await caller(request, Scope.JOBS_WRITE)
+    limit = services.settings.max_upload_bytes
+    upload_id = new_id()
+    part, size_bytes = await services.files.receive(upload_id, body_chunks(request, limit), limit)
+    try:
+        found = await anyio.to_thread.run_sync(lambda: probe(part, services.settings.max_pixels, at="$.body"))
+        await anyio.to_thread.run_sync(services.files.keep, part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    row = {
+        "id": upload_id,
+        "key_id": key.id,
+        "name": _UNSAFE.sub("_", request.query_params["name"])[:200] if "name" in request.query_params else None,
+        "media_type": found.media_type,
+        "width": found.width,
+        "height": found.height,
+        "size_bytes": size_bytes,
+        "expires_at": timestamp(plus_s=services.settings.upload_ttl_s),
+    }
+    await services.store.add_upload(row)
+    shown = {name: value for name, value in row.items() if name != "key_id" and value is not None}
+    return JSONResponse({**shown, "ref": f"upload:{upload_id}"}, status_code=201)
+
+
+async def output(request: Request) -> Response:
+    services = services_of(request)
+    key = await caller(request, Scope.JOBS_READ)
+    job = await services.jobs.get(request.path_params["job_id"], key)
+    number = _number(request)
+    ready = next((ready for ready in job.outputs if ready.index == number), None)
+    if ready is None:
+        message = f"job {job.id}: has {len(job.outputs)} outputs so far, and none numbered {number}"
+        raise ProtocolError(ErrorCode.NOT_FOUND, message)
+    is_picture = ready.media_type in _PICTURES
+    offered = (ready.media_type, *(kind for kind in _PICTURES if is_picture and kind != ready.media_type))
+    chosen = acceptable(request.headers.get("accept"), offered)
+    if chosen is None:
+        raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this output can be had as {', '.join(offered)}")
+    path = services.files.output(job.id, number, ready.media_type)
+    headers = _headers(job.id, ready, chosen)
+    if headers["ETag"] in _etags(request):
+        return Response(status_code=304, headers=headers)
+    try:
+        if chosen == ready.media_type:
+            await anyio.to_thread.run_sync(path.stat)
+            return FileResponse(path, media_type=chosen, headers=headers)
+        content = await anyio.to_thread.run_sync(_convert, path, chosen)
+    except FileNotFoundError:
+        raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is gone") from None
+    return Response(content, media_type=chosen, headers=headers)
+
+
+def _number(request: Request) -> int:
+    text = request.path_params["number"]
+    if not (text.isascii() and text.isdigit()) or int(text[:12]) > _MOST_OUTPUTS:
+        raise ProtocolError(ErrorCode.NOT_FOUND, f"outputs are numbered 0, 1, 2, ...; there is no {text!r:.60}")
+    return int(text)
+
+
+def _headers(job_id: str, ready: OutputReady, media_type: str) -> dict[str, str]:
+    suffix = media_type.partition("/")[2].replace("jpeg", "jpg")
+    variant = "" if media_type == ready.media_type else f"-{suffix}"
+    return {
+        "ETag": f'"{ready.sha256}{variant}"',
+        "Vary": "Accept",
+        "Cache-Control": _IMMUTABLE,
+        "Content-Disposition": f'inline; filename="{job_id[-12:]}-{ready.index}.{suffix}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _etags(request: Request) -> set[str]:
+    return {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+
+
+def _convert(path: Path, media_type: str) -> bytes:
+    """Re-encode a picture we wrote ourselves. Blocks."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        picture: Image.Image = image
+        if media_type == "image/jpeg" and picture.mode not in {"RGB", "L"}:
+            with_alpha = picture.convert("RGBA")
+            picture = Image.new("RGB", with_alpha.size, "white")
+            picture.paste(with_alpha, mask=with_alpha.getchannel("A"))
+        buffer = io.BytesIO()
+        picture.save(buffer, _PILLOW_NAMES[media_type], quality=_QUALITY)
+    return buffer.getvalue()
+
+
+ROUTES: Final = (
+    Route("/v1/uploads", upload, methods=["POST"]),
+    Route("/v1/jobs/{job_id}/outputs/{number}", output, methods=["GET"]),
+)

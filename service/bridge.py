@@ -1,0 +1,74 @@
+"""Carries events from the engine's threads to the event loop, in order: the only crossing."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from protocol.events import EventBody
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """An event as the engine told it: not yet numbered."""
+
+    body: EventBody
+    job_id: str | None
+    attempt: int
+
+
+class Bridge:
+    """An `engine.interface.EventSink` whose other end is on the event loop.
+
+    `emit` and `changed` are for any thread and never block: no client can slow a step.
+
+    Args:
+        on_events: called on the loop with what was emitted, oldest first.
+        on_change: called on the loop after the engine's room may have changed.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_events: Callable[[Sequence[Emitted]], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._on_events = on_events
+        self._on_change = on_change
+        self._waiting: deque[Emitted | None] = deque()
+
+    def emit(self, body: EventBody, *, job_id: str | None = None, attempt: int = 1) -> None:
+        self._put(Emitted(body, job_id, attempt))
+
+    def changed(self) -> None:
+        self._put(None)
+
+    def _put(self, item: Emitted | None) -> None:
+        self._waiting.append(item)
+        if len(self._waiting) > 1:
+            return  # a wake-up is already on its way and will take this one along
+        try:
+            self._loop.call_soon_threadsafe(self.drain)
+        except RuntimeError:  # the loop is closed: nobody is left to tell
+            logger.debug("bridge.closed", item=repr(item))
+
+    def drain(self) -> None:
+        """Hand over everything that waits. On the event loop."""
+        emitted, has_changed = [], False
+        while self._waiting:
+            item = self._waiting[0]
+            if item is None:
+                has_changed = True
+            else:
+                emitted.append(item)
+            # Taken off last: as long as something stands here, nobody else sends a wake-up.
+            self._waiting.popleft()
+        if emitted:
+            self._on_events(emitted)
+        if has_changed:
+            self._on_change()

@@ -1,0 +1,193 @@
+"""Subscriptions: what was missed, then what happens, without a gap and without a repeat.
+
+One rule for all transports. A subscription is on the bus before anything is read from the store; what is published
+meanwhile is held back, and let through once the past has been told.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import Event
+from service.bus import Bus
+from service.ledger import Ledger
+from service.outlet import Outlet
+from service.pump import Pump
+from service.store import Store, UnknownCursor
+
+_PAGE: Final = 500
+
+
+class JobSubscription:
+    """One reader's view of one job."""
+
+    def __init__(self, bus: Bus, outlet: Outlet, job_id: str, after: int) -> None:
+        self.job_id = job_id
+        self._bus = bus
+        self._outlet = outlet
+        self._last = after
+        self._held: list[Event] | None = []
+        self.has_ended = False
+        self.on_end: Callable[[], None] | None = None
+        """Called once the end of the job has been offered: nothing will follow."""
+
+    def offer(self, event: Event) -> None:
+        if self._held is not None:
+            self._held.append(event)
+        elif event.n is not None:
+            self._outlet.offer(event)
+        elif event.seq > self._last:
+            self._last = event.seq
+            self._outlet.offer(event)
+            if event.is_terminal:
+                self._end()
+
+    def release(self, past: list[Event]) -> None:
+        """Tell the past, then what was held back meanwhile, and from now on everything at once."""
+        held, self._held = self._held or [], None
+        for event in (*past, *held):
+            self.offer(event)
+
+    def close(self) -> None:
+        self._bus.leave_job(self.job_id, self)
+
+    def _end(self) -> None:
+        self.has_ended = True
+        self.close()
+        if self.on_end is not None:
+            self.on_end()
+
+
+class KeySubscription:
+    """One reader's view of all jobs of a key."""
+
+    def __init__(self, bus: Bus, outlet: Outlet, key_id: str, cursor: str) -> None:
+        self.key_id = key_id
+        self.cursor = cursor
+        """Where it begins."""
+        self._bus = bus
+        self._outlet = outlet
+        self._held: list[Event] | None = []
+
+    def offer(self, event: Event) -> None:
+        if self._held is not None:
+            self._held.append(event)
+        else:
+            self._outlet.offer(event)
+
+    def release(self, store: Store, upto: int) -> None:
+        """Let through what was held back and is not part of the replay up to cursor number `upto`."""
+        held, self._held = self._held or [], None
+        for event in held:
+            if event.cursor is None or store.cursor_number(event.cursor) > upto:
+                self._outlet.offer(event)
+
+    def close(self) -> None:
+        self._bus.leave_key(self.key_id, self)
+
+
+class ServerSubscription:
+    """One reader's view of the server topic."""
+
+    def __init__(self, bus: Bus, outlet: Outlet) -> None:
+        self._bus = bus
+        self._outlet = outlet
+
+    def offer(self, event: Event) -> None:
+        self._outlet.offer(event)
+
+    def close(self) -> None:
+        self._bus.leave_server(self)
+
+
+class Feeds:
+    """Opens subscriptions."""
+
+    def __init__(self, ledger: Ledger, store: Store, bus: Bus, pump: Pump) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._bus = bus
+        self._pump = pump
+
+    async def follow_job(self, job_id: str, key_id: str | None, after: int, outlet: Outlet) -> JobSubscription:
+        """Subscribe to one job: facts after seq `after`, the latest hint of each type, then live events.
+
+        Args:
+            key_id: who asks; None may see all.
+
+        Raises:
+            ProtocolError: `not_found`, or `invalid_params` if `after` lies in the job's future.
+        """
+        record = self._ledger.get(job_id)
+        if record is not None and key_id is not None and record.key_id != key_id:
+            record = None
+        if record is None:
+            job = await self._store.job(job_id, key_id)
+            if job is None:
+                raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
+            seq = job.seq
+        else:
+            seq = record.seq
+        if after > seq:
+            message = f"after: expected at most {seq}, the job's last seq, got {after} at $.after"
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.after")
+        subscription = JobSubscription(self._bus, outlet, job_id, after)
+        self._bus.watch_job(job_id, subscription)
+        try:
+            if record is not None and after >= record.facts_after:
+                past = [fact for fact in record.facts if fact.seq > after]  # no await: nothing can come between
+            else:
+                past = await self._store.facts(job_id, after)
+            hints = [] if record is None or (past and past[-1].is_terminal) else list(record.hints.values())
+            subscription.release([*past, *sorted(hints, key=_counter)])
+            if record is None:  # it had ended before: whatever there is has been told
+                subscription.close()
+                subscription.has_ended = True
+        except BaseException:
+            subscription.close()
+            raise
+        return subscription
+
+    async def follow_key(self, key_id: str, cursor: str | None, outlet: Outlet) -> KeySubscription:
+        """Subscribe to all jobs of a key: facts after `cursor`, then live events; without a cursor live ones only.
+
+        Raises:
+            ProtocolError: `cursor_expired`; start from a listing.
+        """
+        begin = self._store.cursor(self._pump.stored_cursor)
+        subscription = KeySubscription(self._bus, outlet, key_id, cursor or begin)
+        self._bus.watch_key(key_id, subscription)
+        upto = self._store.cursor_number(begin)
+        try:
+            await self._replay(key_id, cursor, upto, outlet)
+        except UnknownCursor as error:
+            subscription.close()
+            raise ProtocolError(ErrorCode.CURSOR_EXPIRED, f"{error}; start from a listing", "$.cursor") from None
+        except BaseException:
+            subscription.close()
+            raise
+        for record in self._ledger.running.values():
+            if record.key_id == key_id:
+                for hint in sorted(record.hints.values(), key=_counter):
+                    outlet.offer(hint)
+        subscription.release(self._store, upto)
+        return subscription
+
+    def follow_server(self, outlet: Outlet) -> ServerSubscription:
+        """Subscribe to the server topic: live hints only."""
+        subscription = ServerSubscription(self._bus, outlet)
+        self._bus.watch_server(subscription)
+        return subscription
+
+    async def _replay(self, key_id: str, cursor: str | None, upto: int, outlet: Outlet) -> None:
+        while cursor is not None:
+            page = await self._store.facts_of_key(key_id, cursor, upto, _PAGE)
+            for event in page:
+                outlet.offer(event)
+            cursor = page[-1].cursor if len(page) == _PAGE else None
+            if cursor is not None:
+                await outlet.room()
+
+
+def _counter(hint: Event) -> int:
+    return hint.n or 0

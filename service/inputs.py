@@ -1,0 +1,175 @@
+"""The pictures of a job: wherever a client says they are, they end up checked, as files of that job."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.ids import is_id
+from protocol.requests import TASKS, EraseParams, JobRequest, Region, RemoveTextParams, SegmentParams
+from service.auth import Key
+from service.clock import timestamp
+from service.fetch import Fetcher
+from service.files import SUFFIXES, Files, link_or_copy
+from service.probe import Probe, probe
+from service.settings import Settings
+from service.store import Store
+
+_DATA_URL: Final = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[^;,]*)*(?P<base64>;base64)?,", re.ASCII)
+_JOB_OUTPUT: Final = re.compile(r"job:(?P<id>[0-9a-f-]{36})/(?P<number>\d{1,6})", re.ASCII)
+_SHOWN_REF: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInputs:
+    """A job's pictures, checked and in its folder.
+
+    Attributes:
+        names: image parameter -> file name within the job's input folder.
+        pixels: of all of them together.
+        shown: image parameter -> how it is told of in the job; inline pictures by their hash.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    pixels: int = 0
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+
+class Inputs:
+    """Brings the pictures of requests into the file store."""
+
+    def __init__(self, settings: Settings, files: Files, store: Store, fetcher: Fetcher) -> None:
+        self._settings = settings
+        self._files = files
+        self._store = store
+        self._fetcher = fetcher
+
+    async def prepare(self, job_id: str, request: JobRequest, key: Key, *, at: str = "$") -> PreparedInputs:
+        """Bring all pictures of `request` into the folder of job `job_id`, and check them and what refers to them.
+
+        Args:
+            at: JSONPath of the request in what the client sent.
+
+        Raises:
+            ProtocolError: one is missing, not a picture, too large, not to be had, or does not fit the others. Nothing
+                is left behind.
+        """
+        refs = {
+            name: ref
+            for name in TASKS[request.task].image_fields
+            if isinstance(ref := getattr(request.params, name), str)
+        }
+        if not refs:
+            return PreparedInputs()
+        folder = await anyio.to_thread.run_sync(self._files.inputs, job_id)
+        try:
+            names, probes, shown = {}, {}, {}
+            for name, ref in refs.items():
+                place = f"{at}.params.{name}"
+                part = folder / f"{name}.part"
+                shown[name] = await self._bring(ref, part, key, place)
+                check = partial(probe, part, self._settings.max_pixels, at=place)
+                probes[name] = await anyio.to_thread.run_sync(check)
+                names[name] = name + SUFFIXES[probes[name].media_type]
+                part.rename(folder / names[name])
+            _check_fit(request, probes, at)
+        except BaseException:
+            await anyio.to_thread.run_sync(self._files.remove_job, job_id)
+            raise
+        return PreparedInputs(names, sum(found.width * found.height for found in probes.values()), shown)
+
+    async def _bring(self, ref: str, part: Path, key: Key, at: str) -> str:
+        """Write what `ref` refers to into `part`; returns how to tell of it."""
+        name = at.rsplit(".", 1)[-1]
+        if ref.startswith(("http://", "https://")):
+            await self._fetcher.fetch(ref, part, at=at)
+            return ref if len(ref) <= _SHOWN_REF else ref[:_SHOWN_REF]
+        if ref.startswith("upload:"):
+            await self._link(await self._upload(ref, key, at), part, name, at)
+            return ref
+        if ref.startswith("job:"):
+            await self._link(await self._output(ref, key, at), part, name, at)
+            return ref
+        digest = await anyio.to_thread.run_sync(_decode_inline, ref, part, self._settings.max_upload_bytes, at)
+        return f"inline:{digest[:16]}"
+
+    async def _upload(self, ref: str, key: Key, at: str) -> Path:
+        upload_id = ref.removeprefix("upload:")
+        row = await self._store.upload(upload_id, key.id, timestamp()) if is_id(upload_id) else None
+        if row is None:
+            raise _not_there(at, f"there is no upload {upload_id!r:.60}, it has expired, or it is not yours")
+        return self._files.upload(upload_id)
+
+    async def _output(self, ref: str, key: Key, at: str) -> Path:
+        match = _JOB_OUTPUT.fullmatch(ref)
+        job = await self._store.job(match["id"], key.id) if match else None
+        if match is None or job is None:
+            raise _not_there(at, f"{ref!r:.60} is no job of yours; expected job:ID/N")
+        for output in job.outputs:
+            if output.index == int(match["number"]):
+                return self._files.output(job.id, output.index, output.media_type)
+        raise _not_there(at, f"job {job.id} has {len(job.outputs)} outputs so far, and none numbered {match['number']}")
+
+    async def _link(self, source: Path, part: Path, name: str, at: str) -> None:
+        try:
+            await anyio.to_thread.run_sync(link_or_copy, source, part)
+        except FileNotFoundError:
+            raise _not_there(at, f"the file behind {name} is gone") from None
+
+
+def _not_there(at: str, reason: str) -> ProtocolError:
+    return ProtocolError(ErrorCode.INVALID_PARAMS, f"{at.rsplit('.', 1)[-1]}: {reason}, at {at}", at)
+
+
+def _decode_inline(ref: str, part: Path, max_bytes: int, at: str) -> str:
+    """Decode base64 or a data URL into `part`; returns the SHA-256 of the content. Blocks."""
+    name = at.rsplit(".", 1)[-1]
+    text = ref
+    if ref.startswith("data:"):
+        match = _DATA_URL.match(ref)
+        if match is None or match["base64"] is None:
+            raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected a data URL with base64 at {at}", at)
+        text = ref[match.end() :]
+    if len(text) * 3 // 4 > max_bytes:
+        raise ProtocolError(ErrorCode.TOO_LARGE, f"{name}: larger than the allowed {max_bytes} bytes at {at}", at)
+    try:
+        content = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        forms = "base64, a data URL, an http(s) URL, upload:ID or job:ID/N"
+        raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {forms}, got {ref[:40]!r} at {at}", at) from None
+    part.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> None:
+    """What refers to the picture must lie within it."""
+    params, image = request.params, probes["image"]
+    size = f"{image.width} x {image.height}"
+    mask = probes.get("mask")
+    if mask is not None and (mask.width, mask.height) != (image.width, image.height):
+        message = f"mask: expected the size of the image, {size}, got {mask.width} x {mask.height} at {at}.params.mask"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, f"{at}.params.mask")
+    regions: list[tuple[str, Region]] = []
+    if isinstance(params, EraseParams | RemoveTextParams):
+        regions = [(f"regions[{number}]", region) for number, region in enumerate(params.regions or ())]
+    elif isinstance(params, SegmentParams):
+        regions = [("box", params.box)] if params.box is not None else []
+        for number, point in enumerate(params.points):
+            if point.x > image.width or point.y > image.height:
+                place = f"{at}.params.points[{number}]"
+                message = f"points: expected within the image, {size}, got {point.x:g}, {point.y:g} at {place}"
+                raise ProtocolError(ErrorCode.INVALID_PARAMS, message, place)
+    for name, region in regions:
+        is_inside = region.x < image.width and region.y < image.height
+        if not is_inside or region.x + region.width <= 0 or region.y + region.height <= 0:
+            place = f"{at}.params.{name}"
+            message = f"{name}: expected a rectangle that meets the image, {size}, at {place}"
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, place)

@@ -1,0 +1,173 @@
+-- Every statement of the service, under its name. `service.queries` reads this file.
+
+-- name: insert_event
+-- A fact, once; its cursor and seq are given by the pump.
+INSERT INTO events (cursor, job_id, key_id, seq, at, type, data)
+VALUES (:cursor, :job_id, :key_id, :seq, :at, :type, :data);
+
+-- name: insert_job
+-- An accepted job.
+INSERT INTO jobs (id, key_id, task, status, seq, attempt, crashes, priority, previews, params, labels, webhook, inputs,
+                  input_pixels, created_at)
+VALUES (:id, :key_id, :task, 'queued', 1, 1, 0, :priority, :previews, :params, :labels, :webhook, :inputs,
+        :input_pixels, :created_at);
+
+-- name: update_job
+-- What the facts of a job add up to now.
+UPDATE jobs
+SET status = :status, seq = :seq, attempt = :attempt, crashes = :crashes, started_at = :started_at,
+    finished_at = :finished_at, expires_at = :expires_at, error = :error
+WHERE id = :id;
+
+-- name: insert_output
+-- An output that is on disk; a repeated attempt may tell of the same one again.
+INSERT INTO outputs (job_id, number, data) VALUES (:job_id, :number, :data)
+ON CONFLICT (job_id, number) DO UPDATE SET data = excluded.data;
+
+-- name: insert_idempotency
+-- Which job an Idempotency-Key made.
+INSERT INTO idempotency (key_id, idempotency_key, body_sha256, job_id, created_at)
+VALUES (:key_id, :idempotency_key, :body_sha256, :job_id, :created_at)
+ON CONFLICT (key_id, idempotency_key) DO UPDATE
+SET body_sha256 = excluded.body_sha256, job_id = excluded.job_id, created_at = excluded.created_at;
+
+-- name: insert_webhook
+-- A fact somebody asked to be told of, in the transaction of the fact itself.
+INSERT INTO webhook_outbox (id, job_id, url, event, next_at) VALUES (:id, :job_id, :url, :event, :next_at);
+
+-- name: request_cancel
+-- Remembered, so that a job does not start again after a crash between the asking and the end.
+UPDATE jobs SET cancel_requested = 1 WHERE id = :id;
+
+-- name: insert_upload
+-- A finished upload.
+INSERT INTO uploads (id, key_id, name, media_type, width, height, size_bytes, expires_at)
+VALUES (:id, :key_id, :name, :media_type, :width, :height, :size_bytes, :expires_at);
+
+-- name: job
+-- One job with its outputs, for whoever may see it (:key_id null sees all).
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs WHERE id = :id AND (:key_id IS NULL OR key_id = :key_id);
+
+-- name: jobs_of_key
+-- A page of one key's jobs, newest first.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs
+WHERE key_id = :key_id AND id < :before AND (:task IS NULL OR task = :task)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: jobs_of_key_with_status
+-- The same, of one status.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs
+WHERE key_id = :key_id AND status = :status AND id < :before AND (:task IS NULL OR task = :task)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: active_jobs
+-- Jobs that have not ended, oldest first, without their bulky columns.
+SELECT id, key_id, task, status, seq, attempt, crashes, priority, previews, input_pixels, created_at, started_at,
+       cancel_requested, webhook
+FROM jobs WHERE status IN ('queued', 'running') ORDER BY id;
+
+-- name: outputs_of_active_jobs
+-- How many outputs earlier attempts of active jobs have made.
+SELECT job_id, max(number) + 1 AS outputs FROM outputs
+WHERE job_id IN (SELECT id FROM jobs WHERE status IN ('queued', 'running')) GROUP BY job_id;
+
+-- name: facts_of_job
+-- The facts of one job after a seq.
+SELECT cursor, job_id, seq, at, type, data FROM events WHERE job_id = :job_id AND seq > :after ORDER BY seq;
+
+-- name: facts_of_key
+-- The facts of all jobs of one key after a cursor.
+SELECT cursor, job_id, seq, at, type, data FROM events
+WHERE key_id = :key_id AND cursor > :after AND cursor <= :upto ORDER BY cursor LIMIT :limit;
+
+-- name: last_cursor
+-- Where the pump goes on numbering.
+SELECT max(coalesce((SELECT max(cursor) FROM events), 0),
+           CAST((SELECT value FROM meta WHERE name = 'forgotten_cursor') AS INTEGER)) AS cursor;
+
+-- name: meta
+-- All there is to know about the database itself.
+SELECT name, value FROM meta;
+
+-- name: idempotent_job
+-- The job an Idempotency-Key made, and of which request.
+SELECT job_id, body_sha256 FROM idempotency
+WHERE key_id = :key_id AND idempotency_key = :idempotency_key AND created_at > :since;
+
+-- name: upload
+-- One upload, for the key that made it.
+SELECT * FROM uploads WHERE id = :id AND (:key_id IS NULL OR key_id = :key_id) AND expires_at > :now;
+
+-- name: keys
+-- All API keys, revoked ones too.
+SELECT id, name, hash, scopes, created_at, revoked_at FROM keys;
+
+-- name: expired_jobs
+-- Ended jobs whose time is over.
+SELECT id FROM jobs WHERE expires_at < :now LIMIT :limit;
+
+-- name: forget_cursor
+-- Before facts are removed: cursors up to the newest of them are too old from now on.
+UPDATE meta SET value = CAST(max(CAST(value AS INTEGER),
+    coalesce((SELECT max(cursor) FROM events WHERE job_id = :id), 0)) AS TEXT)
+WHERE name = 'forgotten_cursor';
+
+-- name: delete_events
+-- The facts of an expired job.
+DELETE FROM events WHERE job_id = :id;
+
+-- name: delete_outputs
+-- Its outputs.
+DELETE FROM outputs WHERE job_id = :id;
+
+-- name: delete_webhooks
+-- What is left of it in the outbox.
+DELETE FROM webhook_outbox WHERE job_id = :id;
+
+-- name: delete_job
+-- The job itself.
+DELETE FROM jobs WHERE id = :id;
+
+-- name: expired_uploads
+-- Uploads whose time is over.
+SELECT id FROM uploads WHERE expires_at < :now LIMIT :limit;
+
+-- name: delete_upload
+-- An expired upload.
+DELETE FROM uploads WHERE id = :id;
+
+-- name: delete_old_idempotency
+-- Idempotency keys whose time is over.
+DELETE FROM idempotency WHERE created_at < :before;
+
+-- name: known_job
+-- Whether a job is in the database at all.
+SELECT 1 FROM jobs WHERE id = :id;
+
+-- name: known_upload
+-- Whether an upload is in the database at all.
+SELECT 1 FROM uploads WHERE id = :id;
+
+-- name: due_webhooks
+-- Webhooks to be delivered now.
+SELECT id, job_id, url, event, attempt FROM webhook_outbox
+WHERE state = 'waiting' AND next_at <= :now ORDER BY next_at LIMIT :limit;
+
+-- name: next_webhook_at
+-- When the next webhook is due.
+SELECT min(next_at) AS next_at FROM webhook_outbox WHERE state = 'waiting';
+
+-- name: retry_webhook
+-- It did not arrive: again later.
+UPDATE webhook_outbox SET attempt = :attempt, next_at = :next_at WHERE id = :id;
+
+-- name: delete_webhook
+-- It arrived.
+DELETE FROM webhook_outbox WHERE id = :id;
+
+-- name: give_up_webhook
+-- It will not arrive; kept for whoever looks for it, until its job expires.
+UPDATE webhook_outbox SET state = :state WHERE id = :id;

@@ -1,0 +1,315 @@
+"""SQLite through aiosqlite: one connection that writes, in groups; others that read.
+
+Each connection has a thread of its own, so the event loop never waits for a disk. WAL lets readers go on while the
+writer commits. Every statement is in `queries.sql`.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+import orjson
+
+from protocol.codec import body_fields, body_from
+from protocol.events import Event
+from protocol.jobs import Job, JobStatus
+from service import queries
+from service.migrations import DATABASE_NAME, migrate
+from service.records import JobRecord
+from service.settings import Synchronous
+
+Row = Mapping[str, Any]
+_READERS: Final = 2
+_LAST_ID: Final = "g"
+"""Sorts after every id: the start of a listing that goes backwards."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be written (disk full, file gone); what was to be stored has not been."""
+
+
+class UnknownCursor(Exception):
+    """A cursor of another database, of facts that have been removed, or no cursor at all."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit stores: facts, and what they add up to."""
+
+    facts: list[tuple[Event, int, str]] = field(default_factory=list)
+    """Event, its cursor, key id."""
+    new_jobs: list[Row] = field(default_factory=list)
+    changed: dict[str, JobRecord] = field(default_factory=dict)
+    outputs: list[Row] = field(default_factory=list)
+    idempotency: list[Row] = field(default_factory=list)
+    webhooks: list[Row] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.cancels)
+
+
+class Store:
+    """The database of one server. Open it before use; use it from one event loop."""
+
+    def __init__(self, data_dir: Path, synchronous: Synchronous = Synchronous.NORMAL) -> None:
+        self._path = data_dir / DATABASE_NAME
+        self._synchronous = synchronous
+        self._sql = queries.load()
+        self._writer: aiosqlite.Connection | None = None
+        self._readers: list[aiosqlite.Connection] = []
+        self._next_reader = cycle(self._readers)
+        self._write_lock = asyncio.Lock()
+        self.database_id = ""
+
+    async def open(self) -> None:
+        """Create or migrate the database.
+
+        Raises:
+            NewerDatabase: a newer version of this program wrote it.
+            sqlite3.Error: it is not a database, or cannot be opened.
+        """
+        connection = sqlite3.connect(self._path)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
+        finally:
+            connection.close()
+        self._writer = await self._connect()
+        self._readers.extend([await self._connect() for _ in range(_READERS)])
+        self._next_reader = cycle(self._readers)
+        self.database_id = (await self._meta())["database_id"]
+
+    async def close(self) -> None:
+        for connection in [*self._readers, *([self._writer] if self._writer else [])]:
+            await connection.close()
+        self._readers.clear()
+        self._writer = None
+
+    # ---- writing ---------------------------------------------------------------------------------------------
+
+    async def commit(self, batch: Batch) -> None:
+        """Store a batch, whole or not at all.
+
+        Raises:
+            StoreUnavailable: it could not be stored.
+        """
+        await self._write(
+            [
+                ("insert_job", batch.new_jobs),
+                ("insert_event", [_event_row(*fact) for fact in batch.facts]),
+                ("update_job", [_job_update(record) for record in batch.changed.values()]),
+                ("insert_output", batch.outputs),
+                ("insert_idempotency", batch.idempotency),
+                ("insert_webhook", batch.webhooks),
+                ("request_cancel", [{"id": job_id} for job_id in batch.cancels]),
+            ]
+        )
+
+    async def add_upload(self, row: Row) -> None:
+        await self._write([("insert_upload", [row])])
+
+    async def delete_jobs(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs with everything that hangs on them, in one transaction."""
+        rows = [{"id": job_id} for job_id in job_ids]
+        names = ("forget_cursor", "delete_events", "delete_outputs", "delete_webhooks", "delete_job")
+        await self._write([(name, rows) for name in names])
+
+    async def delete_uploads(self, upload_ids: Sequence[str]) -> None:
+        await self._write([("delete_upload", [{"id": upload_id} for upload_id in upload_ids])])
+
+    async def delete_old_idempotency(self, before: str) -> None:
+        await self._write([("delete_old_idempotency", [{"before": before}])])
+
+    async def _write(self, statements: Iterable[tuple[str, Sequence[Row]]]) -> None:
+        if self._writer is None:
+            raise StoreUnavailable("the store is closed")
+        async with self._write_lock:  # one connection has one transaction: nobody else's statements belong in it
+            try:
+                for name, rows in statements:
+                    if rows:
+                        await self._writer.executemany(self._sql[name], rows)
+                await self._writer.commit()
+            except (sqlite3.Error, ValueError) as error:
+                await self._writer.rollback()
+                raise StoreUnavailable(str(error)) from error
+            except BaseException:
+                await asyncio.shield(self._writer.rollback())
+                raise
+
+    # ---- reading ---------------------------------------------------------------------------------------------
+
+    async def job(self, job_id: str, key_id: str | None) -> Job | None:
+        """A job as stored, if it exists and `key_id` may see it (None sees all)."""
+        rows = await self._read("job", id=job_id, key_id=key_id)
+        return job_from_row(rows[0]) if rows else None
+
+    async def jobs(
+        self, key_id: str, *, before: str | None, status: JobStatus | None, task: str | None, limit: int
+    ) -> list[Job]:
+        """A page of a key's jobs, newest first, older than the job `before`."""
+        common = {"key_id": key_id, "before": before or _LAST_ID, "task": task, "limit": limit}
+        if status is None:
+            rows = await self._read("jobs_of_key", **common)
+        else:
+            rows = await self._read("jobs_of_key_with_status", status=status.value, **common)
+        return [job_from_row(row) for row in rows]
+
+    async def row(self, job_id: str) -> Row | None:
+        """A job's row as it is, for the dispatcher."""
+        rows = await self._read("job", id=job_id, key_id=None)
+        return rows[0] if rows else None
+
+    async def active_jobs(self) -> list[Row]:
+        return await self._read("active_jobs")
+
+    async def outputs_of_active_jobs(self) -> dict[str, int]:
+        """Job id -> outputs that are ready, for active jobs that have some."""
+        return {row["job_id"]: row["outputs"] for row in await self._read("outputs_of_active_jobs")}
+
+    async def facts(self, job_id: str, after: int) -> list[Event]:
+        return [self._event(row) for row in await self._read("facts_of_job", job_id=job_id, after=after)]
+
+    async def facts_of_key(self, key_id: str, cursor: str, upto: int, limit: int) -> list[Event]:
+        """Facts of all jobs of a key after `cursor` and up to the cursor number `upto`, at most `limit`.
+
+        Raises:
+            UnknownCursor: facts after it may have been removed, or it is of another database.
+        """
+        after = self.cursor_number(cursor)
+        if after < int((await self._meta())["forgotten_cursor"]):
+            raise UnknownCursor(f"cursor {cursor!r:.60} is too old: facts after it have been removed")
+        rows = await self._read("facts_of_key", key_id=key_id, after=after, upto=upto, limit=limit)
+        return [self._event(row) for row in rows]
+
+    async def last_cursor(self) -> int:
+        return int((await self._read("last_cursor"))[0]["cursor"])
+
+    async def idempotent_job(self, key_id: str, idempotency_key: str, since: str) -> Row | None:
+        rows = await self._read("idempotent_job", key_id=key_id, idempotency_key=idempotency_key, since=since)
+        return rows[0] if rows else None
+
+    async def upload(self, upload_id: str, key_id: str | None, now: str) -> Row | None:
+        rows = await self._read("upload", id=upload_id, key_id=key_id, now=now)
+        return rows[0] if rows else None
+
+    async def keys(self) -> list[Row]:
+        return await self._read("keys")
+
+    async def expired_jobs(self, now: str, limit: int) -> list[str]:
+        return [row["id"] for row in await self._read("expired_jobs", now=now, limit=limit)]
+
+    async def expired_uploads(self, now: str, limit: int) -> list[str]:
+        return [row["id"] for row in await self._read("expired_uploads", now=now, limit=limit)]
+
+    async def knows_job(self, job_id: str) -> bool:
+        return bool(await self._read("known_job", id=job_id))
+
+    async def knows_upload(self, upload_id: str) -> bool:
+        return bool(await self._read("known_upload", id=upload_id))
+
+    def cursor(self, number: int) -> str:
+        """A cursor as clients see it."""
+        return f"{self.database_id}-{number}"
+
+    def cursor_number(self, cursor: str) -> int:
+        """The number within a cursor.
+
+        Raises:
+            UnknownCursor: it is none of this database's.
+        """
+        database_id, _, number = cursor.partition("-")
+        if database_id != self.database_id or not number.isascii() or not number.isdigit() or len(number) > 18:
+            raise UnknownCursor(f"cursor {cursor!r:.60} is not of this server's database")
+        return int(number)
+
+    # ---- the webhook outbox ----------------------------------------------------------------------------------
+
+    async def due_webhooks(self, now: float, limit: int) -> list[Row]:
+        return await self._read("due_webhooks", now=now, limit=limit)
+
+    async def next_webhook_at(self) -> float | None:
+        at = (await self._read("next_webhook_at"))[0]["next_at"]
+        return None if at is None else float(at)
+
+    async def retry_webhook(self, webhook_id: str, attempt: int, next_at: float) -> None:
+        await self._write([("retry_webhook", [{"id": webhook_id, "attempt": attempt, "next_at": next_at}])])
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        await self._write([("delete_webhook", [{"id": webhook_id}])])
+
+    async def give_up_webhook(self, webhook_id: str, reason: str) -> None:
+        await self._write([("give_up_webhook", [{"id": webhook_id, "state": f"given up: {reason}"}])])
+
+    # ---- connections -----------------------------------------------------------------------------------------
+
+    async def _connect(self) -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(self._path)
+        connection.row_factory = sqlite3.Row
+        await connection.execute("PRAGMA busy_timeout = 10000")
+        await connection.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
+        await connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    async def _read(self, name: str, **parameters: object) -> list[Row]:
+        if not self._readers:
+            raise StoreUnavailable("the store is closed")
+        rows = await next(self._next_reader).execute_fetchall(self._sql[name], parameters)
+        return [dict(row) for row in rows]
+
+    async def _meta(self) -> dict[str, str]:
+        return {row["name"]: row["value"] for row in await self._read("meta")}
+
+    def _event(self, row: Row) -> Event:
+        return Event(
+            body_from(row["type"], orjson.loads(row["data"])),
+            job_id=row["job_id"],
+            seq=row["seq"],
+            at=row["at"],
+            cursor=self.cursor(row["cursor"]),
+        )
+
+
+def job_from_row(row: Row) -> Job:
+    """A row of `jobs`, with its outputs as a JSON array, as clients see it."""
+    return Job.model_validate(
+        {
+            **{name: row[name] for name in row if name in Job.model_fields},
+            "params": orjson.loads(row["params"]),
+            "labels": orjson.loads(row["labels"]),
+            "cancel_requested": bool(row["cancel_requested"]),
+            "error": orjson.loads(row["error"]) if row["error"] else None,
+            "outputs": sorted(orjson.loads(row["outputs"] or "[]"), key=lambda output: output["index"]),
+        }
+    )
+
+
+def _event_row(event: Event, cursor: int, key_id: str) -> Row:
+    return {
+        "cursor": cursor,
+        "job_id": event.job_id,
+        "key_id": key_id,
+        "seq": event.seq,
+        "at": event.at,
+        "type": event.type,
+        "data": orjson.dumps(body_fields(event.body)).decode(),
+    }
+
+
+def _job_update(record: JobRecord) -> Row:
+    return {
+        "id": record.id,
+        "status": record.status,
+        "seq": record.seq,
+        "attempt": record.attempt,
+        "crashes": record.crashes,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "expires_at": record.expires_at,
+        "error": record.error.model_dump_json() if record.error else None,
+    }

@@ -1,0 +1,107 @@
+"""Outlets of a WebSocket: finished frames where the protocol allows it, ASGI messages where not."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from protocol.codec import Codec
+from protocol.events import Event
+from service.outlet import BufferedOutlet, Coalescing, Lagging
+from service.transports.shared_frames import SharedFrameProtocol, event_frame
+
+LAGGING: Final = 4408
+_REASON: Final = "the client reads too slowly; reconnect and resume"
+
+
+class DirectOutlet:
+    """Writes shared frames straight to the transport.
+
+    Hints are held back, the newest of each job and type, while more than `soft_bytes` are unsent; a socket with more
+    than `hard_bytes` unsent is cut off.
+    """
+
+    def __init__(
+        self,
+        protocol: SharedFrameProtocol,
+        codec: Codec,
+        *,
+        soft_bytes: int,
+        hard_bytes: int,
+        on_lagging: Callable[[], None],
+    ) -> None:
+        self._protocol = protocol
+        self._codec = codec
+        self._soft_bytes = soft_bytes
+        self._hard_bytes = hard_bytes
+        self._on_lagging = on_lagging
+        self._hints = Coalescing()
+        self._last: Event | None = None
+        self._writable = asyncio.Event()
+        protocol.on_writable = self._flush
+
+    def offer(self, event: Event) -> None:
+        # The bus offers one event to all subscriptions in a row: two of them may end in this socket.
+        if event is self._last or not self._protocol.is_open:
+            return
+        self._last = event
+        unsent = self._protocol.unsent_bytes
+        if event.is_fact:
+            if self._hints:
+                self._hints.outdate(event)
+            if unsent > self._hard_bytes:
+                self._on_lagging()
+                self._protocol.cut_off(LAGGING, _REASON)
+                return
+        elif self._hints or unsent > self._soft_bytes:
+            self._hints.put(event)
+            return
+        self._protocol.write_frame(event_frame(event, self._codec))
+
+    async def room(self) -> None:
+        while self._protocol.is_open and self._protocol.unsent_bytes > self._soft_bytes:
+            self._writable.clear()
+            await self._writable.wait()
+
+    async def serve(self) -> None:
+        """Nothing to do: `offer` has written everything."""
+
+    def close(self) -> None:
+        self._protocol.on_writable = None
+        self._writable.set()
+
+    def __len__(self) -> int:
+        return len(self._hints)
+
+    def _flush(self) -> None:
+        self._writable.set()
+        if self._protocol.is_open:
+            for event in self._hints.take():
+                self._protocol.write_frame(event_frame(event, self._codec))
+
+
+class AsgiOutlet(BufferedOutlet):
+    """Sends through ASGI from a background task: for servers without shared frames."""
+
+    def __init__(self, websocket: WebSocket, codec: Codec, *, max_facts: int, on_lagging: Callable[[], None]) -> None:
+        super().__init__(max_facts)
+        self._websocket = websocket
+        self._codec = codec
+        self._on_lagging = on_lagging
+
+    async def serve(self) -> None:
+        """Send what is offered until cancelled, or until the socket is closed."""
+        try:
+            while True:
+                for event in await self.take():
+                    content = self._codec.event_frame(event)
+                    if self._codec.is_binary(event):
+                        await self._websocket.send_bytes(content)
+                    else:
+                        await self._websocket.send_text(content.decode())
+        except Lagging:
+            self._on_lagging()
+            await self._websocket.close(LAGGING, _REASON)
+        except (WebSocketDisconnect, RuntimeError):  # starlette's two words for: the socket is closed
+            return

@@ -1,0 +1,156 @@
+"""Everything a server is made of, put together; the one place that chooses an engine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engine.executor import Executor, ExecutorOptions
+from engine.interface import Backend, Engine
+from protocol.models import ModelInfo, ModelList
+from service.admission import Admission
+from service.auth import KeyRecord, KeyRing, Load
+from service.bus import Bus
+from service.dispatcher import Dispatcher
+from service.expiry import Expiry
+from service.feeds import Feeds
+from service.fetch import Fetcher
+from service.files import Files
+from service.inputs import Inputs
+from service.jobs import JobManager
+from service.ledger import Ledger
+from service.metrics import Metrics
+from service.outlet import BufferedOutlet
+from service.pump import Pump
+from service.settings import EngineKind, Settings
+from service.store import Store
+from service.webhooks import Webhooks
+
+
+class Closable(Protocol):
+    """A socket that can be told goodbye."""
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of one server."""
+
+    settings: Settings
+    keys: KeyRing
+    store: Store
+    files: Files
+    ledger: Ledger
+    bus: Bus
+    pump: Pump
+    admission: Admission
+    dispatcher: Dispatcher
+    feeds: Feeds
+    inputs: Inputs
+    jobs: JobManager
+    engine: Engine
+    expiry: Expiry
+    webhooks: Webhooks
+    metrics: Metrics
+    models: Callable[[], ModelList]
+    """Every model there is for this engine; looks at the disk, so it may block."""
+    sockets: set[Closable] = field(default_factory=set)
+    """Open WebSockets."""
+    outlets: set[BufferedOutlet] = field(default_factory=set)
+    """Of open event streams and long polls."""
+
+
+def wire(settings: Settings) -> Services:
+    """Put a server together. Nothing runs yet, and nothing is opened."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    metrics = Metrics()
+    store = Store(settings.data_dir, settings.synchronous)
+    files = Files(settings.data_dir)
+    ledger, bus, admission = Ledger(), Bus(), Admission()
+    pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
+    engine = _engine(settings)
+    dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
+    feeds = Feeds(ledger, store, bus, pump)
+    inputs = Inputs(settings, files, store, Fetcher(settings))
+    jobs = JobManager(
+        settings,
+        ledger=ledger,
+        store=store,
+        pump=pump,
+        feeds=feeds,
+        admission=admission,
+        dispatcher=dispatcher,
+        inputs=inputs,
+        engine=engine,
+    )
+    services = Services(
+        settings=settings,
+        keys=KeyRing(settings.api.keys, _load_keys(store)),
+        store=store,
+        files=files,
+        ledger=ledger,
+        bus=bus,
+        pump=pump,
+        admission=admission,
+        dispatcher=dispatcher,
+        feeds=feeds,
+        inputs=inputs,
+        jobs=jobs,
+        engine=engine,
+        expiry=Expiry(settings, store, files),
+        webhooks=Webhooks(settings, store),
+        metrics=metrics,
+        models=lambda: _models(settings),
+    )
+    pump.listeners += [dispatcher, services.webhooks, metrics]
+    return services
+
+
+def _engine(settings: Settings) -> Engine:
+    options = ExecutorOptions(
+        worker=settings.worker,
+        budget_bytes=settings.memory_budget_bytes,
+        max_live_jobs=settings.max_live_jobs,
+        pool_threads=settings.pool_threads,
+        call_deadline_s=settings.call_deadline_s,
+        preview_interval_s=settings.preview_interval_s,
+    )
+    return Executor(_backend(settings), options)
+
+
+def _backend(settings: Settings) -> Backend:
+    # Imported here: neither module is of use to a server that runs the other. Torch itself is imported by `load`.
+    if settings.engine is EngineKind.FAKE:
+        from engine.fake import FakeBackend
+
+        return FakeBackend(step_s=settings.fake_step_s)
+    from engine.torch_backend import TorchBackend
+
+    return TorchBackend(settings.models_dir)
+
+
+def _models(settings: Settings) -> ModelList:
+    if settings.engine is EngineKind.FAKE:
+        return ModelList(models=())
+    from engine.models.files import status
+
+    return ModelList(
+        models=tuple(
+            ModelInfo(
+                name=model.name,
+                title=model.title,
+                tasks=tuple(model.tasks),
+                licence=model.licence,
+                size_bytes=model.size_bytes,
+                is_present=model.is_present,
+            )
+            for model in status(settings.models_dir)
+        )
+    )
+
+
+def _load_keys(store: Store) -> Load:
+    async def load() -> list[KeyRecord]:
+        return [KeyRecord.from_row(row) for row in await store.keys()]
+
+    return load
