@@ -23,6 +23,10 @@ Tell = Callable[[EventBody], None]
 DEFAULT_BUDGET_BYTES: Final = 1 << 30
 
 
+def say_nothing(_body: EventBody) -> None:
+    """Nobody listens."""
+
+
 @dataclass(slots=True)
 class _Resident:
     network: object
@@ -35,12 +39,16 @@ class Residency:
     Args:
         models_dir: where the files lie.
         device: given to the loaders.
-        budget_bytes: of weights, by the size of their files. The one in use stays, however large it is.
+        tell: hears `model.loading`, `model.loaded` and `model.unloaded`.
+        budget_bytes: of weights, by the size of their files. A single larger one is loaded all the same.
     """
 
-    def __init__(self, models_dir: Path, device: str, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
+    def __init__(
+        self, models_dir: Path, device: str, tell: Tell = say_nothing, budget_bytes: int = DEFAULT_BUDGET_BYTES
+    ) -> None:
         self.models_dir = models_dir
         self.device = device
+        self._tell = tell
         self._budget_bytes = budget_bytes
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
 
@@ -49,41 +57,46 @@ class Residency:
         """What is in memory, the least recently used first."""
         return tuple(self._residents)
 
-    def use(self, name: str, load: Loader[T], tell: Tell) -> Generator[Call, Any, T]:
+    def use(self, name: str, load: Loader[T]) -> Generator[Call, Any, T]:
         """The network of a model; loading it, if it must be, is a device call of stage `load`. Use with `yield from`.
 
         Args:
             load: always the same for one name.
-            tell: hears `model.loading`, `model.loaded` and `model.unloaded`.
 
         Raises:
             EngineError: `model_missing`, before anything is loaded.
         """
-        if name in self._residents:
+        resident = self._residents.get(name)
+        if resident is not None:
             self._residents.move_to_end(name)
-        else:
-            path = locate(name, self.models_dir)
-            yield Call(lambda: self._load(name, path, load, tell), stage="load")
-        # Loaders are the only source of what is kept under a name.
-        return cast("T", self._residents[name].network)
+            # Loaders are the only source of what is kept under a name.
+            return cast("T", resident.network)
+        path = locate(name, self.models_dir)
+        network: T = yield Call(lambda: self._load(name, path, load), stage="load")
+        return network
 
-    def clear(self) -> None:
+    def clear(self, reason: str) -> None:
         """Drop every network; one that a job is using goes when that job lets go of it."""
-        self._residents.clear()
+        while self._residents:
+            self._drop_oldest(reason)
 
-    def _load(self, name: str, path: Path, load: Loader[T], tell: Tell) -> None:
-        if name in self._residents:
-            return  # another job asked for it too, and its call came first
+    def _load(self, name: str, path: Path, load: Loader[T]) -> T:
+        if name in self._residents:  # another job asked for it too, and its call came first
+            return cast("T", self._residents[name].network)
         size_bytes = find(name).size_bytes
-        tell(ModelLoading(model=name, phase="read", done=0, total=size_bytes))
-        self._make_room(size_bytes, tell)
-        self._residents[name] = _Resident(load(path, self.device), size_bytes)
+        self._tell(ModelLoading(model=name, phase="read", done=0, total=size_bytes))
+        while self._residents and self._resident_bytes() + size_bytes > self._budget_bytes:
+            self._drop_oldest("another model needs the room")
+        network = load(path, self.device)
+        self._residents[name] = _Resident(network, size_bytes)
         logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes)
-        tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
+        self._tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
+        return network
 
-    def _make_room(self, size_bytes: int, tell: Tell) -> None:
-        resident_bytes = sum(resident.size_bytes for resident in self._residents.values())
-        while self._residents and resident_bytes + size_bytes > self._budget_bytes:
-            name, resident = self._residents.popitem(last=False)
-            resident_bytes -= resident.size_bytes
-            tell(ModelUnloaded(model=name, reason="another model needs the room"))
+    def _resident_bytes(self) -> int:
+        return sum(resident.size_bytes for resident in self._residents.values())
+
+    def _drop_oldest(self, reason: str) -> None:
+        name, _ = self._residents.popitem(last=False)
+        logger.info("model.unloaded", model=name, reason=reason)
+        self._tell(ModelUnloaded(model=name, reason=reason))

@@ -33,7 +33,7 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
     params = run.params
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
     name = "u2net" if is_present(find("u2net"), residency.models_dir) else "u2netp"
-    session = yield from residency.use(name, open_session, context.emit)
+    session = yield from residency.use(name, open_session)
     context.step(1, _STEPS, progress=0.2, stage="read")
     small: Floats = yield Call(lambda: infer(session, picture), stage="infer")
     context.step(2, _STEPS, progress=0.8, stage="infer")

@@ -47,7 +47,7 @@ def segment(run: Run, context: RunContext, residency: Residency, embeddings: "Em
     params = run.params
     given: _Input = yield Call(lambda: _read(run.inputs["image"], context), Where.POOL, "read")
     _check_prompt(params, given.picture)
-    network = yield from residency.use(_MODEL, _load, context.emit)
+    network = yield from residency.use(_MODEL, _load)
     kept = embeddings.get(given.key)
     embedding = kept if kept is not None else (yield from _embed(network, given.picture, context))
     embeddings.put(given.key, embedding)

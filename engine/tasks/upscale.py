@@ -58,7 +58,7 @@ def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
     params = run.params
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
     plan = _plan(params, picture, residency.device, context)
-    network = yield from residency.use(_MODEL_NAMES[plan.model], _load, context.emit)
+    network = yield from residency.use(_MODEL_NAMES[plan.model], _load)
     enlargement = _Enlargement(picture, network.scale, run.previews is not Previews.NONE)
     yield from _enlarge(picture, network, plan, enlargement, context)
 

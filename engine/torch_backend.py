@@ -1,0 +1,139 @@
+"""The tasks on torch, on a CPU or on CUDA. Importing this module loads no torch; `load` does."""
+
+import gc
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import structlog
+
+from engine.interface import EngineError, LiveJob, Run, RunContext, Steps
+from engine.models.residency import Residency, Tell, say_nothing
+from engine.segmentation.embeddings import EmbeddingCache
+from engine.steps import GeneratorJob
+from protocol.errors import ErrorCode
+from protocol.requests import TaskName
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = structlog.get_logger(__name__)
+
+Task: TypeAlias = Callable[[Run, RunContext], Steps]
+
+_MOST_THREADS: Final = 16
+"""The networks are small: more threads only wait for each other."""
+_OUT_OF_MEMORY_SIGNS: Final = (
+    "out of memory",
+    "can't allocate memory",  # torch on a CPU
+    "failed to allocate",  # onnxruntime
+    "bad allocation",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+)
+
+
+class TorchBackend:
+    """Every task, and the device and the networks under them. Implements `engine.interface.Backend`.
+
+    Args:
+        models_dir: where `safelight models pull` put the model files; nothing is downloaded here.
+        tell: hears `model.loading`, `model.loaded` and `model.unloaded`, on the executor thread.
+        device: `cpu`, `cuda` or `cuda:N`; None takes CUDA where there is one.
+        threads: for calculations on the CPU; None takes every core this process may use.
+    """
+
+    def __init__(
+        self, models_dir: Path, tell: Tell = say_nothing, *, device: str | None = None, threads: int | None = None
+    ) -> None:
+        self._models_dir = models_dir
+        self._tell = tell
+        self._wanted_device = device
+        self._threads = threads or _usable_cores()
+        self._residency: Residency | None = None
+        self._embeddings: EmbeddingCache[Tensor] = EmbeddingCache()
+        self._tasks: Mapping[TaskName, Task] = {}
+
+    def load(self) -> str:
+        try:
+            import torch
+
+            device = self._find_device()
+            self._residency = Residency(self._models_dir, device, self._tell)
+            self._tasks = _import_tasks(self._residency, self._embeddings)
+        except ImportError as error:
+            message = f"the engine's libraries are not all installed ({error}); see docs/operations.md, Installing"
+            raise EngineError(ErrorCode.NOT_READY, message) from error
+        # For this thread, which runs every device call: nothing here is trained.
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(self._threads)
+        logger.info("backend.loaded", device=device, threads=self._threads, torch=torch.__version__)
+        return device
+
+    def open(self, run: Run, context: RunContext) -> LiveJob:
+        return GeneratorJob(self._tasks[run.task](run, context))
+
+    def free_memory(self) -> None:
+        self._embeddings.clear()
+        if self._residency is not None:
+            self._residency.clear("a job ran out of memory")
+        gc.collect()
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError | MemoryError):
+            return True
+        # onnxruntime, and torch on a CPU, have no type of their own for it.
+        is_native = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+        return is_native and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS)
+
+    def close(self) -> None:
+        self._tasks = {}
+        self._embeddings.clear()
+        self._residency = None
+        gc.collect()
+
+    def _find_device(self) -> str:
+        import torch
+
+        wanted = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(wanted)
+        # Fails here, with torch's own words, rather than in the first job.
+        torch.zeros(1, device=device)
+        return str(device)
+
+
+def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") -> dict[TaskName, Task]:
+    """Every task; imports what they need, so that what is missing is found at the start."""
+    import cv2  # noqa: F401 - tasks import it when they run; see above
+    import onnxruntime  # noqa: F401 - likewise
+
+    from engine.tasks.describe import describe
+    from engine.tasks.erase import erase
+    from engine.tasks.remove_background import remove_background
+    from engine.tasks.remove_text import remove_text
+    from engine.tasks.segment import segment
+    from engine.tasks.test_pattern import draw_test_pattern
+    from engine.tasks.upscale import upscale
+
+    return {
+        TaskName.ERASE: erase,
+        TaskName.REMOVE_TEXT: remove_text,
+        TaskName.UPSCALE: partial(upscale, residency=residency),
+        TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency),
+        TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
+        TaskName.DESCRIBE: partial(describe, residency=residency),
+        TaskName.TEST_PATTERN: draw_test_pattern,
+    }
+
+
+def _usable_cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_THREADS)
