@@ -1,0 +1,150 @@
+"""`safelight demo`: a real server, a real photograph, and urgent work that overtakes long work.
+
+The photograph shows a Falcon 9 before the launch of DSCOVR; SpaceX gave it to the public domain, and scikit-image
+ships it. It is pinned and fetched like a model file.
+"""
+
+import asyncio
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from protocol.events import StepFinished
+from safelight.client import AsyncClient
+from safelight.demo_pictures import caption, side_by_side
+from safelight.job import AsyncJob
+from safelight.progress import Board, board_for
+from safelight.pulling import PullBoard
+from safelight.server_process import running_server
+from safelight.watching import ExitCode
+from safelight.wording import seconds
+
+PHOTOGRAPH: Final = "demo-photograph.jpg"
+PHOTOGRAPH_LICENCE: Final = "CC0-1.0"
+MASTS: Final = ((168, 108, 42, 238), (435, 108, 42, 252))
+"""The two lightning masts beside the rocket: x, y, width, height in pixels of the photograph."""
+
+
+async def run_demo(console: Console, folder: Path, models_dir: Path, engine: str) -> ExitCode:
+    """Show it all, and write the pictures.
+
+    Args:
+        folder: of the pictures; made if it is not there.
+        models_dir: must hold the models; the photograph is fetched into it.
+        engine: for `safelight serve --engine`.
+    """
+    before = await asyncio.to_thread(_prepare, folder, models_dir, console)
+    async with running_server(models_dir, engine) as url:
+        console.print(f"server: {url}   (its documentation: {url}/docs)", highlight=False)
+        with board_for(console) as board:
+            async with AsyncClient(url, on_connection=board.connection) as client:
+                return await _show(client, board, before)
+
+
+def _prepare(folder: Path, models_dir: Path, console: Console) -> Path:
+    pull_photograph(models_dir, console)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = folder / "before.png"
+    caption(models_dir / PHOTOGRAPH, before)
+    return before
+
+
+async def _show(client: AsyncClient, board: Board, before: Path) -> ExitCode:
+    folder = before.parent
+    shows: list[asyncio.Task[None]] = []
+
+    async def begin(task: str, **params: Any) -> AsyncJob:
+        job = await client.submit(task, **params)
+        board.add(job.id, task)
+        shows.append(asyncio.create_task(_follow(job, board)))
+        return job
+
+    upscale = await begin("upscale", image=before, factor=2.0)
+    remove_text = await begin("remove_text", image=before)
+    await _first_step(upscale)
+    submitted_at = time.monotonic()
+    erase = await begin("erase", image=before, regions=MASTS, priority="high", grow_px=2)
+    await erase.wait()
+    erase_s = time.monotonic() - submitted_at
+    has_overtaken = not upscale.status.is_terminal
+    await asyncio.gather(*shows)
+    written = {"before": before}
+    for name, job in {"erased": erase, "without-text": remove_text, "upscaled": upscale}.items():
+        written[name] = await _write(job, board, folder / f"{name}.png")
+    labels = {
+        "before": before, "erase: the masts": written["erased"], "remove_text": written["without-text"]
+    }  # fmt: skip
+    sheet = folder / "side-by-side.jpg"
+    await asyncio.to_thread(side_by_side, labels, sheet)
+    board.say(f"wrote {sheet}", "green")
+    _summarise(board, erase_s, upscale, has_overtaken=has_overtaken)
+    return ExitCode.OK
+
+
+def pull_photograph(folder: Path, console: Console) -> None:
+    """Make sure that the photograph is in the models folder. Blocks.
+
+    Raises:
+        PullFailed: it could not be had.
+    """
+    from engine.models.carriers import extract, fetch_wheel, sha256_of
+    from engine.models.catalogue import Carrier, ModelFile
+
+    carrier = Carrier(
+        package="scikit-image",
+        version="0.26.0",
+        licence="BSD-3-Clause",
+        python="3.11",
+        platform="manylinux_2_28_x86_64",
+    )
+    file = ModelFile(
+        name=PHOTOGRAPH,
+        member="skimage/data/rocket.jpg",
+        size_bytes=112_525,
+        sha256="c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+    )
+    path = folder / file.name
+    with PullBoard(console) as board:
+        if path.is_file() and sha256_of(path) == file.sha256:
+            return
+        board.update(PHOTOGRAPH, "download", 0, file.size_bytes, PHOTOGRAPH_LICENCE)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="safelight-pull-") as empty:
+            extract(fetch_wheel(carrier, Path(empty)), file, folder, lambda _count: None)
+        board.update(PHOTOGRAPH, "ready", file.size_bytes, file.size_bytes, PHOTOGRAPH_LICENCE)
+
+
+async def _follow(job: AsyncJob, board: Board) -> None:
+    async for event in job.events():
+        board.update(event)
+
+
+async def _first_step(job: AsyncJob) -> None:
+    """Wait until a job works, and for its first step if the server tells of one."""
+    async for event in job.events():
+        if isinstance(event.body, StepFinished) or event.is_terminal:
+            return
+
+
+async def _write(job: AsyncJob, board: Board, path: Path) -> Path:
+    (output, *_) = await job.result()
+    await output.save(path)
+    board.wrote(job.id, path, output.info.size_bytes)
+    return path
+
+
+def _summarise(board: Board, erase_s: float, upscale: AsyncJob, *, has_overtaken: bool) -> None:
+    order = "while the upscale was running" if has_overtaken else "but the upscale had ended before"
+    board.say(f"erase took {seconds(erase_s)} from submit to end, {order}")
+    board.say(f"upscale took {seconds(_ran_s(upscale))} in all")
+
+
+def _ran_s(job: AsyncJob) -> float:
+    state = job.state
+    if state.started_at is None or state.finished_at is None:
+        return 0.0
+    return (datetime.fromisoformat(state.finished_at) - datetime.fromisoformat(state.started_at)).total_seconds()

@@ -1,0 +1,179 @@
+"""The commands about jobs: `safelight run`, `watch` and `jobs`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from protocol.ids import is_id
+from protocol.jobs import Job as JobState
+from safelight.client import AsyncClient
+from safelight.errors import RequestRefused
+from safelight.job import AsyncJob
+from safelight.progress import Board
+from safelight.watching import Destination, ExitCode, watch_to_end, write_outputs
+from safelight.wording import short_id
+
+_FINDABLE = 1000
+"""Among so many of the newest jobs a short id is looked for."""
+
+
+class Unusable(ValueError):
+    """Something on the command line cannot be used; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `safelight run` was asked for."""
+
+    task: str
+    image: str | None = None
+    mask: str | None = None
+    regions: Sequence[str] = ()
+    points: Sequence[str] = ()
+    settings: Sequence[str] = ()
+    output: Path | None = None
+    priority: str | None = None
+
+    def params(self) -> dict[str, Any]:
+        """The task's parameters.
+
+        Raises:
+            Unusable: one of the options has the wrong form.
+        """
+        params: dict[str, Any] = {}
+        if self.image is not None:
+            params["image"] = self.image
+        if self.mask is not None:
+            params["mask"] = self.mask
+        if self.points:
+            params["points"] = [_point(text) for text in self.points]
+        if self.regions and self.task == "segment":
+            if len(self.regions) > 1:
+                raise Unusable("--region: segment takes one")
+            params["box"] = _region(self.regions[0])
+        elif self.regions:
+            params["regions"] = [_region(text) for text in self.regions]
+        for text in self.settings:
+            name, equals, value = text.partition("=")
+            if not equals or not name:
+                raise Unusable(f"--set: expected name=value, got {text!r}")
+            params[name] = _value(value)
+        return params
+
+    @property
+    def title(self) -> str:
+        """How the job is called on the terminal."""
+        return f"{self.task} {self._image_name}".strip()
+
+    @property
+    def destination(self) -> Destination:
+        stem = Path(self._image_name).stem
+        return Destination(self.output, f"{stem}-{self.task}" if stem else self.task)
+
+    @property
+    def _image_name(self) -> str:
+        if self.image is None or self.image.startswith(("data:", "upload:", "job:")):
+            return ""
+        return self.image.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+
+async def run_job(client: AsyncClient, board: Board, options: RunOptions) -> ExitCode:
+    """Submit a job, show it, and write its outputs."""
+    job = await client.submit(options.task, priority=options.priority, **options.params())
+    code = await watch_to_end(job, board, options.title, cancels=True)
+    if job.status.is_terminal:
+        await write_outputs(job, board, options.destination)
+        _print_findings(job, board)
+    return code
+
+
+async def watch_job(client: AsyncClient, board: Board, job_id: str, output: Path | None) -> ExitCode:
+    """Show a job from its first event on; with `output`, write what it made."""
+    job = await find_job(client, job_id)
+    code = await watch_to_end(job, board, job.task.value, cancels=False)
+    if job.status.is_terminal and output is not None:
+        await write_outputs(job, board, Destination(output, f"{job.task}-{short_id(job.id)}"))
+    return code
+
+
+async def list_jobs(
+    client: AsyncClient, console: Console, *, status: str | None, task: str | None, limit: int
+) -> ExitCode:
+    """Print the newest jobs: a table for people, tab-separated lines for pipes."""
+    rows = [_row(job.state) async for job in client.jobs(status=status, task=task, limit=limit)]
+    if console.is_terminal:
+        table = Table("id", "task", "status", "submitted", "outputs", "what went wrong", box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table if rows else "no jobs")
+    else:
+        for row in rows:
+            console.file.write("\t".join(row) + "\n")  # rich would make spaces of the tabs
+    return ExitCode.OK
+
+
+async def find_job(client: AsyncClient, text: str) -> AsyncJob:
+    """The job with this id, or whose id ends with it: what the terminal shows of it is enough.
+
+    Raises:
+        RequestRefused: `not_found`.
+        Unusable: several ids end so.
+    """
+    if is_id(text):
+        return await client.get(text)
+    found = [job async for job in client.jobs(limit=_FINDABLE) if job.id.endswith(text)] if text else []
+    if len(found) > 1:
+        raise Unusable(f"{text}: several jobs end with it; give the whole id")
+    if not found:
+        raise RequestRefused("not_found", f"no job of yours has an id that ends with {text!r}")
+    return found[0]
+
+
+def _row(job: JobState) -> tuple[str, ...]:
+    error = f"{job.error.code}: {job.error.message}" if job.error else ""
+    return (job.id, job.task.value, job.status.value, job.created_at, str(len(job.outputs)), error)
+
+
+def _print_findings(job: AsyncJob, board: Board) -> None:
+    for output in job.outputs:
+        if output.data:
+            board.say(json.dumps(_printable(output.data), ensure_ascii=False))
+
+
+def _printable(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in data.items() if value not in (None, [], {})}
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON (numbers, true, lists), else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _region(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise Unusable(f"--region: expected X,Y,WIDTH,HEIGHT in pixels, got {text!r}")
+    return numbers
+
+
+def _point(text: str) -> tuple[float, float, bool]:
+    parts = text.split(",")
+    try:
+        x, y = float(parts[0]), float(parts[1])
+        include = {"1": True, "0": False}[parts[2]] if len(parts) > 2 else True
+        if len(parts) > 3:
+            raise IndexError
+    except (ValueError, IndexError, KeyError):
+        raise Unusable(f"--point: expected X,Y or X,Y,1 or X,Y,0 (not the object), got {text!r}") from None
+    return x, y, include
