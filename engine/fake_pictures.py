@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine import images
-from engine.images import Floats, Picture, Warn
+from engine.colour import Warn
+from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
 from protocol.errors import ErrorCode
 from protocol.requests import (

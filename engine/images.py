@@ -9,7 +9,7 @@ neither torch nor OpenCV.
 """
 
 import io
-from collections.abc import Callable
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -22,7 +22,6 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     Image,
-    ImageCms,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -30,6 +29,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from engine.colour import Profile, Warn, foreign_profile, to_srgb
 from engine.interface import EncodedImage, EngineError
 from protocol.errors import ErrorCode
 from protocol.requests import OutputFormat
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float32]
 Bytes: TypeAlias = NDArray[np.uint8]
-Warn: TypeAlias = Callable[[str, str], None]
-"""Takes the code and the message of a `job.warning`."""
 
 # Importing a reader registers it; Pillow would otherwise do so for the commonest formats only.
 _READERS: Final = (
@@ -61,13 +59,13 @@ MEDIA_TYPES: Final = {
     OutputFormat.WEBP: "image/webp",
 }
 PREVIEW_SIDE_PX: Final = 256
+_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
+"""Pillow's readers let the errors of their parsing through as they come."""
 _WEBP_SIDE_PX: Final = 16_383
 # Level 6, the default, takes four times as long for files 3 % smaller (measured on photographs).
 _PNG_LEVEL: Final = 3
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _CHROMA_KEPT_FROM_QUALITY: Final = 90
-_COLOUR_SPACES: Final = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Colour space of an ICC profile -> the Pillow mode it describes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,17 +110,16 @@ def decode(source: Path | bytes, *, warn: Warn | None = None) -> Picture:
     """
     content = source if isinstance(source, bytes) else source.read_bytes()
     try:
-        with Image.open(io.BytesIO(content), formats=READABLE_FORMATS) as image:
-            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-            profile = _foreign_profile(image, warn)
+        with _open(content) as image:
+            orientation = _orientation(image)
+            profile = foreign_profile(image, warn)
             deep = _decode_deep(content) if profile is None else None
             picture = deep or _from_pillow(image, profile, warn)
     except EngineError:
         raise
     except Image.DecompressionBombError as error:
         raise EngineError(ErrorCode.IMAGE_TOO_LARGE, f"image: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, OverflowError) as error:
-        # Pillow's readers let the errors of their parsing through as they come.
+    except _DAMAGE as error:
         raise EngineError(ErrorCode.BAD_IMAGE, f"image: cannot be read as a picture: {error}") from error
     return _upright(picture, orientation)
 
@@ -225,7 +222,24 @@ def from_tensor(tensor: "torch.Tensor") -> Floats:
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1), dtype=np.float32)
 
 
-def _from_pillow(image: Image.Image, profile: ImageCms.ImageCmsProfile | None, warn: Warn | None) -> Picture:
+def _open(content: bytes) -> Image.Image:
+    """What `Image.open` does, without its own pixel cap: ours was checked before the job was accepted."""
+    for name in READABLE_FORMATS:
+        read, accepts = Image.OPEN[name]
+        if accepts is None or accepts(content[:16]) is True:
+            return read(io.BytesIO(content), "")
+    raise EngineError(ErrorCode.BAD_IMAGE, f"image: is none of {', '.join(READABLE_FORMATS)}")
+
+
+def _orientation(image: Image.Image) -> int:
+    """As its Exif block says, 1..8; 1 for none, or for a damaged block: that makes no bad picture."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGE:
+        return 1
+
+
+def _from_pillow(image: Image.Image, profile: Profile | None, warn: Warn | None) -> Picture:
     image.load()
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         return _from_wide_grey(np.asarray(image, np.float32), is_float=image.mode == "F")
@@ -237,7 +251,7 @@ def _from_pillow(image: Image.Image, profile: ImageCms.ImageCmsProfile | None, w
     elif image.mode in {"P", "1"}:
         image = image.convert("RGB")
     if profile is not None:
-        image = _to_srgb(image, profile, warn)
+        image = to_srgb(image, profile, warn)
     return Picture(from_uint8(np.asarray(image.convert("RGB"))), alpha)
 
 
@@ -249,45 +263,6 @@ def _from_wide_grey(grey: Floats, *, is_float: bool) -> Picture:
     white = next((limit for limit in (1, 255) if largest <= limit), 65_535) if is_float else 65_535
     scaled = np.clip(grey / np.float32(white), 0, 1)
     return Picture(np.repeat(scaled[..., None], 3, axis=2), None, 16)
-
-
-def _foreign_profile(image: Image.Image, warn: Warn | None) -> ImageCms.ImageCmsProfile | None:
-    """The embedded colour profile, unless there is none, it is broken, or it is sRGB anyway."""
-    content = image.info.get("icc_profile")
-    if not content:
-        return None
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
-        name = ImageCms.getProfileDescription(profile)
-    except (OSError, ImageCms.PyCMSError) as error:
-        _tell(warn, "profile_ignored", f"the embedded colour profile is broken and was ignored: {error}")
-        return None
-    # Converting sRGB to sRGB would only change pixels by rounding.
-    return None if "srgb" in name.lower() else profile
-
-
-def _to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile, warn: Warn | None) -> Image.Image:
-    mode = _COLOUR_SPACES.get(profile.profile.xcolor_space.strip())
-    if mode is None or (mode == "CMYK") != (image.mode == "CMYK"):
-        _tell(warn, "profile_ignored", f"the embedded colour profile does not describe {image.mode} and was ignored")
-        return image
-    try:
-        converted = ImageCms.profileToProfile(
-            image if image.mode == mode else image.convert(mode),
-            profile,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-        )
-    except (OSError, ImageCms.PyCMSError) as error:
-        _tell(warn, "profile_ignored", f"the embedded colour profile is broken and was ignored: {error}")
-        return image
-    return converted if converted is not None else image
-
-
-def _tell(warn: Warn | None, code: str, message: str) -> None:
-    if warn is not None:
-        warn(code, message)
 
 
 def _decode_deep(content: bytes) -> Picture | None:

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -209,3 +210,21 @@ def test_a_tensor_has_its_planes_first_and_comes_back_equal() -> None:
 def test_importing_images_loads_neither_torch_nor_opencv() -> None:
     code = "import sys, engine.images, engine.fake; sys.exit(bool({'torch', 'cv2', 'rapidocr'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_damaged_exif_block_does_not_make_a_bad_picture() -> None:
+    pixels = texture()
+    content = saved(Image.fromarray(pixels), "PNG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff garbage")
+    assert (images.to_uint8(images.decode(content).rgb) == pixels).all()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM"])
+def test_every_readable_format_is_read_in_a_fresh_process(file_format: str, tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(saved(Image.fromarray(texture()), file_format))
+    code = (
+        "import sys, pathlib; from engine.images import decode; assert decode(pathlib.Path(sys.argv[1])).width == 128"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
