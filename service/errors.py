@@ -1,13 +1,16 @@
 """Errors on their way out over HTTP: every one is a problem document with a stable code.
 
-ProtocolError            a mistake of the caller, found while reading what it sent (protocol/errors.py)
-  ServiceError           what the server cannot do now, and when to try again
+    ProtocolError            a mistake of the caller, found while reading what it sent (protocol/errors.py)
+      ServiceError           what the server cannot do now, and when to try again
+
+`EXCEPTION_HANDLERS` turns these, Starlette's own refusals and our own mistakes into answers.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +19,7 @@ from starlette.types import ExceptionHandler
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import new_id
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 LOGGED_NOTE: Final = "logged as "
@@ -95,9 +98,7 @@ async def unexpected_error_handler(request: Request, error: Exception) -> Respon
     error_id = new_id()
     error.add_note(f"{LOGGED_NOTE}{error_id}")
     logger.error(
-        "request failed",
-        exc_info=error,
-        extra={"error_id": error_id, "method": _method(request), "path": request.url.path},
+        "request.failed", exc_info=error, error_id=error_id, method=_method(request), path=quote(request.url.path)
     )
     return problem_response(
         ProtocolError(ErrorCode.INTERNAL, f"the server made a mistake; its log has it as {error_id}")
