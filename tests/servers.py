@@ -1,4 +1,4 @@
-"""Real servers for tests: uvicorn on a free port, in a thread of the test process, or as a process that can be killed."""
+"""Real servers for tests: in a thread of the test process, or as a process that can be killed; always real sockets."""
 
 import asyncio
 import os
