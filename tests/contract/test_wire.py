@@ -5,6 +5,7 @@ frame is never changed or removed; a new event type, or a new field, gets a new 
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ MESSAGE_FRAMES = {
 }
 
 
-def decode(path: Path) -> dict[str, object]:
+def decode(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         return JSON.decode(path.read_text("utf-8"))
     return (MSGPACK if path.suffix == ".msgpack" else JSON).decode(path.read_bytes())
@@ -139,6 +140,16 @@ def test_every_event_and_message_is_recorded_in_both_codecs() -> None:
 @pytest.mark.parametrize("path", recorded("events"), ids=lambda path: path.name)
 def test_recorded_event_means_what_it_meant(path: Path) -> None:
     assert event_from(decode(path)) == EVENT_FRAMES[path.name.rsplit(".", 1)[0]]
+
+
+@pytest.mark.parametrize("path", recorded("events"), ids=lambda path: path.name)
+def test_event_is_still_sent_with_every_field_it_was_recorded_with(path: Path) -> None:
+    event = EVENT_FRAMES[path.name.rsplit(".", 1)[0]]
+    codec = MSGPACK if path.suffix == ".msgpack" else JSON
+    frame = codec.event_frame(event)
+    sent, then = codec.decode(frame if codec.is_binary(event) else frame.decode("utf-8")), decode(path)
+    assert sent | then == sent
+    assert sent["data"] | then["data"] == sent["data"]
 
 
 @pytest.mark.parametrize("path", recorded("messages"), ids=lambda path: path.name)
