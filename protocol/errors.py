@@ -38,7 +38,6 @@ class ErrorCode(StrEnum):
     # What the caller asked for
     NOT_FOUND = "not_found"
     ALREADY_ENDED = "already_ended"
-    EXPIRED = "expired"
     CURSOR_EXPIRED = "cursor_expired"
     # What the server can do now
     QUEUE_FULL = "queue_full"
@@ -71,7 +70,6 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.UNKNOWN_HOST: HTTPStatus.MISDIRECTED_REQUEST,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ALREADY_ENDED: HTTPStatus.CONFLICT,
-    ErrorCode.EXPIRED: HTTPStatus.GONE,
     ErrorCode.CURSOR_EXPIRED: HTTPStatus.GONE,
     ErrorCode.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorCode.DRAINING: HTTPStatus.SERVICE_UNAVAILABLE,

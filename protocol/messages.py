@@ -137,6 +137,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
     1007: "invalid payload: a text frame that is not UTF-8",
     1008: "policy: origin or host not allowed",
     1009: "message too big",
+    1011: "no answer to a ping in time",
     1012: "service restart: the server is draining; reconnect and resume",
     4400: "malformed: a frame that is no JSON, no msgpack map or no known message, too often",
     4401: "unauthorized: no key, an unknown key, or none within the time given",
