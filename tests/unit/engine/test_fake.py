@@ -1,0 +1,133 @@
+"""The fake engine: every task, in shape like the real one, and the same each time."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.fake import STEPS, FakeBackend
+from engine.interface import Call, Done, EngineError, Run, Where
+from engine.tasks.test_pattern import HoldTogether
+from protocol.events import OutputReady, StepFinished
+from protocol.requests import TASKS, Previews, TaskName
+from tests.unit.engine.driver import Driver, make_run
+from tests.unit.engine.pictures import pixels_of, save, texture
+
+REGION = {"x": 4, "y": 4, "width": 10, "height": 10}
+PARAMS: Mapping[TaskName, Mapping[str, Any]] = {
+    TaskName.ERASE: {"regions": [REGION]},
+    TaskName.REMOVE_TEXT: {},
+    TaskName.UPSCALE: {"factor": 2.5},
+    TaskName.REMOVE_BACKGROUND: {},
+    TaskName.SEGMENT: {"points": [{"x": 30.0, "y": 20.0}], "count": 3},
+    TaskName.DESCRIBE: {},
+    TaskName.TEST_PATTERN: {"width": 60, "height": 40, "images": 2},
+}
+SIZES = {TaskName.UPSCALE: (150, 100), TaskName.DESCRIBE: None}
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return save(tmp_path / "image.png", texture(40, 60))
+
+
+def run_of(task: TaskName, image: Path, first_image: int = 0, **changed: object) -> Run:
+    inputs = {"image": image} if TASKS[task].image_fields else {}
+    return make_run(task, {**PARAMS[task], **changed}, inputs=inputs, first_image=first_image)
+
+
+def run_fake(run: Run, backend: FakeBackend | None = None) -> Driver:
+    """Through `LiveJob.resume`, as an executor does."""
+    driver = Driver(run)
+    job = (backend or FakeBackend()).open(run, driver)
+    step = job.resume()
+    while not isinstance(step, Done):
+        driver.calls.append(step)
+        step = job.resume(step.run())
+    return driver
+
+
+@pytest.mark.parametrize("task", list(TaskName))
+def test_every_task_gives_its_outputs_in_order_with_steps_and_previews(task: TaskName, image: Path) -> None:
+    done = run_fake(run_of(task, image))
+    outputs = done.of_type(OutputReady)
+    expected = {TaskName.SEGMENT: 3, TaskName.TEST_PATTERN: 2}.get(task, 1)
+    assert [output.index for output in outputs] == list(range(expected))
+    assert len(done.of_type(StepFinished)) == len(done.pictures) == STEPS * expected
+    assert done.progress == sorted(done.progress)
+    assert done.progress[-1] == 1
+    assert all(shown.dtype == np.uint8 and shown.shape[2] == 3 for shown in done.pictures)
+    size = SIZES.get(task, (60, 40))
+    assert all((output.width, output.height) == (size or (None, None)) for output in outputs)
+
+
+@pytest.mark.parametrize("task", list(TaskName))
+def test_the_same_run_gives_the_same_bytes(task: TaskName, image: Path) -> None:
+    first, again = run_fake(run_of(task, image)), run_fake(run_of(task, image))
+    assert [output.content for output in first.outputs.values()] == [o.content for o in again.outputs.values()]
+
+
+@pytest.mark.parametrize("task", list(TaskName))
+def test_steps_are_device_calls_that_hold_it_as_long_as_asked(
+    task: TaskName, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+    monkeypatch.setattr("engine.tasks.test_pattern.time.sleep", held.append)
+    done = run_fake(run_of(task, image), FakeBackend(step_s=0.125))
+    on_device = [call for call in done.calls if call.where is Where.DEVICE]
+    assert held == [0.125] * len(on_device)
+    assert len(on_device) == len(done.of_type(StepFinished))
+
+
+@pytest.mark.parametrize("task", [TaskName.SEGMENT, TaskName.TEST_PATTERN])
+def test_an_attempt_starts_at_the_first_image_without_output(task: TaskName, image: Path) -> None:
+    whole, rest = run_fake(run_of(task, image)), run_fake(run_of(task, image, first_image=1))
+    assert list(rest.outputs) == list(whole.outputs)[1:]
+    assert rest.outputs[1].content == whole.outputs[1].content
+
+
+def test_erasing_changes_the_region_only(image: Path) -> None:
+    before = pixels_of(image.read_bytes())
+    after = pixels_of(run_fake(run_of(TaskName.ERASE, image)).outputs[0].content)
+    changed = (before != after).any(axis=2)
+    assert changed[4:14, 4:14].mean() > 0.9
+    changed[4:14, 4:14] = False
+    assert not changed.any()
+
+
+def test_a_mask_of_another_size_is_refused_as_by_the_real_task(image: Path, tmp_path: Path) -> None:
+    mask = save(tmp_path / "mask.png", np.zeros((3, 3), np.uint8))
+    run = make_run(TaskName.ERASE, {}, inputs={"image": image, "mask": mask})
+    with pytest.raises(EngineError, match="expected 60 x 40 px like the image, got 3 x 3"):
+        run_fake(run)
+
+
+@pytest.mark.parametrize(
+    ("task", "params", "warning"),
+    [
+        (TaskName.ERASE, {"regions": [{"x": 900, "y": 0, "width": 5, "height": 5}]}, "empty_mask"),
+        (TaskName.REMOVE_TEXT, {"min_confidence": 1.0}, "nothing_found"),
+        (TaskName.REMOVE_BACKGROUND, {"format": "jpeg"}, "alpha_flattened"),
+    ],
+)
+def test_the_warnings_of_the_real_tasks_are_given(
+    task: TaskName, params: dict[str, Any], warning: str, image: Path
+) -> None:
+    assert run_fake(run_of(task, image, **params)).warnings == [warning]
+
+
+def test_no_preview_is_made_when_none_is_wanted(image: Path) -> None:
+    run = make_run(TaskName.ERASE, PARAMS[TaskName.ERASE], inputs={"image": image}, previews=Previews.NONE)
+    assert run_fake(run).pictures == []
+
+
+def test_steps_of_test_patterns_can_be_run_as_one_when_a_limit_is_given(image: Path) -> None:
+    run = run_of(TaskName.TEST_PATTERN, image)
+    alone = FakeBackend().open(run, Driver(run)).resume()
+    grouped = FakeBackend(batch_limit=8).open(run, Driver(run)).resume()
+    assert isinstance(alone, Call)
+    assert isinstance(grouped, Call)
+    assert alone.group is None
+    assert grouped.group == HoldTogether(8)
