@@ -72,3 +72,18 @@ class Bridge:
             self._on_events(emitted)
         if has_changed:
             self._on_change()
+
+
+class Announcer:
+    """Tells events of the server topic through a bridge that does not exist yet when the engine is put together."""
+
+    def __init__(self) -> None:
+        self._bridge: Bridge | None = None
+
+    def connect(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def __call__(self, body: EventBody) -> None:
+        """From any thread. Before `connect` nobody is there to hear it."""
+        if self._bridge is not None:
+            self._bridge.emit(body)

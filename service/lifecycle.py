@@ -60,6 +60,7 @@ class Lifecycle:
                 tasks.append(group.create_task(remove_orphans(services.store, services.files), name="orphans"))
                 await services.keys.refresh()
                 bridge = Bridge(asyncio.get_running_loop(), self._take, services.dispatcher.wake)
+                services.announcer.connect(bridge)
                 services.engine.start(bridge, services.files, bridge.changed)
                 try:
                     yield

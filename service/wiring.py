@@ -9,6 +9,7 @@ from engine.interface import Backend, Engine
 from protocol.models import ModelInfo, ModelList
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
+from service.bridge import Announcer
 from service.bus import Bus
 from service.dispatcher import Dispatcher
 from service.expiry import Expiry
@@ -18,7 +19,7 @@ from service.files import Files
 from service.inputs import Inputs
 from service.jobs import JobManager
 from service.ledger import Ledger
-from service.metrics import Metrics
+from service.metrics import Gauges, Metrics
 from service.outlet import BufferedOutlet
 from service.pump import Pump
 from service.settings import EngineKind, Settings
@@ -26,8 +27,12 @@ from service.store import Store
 from service.webhooks import Webhooks
 
 
-class Closable(Protocol):
-    """A socket that can be told goodbye."""
+class Socket(Protocol):
+    """An open WebSocket, as far as the rest of the server is concerned."""
+
+    def __len__(self) -> int:
+        """Events that wait to be written."""
+        ...
 
     async def close(self, code: int, reason: str) -> None: ...
 
@@ -49,12 +54,13 @@ class Services:
     inputs: Inputs
     jobs: JobManager
     engine: Engine
+    announcer: Announcer
     expiry: Expiry
     webhooks: Webhooks
     metrics: Metrics
     models: Callable[[], ModelList]
     """Every model there is for this engine; looks at the disk, so it may block."""
-    sockets: set[Closable] = field(default_factory=set)
+    sockets: set[Socket] = field(default_factory=set)
     """Open WebSockets."""
     outlets: set[BufferedOutlet] = field(default_factory=set)
     """Of open event streams and long polls."""
@@ -68,7 +74,8 @@ def wire(settings: Settings) -> Services:
     files = Files(settings.data_dir)
     ledger, bus, admission = Ledger(), Bus(), Admission()
     pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
-    engine = _engine(settings)
+    announcer = Announcer()
+    engine = _engine(settings, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
     inputs = Inputs(settings, files, store, Fetcher(settings))
@@ -97,16 +104,28 @@ def wire(settings: Settings) -> Services:
         inputs=inputs,
         jobs=jobs,
         engine=engine,
+        announcer=announcer,
         expiry=Expiry(settings, store, files),
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=lambda: _models(settings),
     )
     pump.listeners += [dispatcher, services.webhooks, metrics]
+    pump.on_commit = metrics.observe_commit
+    services.webhooks.on_result = metrics.observe_webhook
+    metrics.watch(
+        Gauges(
+            queued=admission.counts,
+            engine=engine.state,
+            subscribers=bus.subscriber_count,
+            sockets=lambda: len(services.sockets),
+            deepest_buffer=lambda: max([0, *map(len, services.outlets), *map(len, services.sockets)]),
+        )
+    )
     return services
 
 
-def _engine(settings: Settings) -> Engine:
+def _engine(settings: Settings, announcer: Announcer) -> Engine:
     options = ExecutorOptions(
         worker=settings.worker,
         budget_bytes=settings.memory_budget_bytes,
@@ -115,10 +134,10 @@ def _engine(settings: Settings) -> Engine:
         call_deadline_s=settings.call_deadline_s,
         preview_interval_s=settings.preview_interval_s,
     )
-    return Executor(_backend(settings), options)
+    return Executor(_backend(settings, announcer), options)
 
 
-def _backend(settings: Settings) -> Backend:
+def _backend(settings: Settings, announcer: Announcer) -> Backend:
     # Imported here: neither module is of use to a server that runs the other. Torch itself is imported by `load`.
     if settings.engine is EngineKind.FAKE:
         from engine.fake import FakeBackend
@@ -126,7 +145,7 @@ def _backend(settings: Settings) -> Backend:
         return FakeBackend(step_s=settings.fake_step_s)
     from engine.torch_backend import TorchBackend
 
-    return TorchBackend(settings.models_dir)
+    return TorchBackend(settings.models_dir, announcer)
 
 
 def _models(settings: Settings) -> ModelList:

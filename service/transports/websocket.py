@@ -107,6 +107,10 @@ class _Session:
             for subscription in self._subscriptions.values():
                 subscription.close()
 
+    def __len__(self) -> int:
+        """Events that wait to be written."""
+        return len(self._outlet)
+
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye. From any background task of the event loop."""
         if self._websocket.application_state is WebSocketState.CONNECTED:
