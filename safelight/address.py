@@ -26,13 +26,17 @@ class Address:
         Raises:
             ValueError: it is no http(s) address.
         """
-        text = url.strip().rstrip("/")
+        text = url.strip()
         if "://" not in text:
             text = f"http://{text}"
-        parts = urlsplit(text)
-        if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(text)
+            is_right = parts.scheme in _SOCKET_SCHEMES and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            is_right = False
+        if not is_right or parts.query or parts.fragment:
             raise ValueError(f"url: expected something like {DEFAULT_URL}, got {url!r:.80}")
-        return cls(text)
+        return cls(text.rstrip("/"))
 
     @property
     def socket(self) -> str:

@@ -10,7 +10,6 @@ _ADVICE: Final[Mapping[str, str]] = {
     ErrorCode.FORBIDDEN: "the key may not do this; list keys and their scopes with: safelight keys list",
     ErrorCode.UNKNOWN_HOST: "add the host name to allowed_hosts in the server's settings",
     ErrorCode.NOT_FOUND: "list your jobs with: safelight jobs",
-    ErrorCode.EXPIRED: "outputs are kept for the server's job_ttl_s; run the job again",
     ErrorCode.QUEUE_FULL: "wait until some of the waiting jobs have ended, then try again",
     ErrorCode.DRAINING: "the server is stopping; try again when it is back",
     ErrorCode.NOT_READY: "the server is starting, or its engine has failed; see: curl URL/v1/health/ready",

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 from protocol.events import Event, OutputReady
 from protocol.jobs import Job as JobState
 from protocol.jobs import JobStatus
+from protocol.models import ModelInfo
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL
 from safelight.client import AsyncClient, CodecName, Health
@@ -263,7 +264,7 @@ class Client:
         """See `AsyncClient.watch_mine`."""
         return self._loop.iterate(self._client.watch_mine(cursor))
 
-    def models(self) -> list[Mapping[str, Any]]:
+    def models(self) -> list[ModelInfo]:
         """See `AsyncClient.models`."""
         return self._loop.run(self._client.models())
 

@@ -14,10 +14,13 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from pydantic import ValidationError
+
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.events import Event
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
+from protocol.models import ModelInfo, ModelList
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL, Address
 from safelight.arguments import request_fields
@@ -203,13 +206,13 @@ class AsyncClient:
 
     # The server
 
-    async def models(self) -> list[Mapping[str, Any]]:
-        """The models the server knows, each with its name, licence, size and whether it is there."""
+    async def models(self) -> list[ModelInfo]:
+        """The models the server knows: what for, licence, size, whether they are there."""
         answer = await self._rest.json("GET", "/v1/models")
-        models = answer.get("models") if isinstance(answer, dict) else answer
-        if not isinstance(models, list):
-            raise UnexpectedAnswer("the answer has no list of models")
-        return models
+        try:
+            return list(ModelList.model_validate(answer).models)
+        except ValidationError as error:
+            raise UnexpectedAnswer(f"the server sent a list of models that cannot be read: {error}") from None
 
     async def health(self) -> Health:
         """Whether the server takes work now.
@@ -219,7 +222,7 @@ class AsyncClient:
         """
         answer = await self._rest.json("GET", "/v1/health/ready", also=frozenset({HTTPStatus.SERVICE_UNAVAILABLE}))
         detail = answer if isinstance(answer, dict) else {}
-        return Health(detail.get("status") in {"ready", "ok"}, detail)
+        return Health(detail.get("ready") is True, detail)
 
     def _handle(self, fields: object) -> AsyncJob:
         return AsyncJob(self._rest, self._transport, read_job(fields))

@@ -24,6 +24,7 @@ class Feed:
         self.job_id = job_id
         self.seq = 0
         """Of the last fact taken; resume after this."""
+        self._attempt = 1
         self._facts: list[Event] = []
         self._hints: dict[str, Event] = {}
         self._is_resuming: set[str] = set()
@@ -39,6 +40,11 @@ class Feed:
     def hints(self) -> Mapping[str, Event]:
         """Event type -> the latest hint of that type."""
         return self._hints
+
+    @property
+    def last_n(self) -> int:
+        """The counter of the newest hint of this attempt; 0 before the first."""
+        return max((hint.n or 0 for hint in self._hints.values() if hint.attempt == self._attempt), default=0)
 
     @property
     def has_ended(self) -> bool:
@@ -77,6 +83,7 @@ class Feed:
             self.seq = seq
         if event is None or not (is_fact or self._is_newer(event)):
             return False
+        self._attempt = getattr(event.body, "attempt", event.attempt) or self._attempt
         if is_fact:
             self._facts.append(event)
         else:

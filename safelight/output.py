@@ -67,7 +67,7 @@ class AsyncOutput:
         """The whole file; fetched again if the connection breaks, checked against the checksum.
 
         Raises:
-            RequestRefused: `not_found` or `expired`.
+            RequestRefused: `not_found`; outputs are not kept for ever.
             OutputDamaged: it came with another checksum than announced.
         """
         backoff = Backoff(PATIENCE_S)

@@ -23,7 +23,7 @@ class PollTransport(FollowingTransport):
         async with self._rest.stream(
             "GET",
             f"/v1/jobs/{feed.job_id}/events",
-            params={"after": feed.seq, "wait": WAIT_S, "previews": "inline"},
+            params={"after": feed.seq, "n": feed.last_n, "wait": WAIT_S, "previews": "inline"},
             headers={"Accept": "application/json"},
         ) as response:
             events = _events(await response.aread())

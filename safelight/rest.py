@@ -35,9 +35,17 @@ class Rest:
     Args:
         patience_s: how long a call is repeated while the network fails; None for ever. If the server has never
             answered yet, the first failure is told at once.
+        transport: how bytes travel, if not over the network.
     """
 
-    def __init__(self, address: Address, api_key: str | None = None, *, patience_s: float | None = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        address: Address,
+        api_key: str | None = None,
+        *,
+        patience_s: float | None = PATIENCE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._address = address
         self._patience_s = patience_s
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -46,6 +54,7 @@ class Rest:
             headers={"User-Agent": f"safelight/{VERSION}"},
             timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             trust_env=not address.is_loopback,
+            transport=transport,
         )
 
     async def aclose(self) -> None:
