@@ -1,0 +1,159 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.images import Picture
+from engine.interface import EngineError
+from engine.models.residency import Residency
+from engine.segmentation.embeddings import EmbeddingCache
+from engine.segmentation.sam import Click, Edges, SegmentedMask
+from engine.tasks.segment import box_around, segment, tinted
+from protocol.errors import ErrorCode
+from protocol.events import OutputReady
+from protocol.requests import TaskName
+from tests.unit.engine.driver import drive, make_run
+from tests.unit.engine.networks import Shelf, ball, overlap
+from tests.unit.engine.pictures import pixels_of, save, texture
+
+
+class Pretender:
+    """Has three pieces that add one, and answers with rectangles."""
+
+    def __init__(self):
+        self.asked = []
+
+    def prepare(self, rgb):
+        return torch.zeros(1)
+
+    def encoder_pieces(self):
+        return [lambda x: x + 1] * 3
+
+    def decode(self, embedding, size, clicks, box, count):
+        self.asked.append((embedding.item(), size, clicks, box, count))
+        masks = []
+        for number in range(count):
+            mask = np.zeros(size, bool)
+            mask[10 + number : 20, 5:25] = True
+            masks.append(SegmentedMask(mask, 0.9 - 0.1 * number))
+        return masks
+
+
+def run(path, network, cache=None, *, first_image=0, **params):
+    shelf = Shelf({"mobile_sam": network})
+    made = make_run(TaskName.SEGMENT, params, inputs={"image": path}, first_image=first_image)
+    cache = EmbeddingCache() if cache is None else cache
+    return drive(lambda run, context: segment(run, context, shelf, cache), made)
+
+
+CLICK = {"points": [{"x": 7.0, "y": 12.0}]}
+
+
+def stages(driver):
+    return [call.stage for call in driver.calls]
+
+
+def test_the_mask_is_a_grey_png_of_the_size_of_the_picture(tmp_path):
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), **CLICK)
+    output = driver.outputs[0]
+    with Image.open(io.BytesIO(output.content)) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "L", (80, 60))
+    mask = pixels_of(output.content)
+    assert (mask[10:20, 5:25] == 255).all()
+    assert mask.sum() == 255 * 10 * 20
+
+
+def test_each_mask_tells_its_score_area_and_box(tmp_path):
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), count=2, **CLICK)
+    first, second = (ready.data for ready in driver.of_type(OutputReady))
+    assert first == {"score": 0.9, "area_px": 200, "box": {"x": 5, "y": 10, "width": 20, "height": 10}}
+    assert second == {"score": 0.8, "area_px": 180, "box": {"x": 5, "y": 11, "width": 20, "height": 9}}
+
+
+def test_the_encoder_runs_in_pieces_each_a_call_and_a_step(tmp_path):
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), **CLICK)
+    assert stages(driver) == ["read", "load", "embed", "embed", "embed", "embed", "decode", "save"]
+    assert driver.progress == sorted(driver.progress)
+
+
+def test_a_second_click_on_the_same_picture_skips_the_encoder(tmp_path):
+    path, cache, network = save(tmp_path / "in.png", texture(60, 80)), EmbeddingCache(), Pretender()
+    run(path, network, cache, **CLICK)
+    again = run(path, network, cache, points=[{"x": 70.0, "y": 50.0, "include": True}])
+    assert "embed" not in stages(again)
+    assert [embedding for embedding, *_ in network.asked] == [3, 3]
+
+
+def test_another_picture_under_the_same_name_is_encoded_anew(tmp_path):
+    cache, network = EmbeddingCache(), Pretender()
+    run(save(tmp_path / "in.png", texture(60, 80, seed=1)), network, cache, **CLICK)
+    again = run(save(tmp_path / "in.png", texture(60, 80, seed=2)), network, cache, **CLICK)
+    assert "embed" in stages(again)
+
+
+def test_clicks_and_box_reach_the_network_in_pixels(tmp_path):
+    network = Pretender()
+    points = [{"x": 7.5, "y": 12.0}, {"x": 1.0, "y": 2.0, "include": False}]
+    run(
+        save(tmp_path / "in.png", texture(60, 80)),
+        network,
+        points=points,
+        box={"x": 4, "y": 5, "width": 10, "height": 20},
+    )
+    _, size, clicks, box, count = network.asked[0]
+    assert (size, count) == ((60, 80), 1)
+    assert clicks == [Click(7.5, 12.0, True), Click(1.0, 2.0, False)]
+    assert box == Edges(4, 5, 14, 25)
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"points": [{"x": 80.0, "y": 5.0}]}, r"\$\.params\.points\[0\]"),
+        ({"points": [{"x": 5.0, "y": 5.0}, {"x": 5.0, "y": 60.0}]}, r"\$\.params\.points\[1\]"),
+        ({"box": {"x": 80, "y": 0, "width": 5, "height": 5}}, r"\$\.params\.box"),
+        ({"box": {"x": -5, "y": 0, "width": 5, "height": 5}}, r"\$\.params\.box"),
+    ],
+)
+def test_a_prompt_outside_the_picture_is_refused_before_any_network_runs(params, field, tmp_path):
+    network = Pretender()
+    with pytest.raises(EngineError, match=field) as refused:
+        run(save(tmp_path / "in.png", texture(60, 80)), network, **params)
+    assert refused.value.code is ErrorCode.INVALID_PARAMS
+    assert network.asked == []
+
+
+def test_masks_an_earlier_attempt_kept_are_not_made_twice(tmp_path):
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), count=3, first_image=1, **CLICK)
+    assert sorted(driver.outputs) == [1, 2]
+
+
+def test_an_empty_mask_has_no_box():
+    assert box_around(np.zeros((4, 5), bool)) is None
+
+
+def test_a_preview_tints_the_object_and_nothing_else():
+    mask = np.zeros((8, 8), bool)
+    mask[:4] = True
+    shown = tinted(Picture(np.zeros((8, 8, 3), np.float32)), mask)
+    assert (shown[:4, :, 0] > 100).all()
+    assert (shown[4:] == 0).all()
+
+
+@pytest.mark.models
+def test_the_real_network_finds_a_ball_by_click_and_by_box(models_dir, tmp_path):
+    pixels, truth = ball()
+    path, cache, residency = save(tmp_path / "ball.png", pixels), EmbeddingCache(), Residency(models_dir, "cpu")
+    for params in (
+        {"points": [{"x": 144.0, "y": 125.0}]},
+        {"points": [{"x": 144.0, "y": 125.0}, {"x": 10.0, "y": 10.0, "include": False}]},
+        {"box": {"x": 60, "y": 45, "width": 165, "height": 165}},
+    ):
+        made = make_run(TaskName.SEGMENT, params, inputs={"image": path})
+        driver = drive(lambda run, context: segment(run, context, residency, cache), made)
+        (ready,) = driver.of_type(OutputReady)
+        assert overlap(pixels_of(driver.outputs[0].content) > 127, truth) > 0.95
+        assert ready.data["score"] > 0.8
+    assert len(cache) == 1
