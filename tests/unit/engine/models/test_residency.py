@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+
+from engine.interface import EngineError
+from engine.models import catalogue, files
+from engine.models.catalogue import CATALOGUE
+from engine.models.residency import Residency
+from protocol.events import ModelLoaded, ModelLoading, ModelUnloaded
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with three models of 100 bytes: a, b and c."""
+    models = {}
+    for name in "abc":
+        file = replace(CATALOGUE["u2netp"].files[0], name=f"{name}.onnx", size_bytes=100)
+        models[name] = replace(CATALOGUE["u2netp"], name=name, files=(file,))
+        (tmp_path / file.name).write_bytes(bytes(100))
+    monkeypatch.setattr(catalogue, "CATALOGUE", models)
+    monkeypatch.setattr(files, "CATALOGUE", models)
+    return tmp_path
+
+
+class Loader:
+    def __init__(self):
+        self.loaded = []
+
+    def __call__(self, path, device):
+        self.loaded.append((path.name, device))
+        return f"network of {path.name}"
+
+
+def used(residency, name, load):
+    """What `use` returns, and the stages of the calls it made."""
+    stages, value = [], None
+    steps = residency.use(name, load)
+    while True:
+        try:
+            call = steps.send(value)
+        except StopIteration as end:
+            return end.value, stages
+        stages.append((call.stage, call.where.value))
+        value = call.run()
+
+
+def test_a_network_is_loaded_once_on_the_device(folder):
+    load, residency = Loader(), Residency(folder, "cuda:1")
+    assert used(residency, "a", load) == ("network of a.onnx", [("load", "device")])
+    assert used(residency, "a", load) == ("network of a.onnx", [])
+    assert load.loaded == [("a.onnx", "cuda:1")]
+
+
+def test_two_jobs_that_wait_for_one_network_share_it(folder):
+    load, residency = Loader(), Residency(folder, "cpu")
+    first, second = residency.use("a", load), residency.use("a", load)
+    calls = [next(first), next(second)]
+    assert calls[0].run() is calls[1].run()
+    assert len(load.loaded) == 1
+
+
+def test_the_least_recently_used_goes_when_room_is_needed(folder):
+    told, load = [], Loader()
+    residency = Residency(folder, "cpu", told.append, budget_bytes=250)
+    for name in ("a", "b", "a", "c"):
+        used(residency, name, load)
+    assert residency.names == ("a", "c")
+    assert [body.model for body in told if isinstance(body, ModelUnloaded)] == ["b"]
+
+
+def test_a_network_larger_than_the_budget_is_loaded_alone(folder):
+    residency = Residency(folder, "cpu", budget_bytes=50)
+    used(residency, "a", Loader())
+    used(residency, "b", Loader())
+    assert residency.names == ("b",)
+
+
+def test_loading_and_dropping_are_told(folder):
+    told = []
+    residency = Residency(folder, "cpu", told.append)
+    used(residency, "a", Loader())
+    residency.clear("a job ran out of memory")
+    assert told == [
+        ModelLoading(model="a", phase="read", done=0, total=100),
+        ModelLoaded(model="a", device="cpu", size_bytes=100),
+        ModelUnloaded(model="a", reason="a job ran out of memory"),
+    ]
+
+
+def test_a_file_that_cannot_be_loaded_is_tried_again_the_next_time(folder):
+    residency = Residency(folder, "cpu")
+
+    def broken(path, device):
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        used(residency, "a", broken)
+    assert used(residency, "a", Loader())[0] == "network of a.onnx"
+
+
+def test_a_missing_file_is_told_before_anything_is_loaded(folder):
+    (folder / "a.onnx").unlink()
+    with pytest.raises(EngineError, match="safelight models pull a"):
+        used(Residency(folder, "cpu"), "a", Loader())
