@@ -1,12 +1,13 @@
 """A picture with holes that are filled one after another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine import images, masks
 from engine.images import Bytes, Floats, Picture
 from engine.inpainting import registry
+from engine.inpainting.opencv import TELEA
 from engine.masks import Box, Group, Mask
 from protocol.requests import FillMethod
 
@@ -45,6 +46,7 @@ class Canvas:
     ) -> None:
         self._picture = picture
         self._rgb: Floats = picture.rgb.copy()
+        self._alpha: Floats | None = None if picture.alpha is None else picture.alpha.copy()
         self._groups = groups
         self._method = method
         self._feather_px = feather_px
@@ -80,6 +82,8 @@ class Canvas:
         before = self._rgb[view.slices]
         patch = images.from_uint8(fill.fill(images.to_uint8(before), hole, self._seed))
         self._rgb[view.slices] = masks.paste_back(before, patch, mask, feather_px=self._feather_px)
+        if self._alpha is not None:
+            self._fill_alpha(self._alpha[view.slices], hole, mask)
         self._open[view.slices] &= masks.feather(mask, self._feather_px) == 0
         return Filled(method=fill.name, is_coarse=fill.is_coarse(hole))
 
@@ -89,7 +93,13 @@ class Canvas:
 
     def result(self) -> Picture:
         """The picture as it is now; equal to the original outside the holes and their soft edges."""
-        return self._picture.with_rgb(self._rgb)
+        return replace(self._picture, rgb=self._rgb, alpha=self._alpha)
+
+    def _fill_alpha(self, alpha: Floats, hole: Mask, mask: Mask) -> None:
+        """Carry the transparency around the hole into it: what stood on nothing leaves nothing behind."""
+        grey = np.repeat(alpha[..., None], 3, axis=2)
+        patch = images.from_uint8(TELEA.fill(images.to_uint8(grey), hole, self._seed))
+        alpha[:] = masks.paste_back(grey, patch, mask, feather_px=self._feather_px)[..., 0]
 
     def _widened(self, index: int, margin_px: int) -> Box:
         height, width = self._rgb.shape[:2]

@@ -32,9 +32,7 @@ class DiffusionFill:
     def fill(self, image: Bytes, hole: Mask, seed: int) -> Bytes:  # noqa: ARG002 - it draws no lots
         if hole.all():
             raise NothingToFillFrom
-        # What the hole covered must not shine through: OpenCV reads a little of it at the hole's edge.
-        blanked = np.where(hole[..., None], np.uint8(0), image)
-        filled = cv2.inpaint(blanked, hole.astype(np.uint8), self.radius_px, self.flag)
+        filled = cv2.inpaint(image, hole.astype(np.uint8), self.radius_px, self.flag)
         return np.where(hole[..., None], filled, image).astype(np.uint8)
 
 

@@ -16,7 +16,6 @@ from engine.inpainting.opencv import TELEA
 from engine.masks import Mask
 
 _PATCH_RADIUS_PX: Final = 3
-_SMALLEST_SIDE_PX: Final = 2 * _PATCH_RADIUS_PX + 1
 _SECONDS_PER_PIXEL: Final = 1.2e-6
 _SECONDS_PER_HOLE_PIXEL: Final = 9e-6
 """Both measured on one core of a 2-core virtual machine, 400 to 1000 px a side."""
@@ -72,10 +71,8 @@ class PatchMatchFill:
         return _reduction(hole) < 1
 
     def fill(self, image: Bytes, hole: Mask, seed: int) -> Bytes:
-        if hole.all():
+        if hole.all():  # the library would answer with black
             raise NothingToFillFrom
-        if not _has_source(hole):
-            return TELEA.fill(image, hole, seed)
         scale = _reduction(hole)
         if scale < 1:
             return self._fill_small(image, hole, seed, scale)
@@ -85,11 +82,11 @@ class PatchMatchFill:
 
     def _fill_small(self, image: Bytes, hole: Mask, seed: int, scale: float) -> Bytes:
         height, width = hole.shape
-        size = (max(_SMALLEST_SIDE_PX, round(width * scale)), max(_SMALLEST_SIDE_PX, round(height * scale)))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         # Any pixel that holds some of the hole is hole: nothing of what is erased may bleed into the surroundings.
         small_hole = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        if not _has_source(small_hole):
+        if small_hole.all():  # so little is left that it is lost in the reduction
             return TELEA.fill(image, hole, seed)
         filled = self.fill(np.asarray(small, np.uint8), small_hole, seed)
         large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -100,13 +97,3 @@ def _reduction(hole: Mask) -> float:
     """By how much a picture with this hole is scaled down before it is filled; 1 if not at all."""
     expected_s = hole.size * _SECONDS_PER_PIXEL + np.count_nonzero(hole) * _SECONDS_PER_HOLE_PIXEL
     return 1.0 if expected_s <= _LONGEST_CALL_S else math.sqrt(0.9 * _LONGEST_CALL_S / expected_s)
-
-
-def _has_source(hole: Mask) -> bool:
-    """Whether one whole patch lies outside the hole; without any, the library would fill it with black."""
-    if min(hole.shape) < _SMALLEST_SIDE_PX:
-        return False
-    patch = np.ones((_SMALLEST_SIDE_PX, _SMALLEST_SIDE_PX), np.uint8)
-    # The border counts as hole: a patch has to lie inside the picture.
-    near_hole = cv2.dilate(hole.astype(np.uint8), patch, borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    return bool((near_hole == 0).any())

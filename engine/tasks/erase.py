@@ -14,7 +14,7 @@ _FILLED: Final = 0.95
 
 
 def erase(run: Run, context: RunContext) -> Steps:
-    """Fill what is masked: one output of the size of the image, with its alpha.
+    """Fill what is masked: one output of the size of the image; transparency is filled like colour.
 
     A step is one hole: parts of the mask that lie apart are filled one after another. Outside the mask, `grow_px` and
     `feather_px` around it, every pixel keeps its value. An empty mask gives the picture back, with the warning

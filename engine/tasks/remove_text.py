@@ -53,7 +53,7 @@ class _Found:
 
 
 def remove_text(run: Run, context: RunContext) -> Steps:
-    """Take writing out: one output of the size of the image, with its alpha.
+    """Take writing out: one output of the size of the image; transparency is filled like colour.
 
     Steps of stage `detect` (one), then of stage `fill`: one for each group of strokes that lie close together. The
     output's `data` is `{"regions": [{"x", "y", "width", "height", "text", "confidence"}, ...]}`: what was removed.

@@ -1,6 +1,7 @@
 """Runs a task without an executor: every call at once, on the caller's thread, and writes down what was told."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Driver:
         self.events: list[EventBody] = []
         self.outputs: dict[int, EncodedImage] = {}
         self.pictures: list[Any] = []
+        self._pending: list[Callable[[], None]] = []
 
     def emit(self, body: EventBody) -> None:
         self.events.append(body)
@@ -43,12 +45,7 @@ class Driver:
 
     def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0) -> None:
         if self.wants_previews:
-            pixels = picture()
-            height, width = pixels.shape[:2]
-            self.pictures.append(pixels)
-            self.emit(
-                PreviewReady(image=image, step=step, width=width, height=height, media_type="image/jpeg", bytes=b"")
-            )
+            self._pending.append(partial(self._show, step, picture, image))
 
     def output(
         self,
@@ -82,13 +79,20 @@ class Driver:
             try:
                 call = steps.send(value) if error is None else steps.throw(error)
             except StopIteration:
-                return self
+                break
             self.calls.append(call)
             value, error = None, None
             try:
                 value = call.run()
             except Exception as raised:  # noqa: BLE001 - the task may handle it, as under an executor
                 error = raised
+        self.show_previews()
+        return self
+
+    def show_previews(self) -> None:
+        """Make the previews, as late as an executor may: when the task has gone on with its work."""
+        while self._pending:
+            self._pending.pop(0)()
 
     def of_type(self, kind: type[EventBody]) -> list[Any]:
         return [body for body in self.events if isinstance(body, kind)]
@@ -100,6 +104,12 @@ class Driver:
     @property
     def progress(self) -> list[float]:
         return [body.progress for body in self.of_type(StepFinished)]
+
+    def _show(self, step: int, picture: Callable[[], Any], image: int) -> None:
+        pixels = picture()
+        height, width = pixels.shape[:2]
+        self.pictures.append(pixels)
+        self.emit(PreviewReady(image=image, step=step, width=width, height=height, media_type="image/jpeg", bytes=b""))
 
     def _store(self, index: int, image: EncodedImage) -> StoredOutput:
         self.outputs[index] = image

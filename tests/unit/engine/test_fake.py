@@ -46,6 +46,7 @@ def run_fake(run: Run, backend: FakeBackend | None = None) -> Driver:
     while not isinstance(step, Done):
         driver.calls.append(step)
         step = job.resume(step.run())
+    driver.show_previews()
     return driver
 
 

@@ -110,6 +110,15 @@ def test_only_parts_further_apart_than_asked_are_separate_groups() -> None:
     assert len(masks.groups(mask, join_px=3, most=9)) == 2
 
 
+def test_a_group_holds_nothing_of_another_inside_its_box() -> None:
+    mask = np.ones((21, 21), np.bool_)
+    mask[2:19, 2:19] = False
+    mask[10, 10] = True
+    ring, dot = masks.groups(mask, join_px=2, most=9)
+    assert (ring.box, dot.box) == (Box(0, 0, 21, 21), Box(10, 10, 1, 1))
+    assert not ring.mask[10, 10]
+
+
 def test_a_crop_around_the_mask_stays_inside_the_picture() -> None:
     assert masks.crop_around(spots((1, 28)), 5) == Box(23, 0, 7, 7)
     assert masks.crop_around(spots(), 5) is None

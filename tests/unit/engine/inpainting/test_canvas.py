@@ -24,22 +24,45 @@ def canvas_with_red_boxes(method: FillMethod, feather_px: int = 2) -> tuple[Canv
 
 
 @pytest.mark.parametrize("method", [FillMethod.PATCHMATCH, FillMethod.TELEA, FillMethod.NAVIER_STOKES])
-def test_what_is_to_be_erased_is_never_copied_into_another_hole(method: FillMethod) -> None:
-    canvas, _, mask = canvas_with_red_boxes(method)
-    for index in range(canvas.holes):
-        canvas.fill(index)
-    redness = canvas.result().rgb[..., 0] - canvas.result().rgb[..., 1]
-    assert canvas.holes == 3
-    assert redness[mask].max() < 0.6
+def test_what_is_to_be_erased_has_no_influence_on_another_hole(method: FillMethod) -> None:
+    filled = []
+    for colour in (RED, (0.0, 1.0, 0.0)):
+        rgb = images.from_uint8(texture(60, 80))
+        mask = np.zeros((60, 80), np.bool_)
+        mask[20:40, 20:38] = mask[20:40, 40:58] = True  # two pixels apart: within reach of every method
+        rgb[mask] = colour
+        groups = masks.groups(mask, join_px=1, most=9)
+        canvas = Canvas(Picture(rgb), groups, method=method, feather_px=0, seed=0)
+        assert canvas.holes == 2
+        canvas.fill(0)
+        filled.append(canvas.result().rgb[20:40, 20:38])
+    assert (filled[0] == filled[1]).all()
 
 
-def test_pixels_beyond_the_feather_and_alpha_stay_exactly_as_they_were() -> None:
+def test_pixels_beyond_the_feather_stay_exactly_as_they_were() -> None:
     canvas, picture, mask = canvas_with_red_boxes(FillMethod.PATCHMATCH, feather_px=3)
     for index in range(canvas.holes):
         canvas.fill(index)
-    untouched = masks.feather(mask, 3) == 0
-    assert (canvas.result().rgb[untouched] == picture.rgb[untouched]).all()
-    assert canvas.result().alpha is picture.alpha
+    done, untouched = canvas.result(), masks.feather(mask, 3) == 0
+    assert canvas.holes == 3
+    assert (done.rgb[untouched] == picture.rgb[untouched]).all()
+    assert done.alpha is not None
+    assert picture.alpha is not None
+    assert (done.alpha[untouched] == picture.alpha[untouched]).all()
+
+
+def test_what_stood_on_nothing_leaves_nothing_behind() -> None:
+    mask = np.zeros((60, 80), np.bool_)
+    mask[20:40, 30:50] = True
+    picture = Picture(images.from_uint8(texture(60, 80)), mask.astype(np.float32))
+    groups = masks.groups(masks.grow(mask, 2), join_px=4, most=9)
+    canvas = Canvas(picture, groups, method=FillMethod.PATCHMATCH, feather_px=1, seed=0)
+    canvas.fill(0)
+    done = canvas.result().alpha
+    assert done is not None
+    assert done.max() < 0.02
+    assert picture.alpha is not None
+    assert picture.alpha[mask].all()
 
 
 def test_filling_leaves_the_picture_it_was_given_alone() -> None:

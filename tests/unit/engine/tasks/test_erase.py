@@ -71,7 +71,8 @@ def test_fills_run_beside_the_device(picture: Path) -> None:
     assert {call.where for call in run_erase(picture, regions=BOXES).calls} == {Where.POOL}
 
 
-def test_no_preview_is_made_when_none_is_wanted(picture: Path) -> None:
+def test_no_preview_is_made_when_none_is_wanted(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("engine.inpainting.canvas.Canvas.thumbnail")
     assert run_erase(picture, regions=BOXES, previews=Previews.NONE).pictures == []
 
 
@@ -99,12 +100,20 @@ def test_a_mask_of_another_size_is_refused(picture: Path, tmp_path: Path) -> Non
         run_erase(picture, save(tmp_path / "mask.png", np.zeros((5, 5), np.uint8)))
 
 
-def test_alpha_is_kept(tmp_path: Path) -> None:
+def test_alpha_away_from_the_hole_is_kept(tmp_path: Path) -> None:
     pixels = np.dstack([texture(60, 80), np.arange(4800, dtype=np.uint32).reshape(60, 80).astype(np.uint8)])
     done = run_erase(save(tmp_path / "image.png", pixels), regions=[{"x": 30, "y": 20, "width": 20, "height": 20}])
     after = pixels_of(done.outputs[0].content)
-    assert (after[..., 3] == pixels[..., 3]).all()
-    assert (after[25:35, 35:45, :3] != pixels[25:35, 35:45, :3]).any()
+    assert (after[:, :20] == pixels[:, :20]).all()
+    assert (after[25:35, 35:45] != pixels[25:35, 35:45]).any()
+
+
+def test_the_mask_is_widened_by_what_was_asked(picture: Path) -> None:
+    inner = [
+        {"x": box["x"] + 3, "y": box["y"] + 3, "width": box["width"] - 6, "height": box["height"] - 6} for box in BOXES
+    ]
+    assert redness(pixels_of(run_erase(picture, regions=inner, grow_px=0, feather_px=0).outputs[0].content)) > 0
+    assert redness(pixels_of(run_erase(picture, regions=inner, grow_px=5, feather_px=0).outputs[0].content)) == 0
 
 
 @pytest.mark.parametrize("output_format", list(OutputFormat))

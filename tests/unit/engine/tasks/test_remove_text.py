@@ -91,6 +91,24 @@ def test_only_given_regions_are_touched(tmp_path: Path) -> None:
     assert str(told["text"]).replace(" ", "") == "NORTHGATE"
 
 
+def test_of_a_line_that_leaves_its_region_only_the_part_inside_is_removed(tmp_path: Path) -> None:
+    _, image = writing("NORTH GATE")
+    done = run_on(tmp_path, image, regions=[{"x": 30, "y": 40, "width": 180, "height": 80}], feather_px=0)
+    after = pixels_of(done.outputs[0].content)
+    assert (after[:, 212:] == image[:, 212:]).all()
+    assert (after[60:100, 90:200] != image[60:100, 90:200]).any()
+
+
+def test_black_writing_on_transparency_is_found_and_leaves_transparency(tmp_path: Path) -> None:
+    clean, image = writing("KEEP OUT")
+    letters = np.abs(clean.astype(int) - image).sum(axis=2) > 60
+    pixels = np.zeros((160, 420, 4), np.uint8)
+    pixels[..., 3] = letters * 255
+    done = run_on(tmp_path, pixels)
+    assert len(regions_of(done)) == 1
+    assert pixels_of(done.outputs[0].content)[..., 3].max() < 8
+
+
 def test_a_given_region_that_cannot_be_read_is_removed_all_the_same(tmp_path: Path) -> None:
     pixels = np.full((120, 200, 3), 200, np.uint8)
     pixels[50:70:6, 60:140] = 20

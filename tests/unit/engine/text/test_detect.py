@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from engine.text.detect import READER, TextLine
+from engine.text.detect import READER, TextLine, TextReader
 from tests.unit.engine.pictures import texture, writing
 
 pytest.importorskip("rapidocr")
@@ -39,6 +39,43 @@ def test_readers_on_several_threads_get_the_lines_of_their_own_picture() -> None
     assert {word: "".join(line.text for line in lines).replace(" ", "") for word, lines in found.items()} == {
         word: word.replace(" ", "") for word in words
     }
+
+
+class _Recorder:
+    """In place of the library: keeps what it was called with, and whether it was called twice at a time."""
+
+    boxes = txts = scores = None
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[np.ndarray, dict[str, bool]]] = []
+        self.busy = threading.Lock()
+        self.overlapped = False
+        self.entered = threading.Event()
+
+    def __call__(self, image: np.ndarray, **options: bool) -> "_Recorder":
+        if not self.busy.acquire(blocking=False):
+            self.overlapped = True
+            return self
+        self.calls.append((image, options))
+        self.entered.wait(0.05)  # long enough for the other thread, if nothing keeps it out
+        self.busy.release()
+        return self
+
+
+def test_the_library_gets_bgr_and_all_its_switches_one_call_at_a_time() -> None:
+    reader, recorder = TextReader(), _Recorder()
+    reader._ocr = recorder
+    image = texture()
+    threads = [threading.Thread(target=reader.read, args=(image,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not recorder.overlapped
+    assert len(recorder.calls) == 2
+    for seen, options in recorder.calls:
+        assert (seen == image[..., ::-1]).all()
+        assert options == {"use_det": True, "use_cls": True, "use_rec": True}
 
 
 def test_the_height_of_a_tilted_or_upright_line_is_across_it() -> None:

@@ -30,6 +30,16 @@ def test_strokes_cover_every_pixel_of_the_letters_and_not_the_whole_box(colour: 
     assert mask.sum() < 0.75 * 300 * 50
 
 
+def test_letters_are_found_where_the_background_comes_close_to_their_colour() -> None:
+    clean, image = writing("HHHHHHHH")
+    letters = np.abs(clean.astype(int) - image).sum(axis=2) > 250
+    stripe = np.s_[:, 180:230]
+    pale = image.copy()
+    pale[stripe] = np.where(letters[stripe][..., None], image[stripe], np.uint8(222))
+    assert letters[stripe].sum() > 200
+    assert strokes_of(pale)[stripe][letters[stripe]].all()
+
+
 def test_growth_is_what_was_asked_for() -> None:
     _, image = writing("Safelight 24")
     bare = strokes_of(image, grow_px=0)
