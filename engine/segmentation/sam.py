@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from engine.segmentation.mask_decoder import MaskDecoder
 from engine.segmentation.prompt_encoder import PromptEncoder
-from engine.segmentation.tiny_vit import TinyViT
+from engine.segmentation.tiny_vit import ConvNorm, TinyViT
 
 SIDE_PX: Final = 1024
 """Side of the square the encoder sees; the picture fills it along its longer side."""
@@ -69,7 +69,8 @@ class MobileSam(nn.Module):
         pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(2, 0, 1)[None]
         pixels = functional.interpolate(pixels, (height, width), mode="bilinear", antialias=True) * 255
         mean, deviation = (pixels.new_tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _DEVIATION))
-        return functional.pad((pixels - mean) / deviation, (0, SIDE_PX - width, 0, SIDE_PX - height))
+        square = functional.pad((pixels - mean) / deviation, (0, SIDE_PX - width, 0, SIDE_PX - height))
+        return square.contiguous(memory_format=torch.channels_last)
 
     def encoder_pieces(self) -> list[Callable[[Tensor], Tensor]]:
         """The encoder in pieces, from what `prepare` gives to an embedding."""
@@ -137,7 +138,13 @@ def load_sam(path: Path, device: str) -> MobileSam:
     state = torch.load(path, map_location="cpu", weights_only=True)
     network = MobileSam()
     network.load_state_dict({name: value for name, value in state.items() if not name.startswith(_CLASSIFIER)})
-    return network.requires_grad_(False).eval().to(device)
+    network.requires_grad_(False).eval()
+    # A third faster on a CPU, together with the layout of the channels.
+    for module in network.image_encoder.modules():
+        if isinstance(module, ConvNorm):
+            module.fuse()
+    network.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs lack it
+    return network.to(device)
 
 
 def scaled_size(height: int, width: int) -> tuple[int, int]:

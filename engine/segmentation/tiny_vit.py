@@ -13,6 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _MLP_RATIO: Final = 4
 _EXPANSION: Final = 4
@@ -47,10 +48,21 @@ TINY_VIT_5M: Final = (
 class ConvNorm(nn.Sequential):
     """A convolution without bias and a batch normalisation."""
 
+    c: nn.Module
+    bn: nn.Module
+
     def __init__(self, inputs: int, outputs: int, side: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.add_module("c", nn.Conv2d(inputs, outputs, side, stride, side // 2, groups=groups, bias=False))
         self.add_module("bn", nn.BatchNorm2d(outputs))
+
+    def fuse(self) -> None:
+        """Put the normalisation into the convolution's weights; for inference, after loading. Equal to rounding."""
+        convolution, norm = self.c, self.bn
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        self.c = fuse_conv_bn_eval(convolution, norm)
+        self.bn = nn.Identity()
 
 
 class ConvBlock(nn.Module):

@@ -6,7 +6,7 @@ from engine.segmentation.embeddings import EmbeddingCache, content_key
 from engine.segmentation.mask_decoder import MaskDecoder
 from engine.segmentation.prompt_encoder import PromptEncoder
 from engine.segmentation.sam import Click, Edges, MobileSam, load_sam, scaled_size
-from engine.segmentation.tiny_vit import AttentionBlock, StageSize, TinyViT
+from engine.segmentation.tiny_vit import AttentionBlock, ConvNorm, StageSize, TinyViT
 
 TINY = (
     StageSize(width=8, depth=1, is_reduced=True),
@@ -36,6 +36,18 @@ def test_the_pieces_of_the_encoder_do_what_it_does_as_a_whole():
         value = piece(value)
     assert value.shape == (1, 10, 6, 6)
     torch.testing.assert_close(value, network(pixels))
+
+
+def test_a_fused_convolution_gives_what_it_gave_before():
+    torch.manual_seed(4)
+    block = ConvNorm(3, 5, 3).eval()
+    block.bn.running_mean.uniform_(-1, 1)
+    block.bn.running_var.uniform_(0.5, 2)
+    pixels = torch.rand(1, 3, 6, 6)
+    before = block(pixels)
+    block.fuse()
+    assert isinstance(block.bn, torch.nn.Identity)
+    torch.testing.assert_close(block(pixels), before)
 
 
 def test_attention_stays_within_its_window():
