@@ -1,0 +1,324 @@
+"""What every route of our own API takes and answers. A test holds this table and the routes together."""
+
+from typing import Any, Final
+
+from protocol.errors import ErrorCode
+from protocol.jobs import JobStatus
+from protocol.requests import TaskName
+from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
+from service.auth import Scope
+from service.jobs import MAX_PAGE
+
+TAGS: Final = {
+    "jobs": "Submit, list, wait for, watch and cancel.",
+    "pictures": "What goes in, and what comes out.",
+    "server": "Health, models, metrics, and these documents.",
+}
+
+_ID: Final[Schema] = {"type": "string", "format": "uuid"}
+_SECONDS: Final[Schema] = {"type": "number", "minimum": 0, "default": 0}
+_TEXT: Final[Schema] = {"type": "string"}
+_PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
+
+
+def _object(required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Upload": _object(
+        "id ref media_type width height size_bytes expires_at",
+        id=_ID,
+        ref={"type": "string", "description": "`upload:ID`, to be given where a job takes a picture."},
+        name=_TEXT,
+        media_type={"type": "string", "description": "Found by looking at it."},
+        width={"type": "integer", "minimum": 1, "description": "Upright."},
+        height={"type": "integer", "minimum": 1},
+        size_bytes={"type": "integer", "minimum": 1},
+        expires_at={"type": "string", "format": "date-time"},
+    ),
+    "EventPage": _object(
+        "events seq status done",
+        events={"type": "array", "items": ref("Event")},
+        seq={"type": "integer", "description": "Pass as `after` next time."},
+        status={"type": "string", "enum": [status.value for status in JobStatus]},
+        done={"type": "boolean", "description": "Nothing comes after these."},
+    ),
+    "Health": _object("status version protocol", status={"const": "ok"}, version=_TEXT, protocol={"type": "integer"}),
+    "Readiness": _object(
+        "ready problems engine queued",
+        ready={"type": "boolean"},
+        problems={"type": "array", "items": _TEXT},
+        engine=_object(
+            "status device live_jobs live_bytes budget_bytes",
+            status=_TEXT,
+            device=_TEXT,
+            live_jobs={"type": "integer"},
+            live_bytes={"type": "integer"},
+            budget_bytes={"type": "integer"},
+        ),
+        queued={"type": "object", "additionalProperties": {"type": "integer"}, "description": "Waiting jobs by class."},
+    ),
+}
+
+_JOB_ID: Final = Parameter(name="job_id", where="path", description="The job's id.", schema=_ID)
+_WAIT: Final = Parameter(
+    name="wait", where="query", description="Seconds to wait; the server has a limit of its own.", schema=_SECONDS
+)
+_JOB: Final = {JSON: ref("Job")}
+_SUBMIT_ERRORS: Final = (
+    ErrorCode.MALFORMED,
+    ErrorCode.INVALID_PARAMS,
+    ErrorCode.UNKNOWN_TASK,
+    ErrorCode.BAD_IMAGE,
+    ErrorCode.IMAGE_TOO_LARGE,
+    ErrorCode.FETCH_FAILED,
+    ErrorCode.IDEMPOTENCY_MISMATCH,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+    ErrorCode.TOO_LARGE,
+    ErrorCode.QUEUE_FULL,
+    ErrorCode.DRAINING,
+    ErrorCode.NOT_READY,
+)
+
+
+def _choice(name: str, description: str, values: Any) -> Parameter:
+    return Parameter(
+        name=name, where="query", description=description, schema={"type": "string", "enum": [*map(str, values)]}
+    )
+
+
+def _page(operation_id: str, path: str, summary: str, media_type: str) -> Operation:
+    return Operation(
+        id=operation_id,
+        method="GET",
+        path=path,
+        tag="server",
+        summary=summary,
+        answers=(Answer(status=200, content=Content(description="The document.", media={media_type: {}})),),
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="submitJob",
+        method="POST",
+        path="/v1/jobs",
+        tag="jobs",
+        summary="Submit a job",
+        description="The job is stored before it is answered: an accepted job is not lost, whatever happens.",
+        scope=Scope.JOBS_WRITE,
+        parameters=(
+            Parameter(
+                name="Idempotency-Key",
+                where="header",
+                description="A repeat with the same key and body gets the first job; with another body a 422.",
+                schema={"type": "string", "minLength": 1, "maxLength": 255},
+            ),
+            Parameter(
+                name="Prefer",
+                where="header",
+                description="`wait=30` waits up to so many seconds for the job to end (RFC 7240).",
+                schema=_TEXT,
+            ),
+        ),
+        body=Content(description="What to do.", media={JSON: ref("JobRequest")}),
+        answers=(
+            Answer(
+                status=202,
+                content=Content(description="Accepted.", media=_JOB),
+                headers={"Location": "The job.", "Preference-Applied": "How long it was waited for."},
+            ),
+            Answer(
+                status=200,
+                content=Content(description="It ended within the time waited.", media=_JOB),
+                headers={"Location": "The job.", "Preference-Applied": "How long it was waited for."},
+            ),
+        ),
+        errors=_SUBMIT_ERRORS,
+    ),
+    Operation(
+        id="listJobs",
+        method="GET",
+        path="/v1/jobs",
+        tag="jobs",
+        summary="List one's own jobs, newest first",
+        scope=Scope.JOBS_READ,
+        parameters=(
+            _choice("status", "Only jobs of this status.", JobStatus),
+            _choice("task", "Only jobs of this task.", TaskName),
+            Parameter(
+                name="limit",
+                where="query",
+                description="Jobs on a page.",
+                schema={"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50},
+            ),
+            Parameter(name="cursor", where="query", description="`next` of the page before.", schema=_ID),
+        ),
+        answers=(Answer(status=200, content=Content(description="One page.", media={JSON: ref("JobPage")})),),
+        errors=(ErrorCode.INVALID_PARAMS,),
+    ),
+    Operation(
+        id="getJob",
+        method="GET",
+        path="/v1/jobs/{job_id}",
+        tag="jobs",
+        summary="Look at a job, or wait for its end",
+        scope=Scope.JOBS_READ,
+        parameters=(_JOB_ID, _WAIT),
+        answers=(Answer(status=200, content=Content(description="The job as it is now, ended or not.", media=_JOB)),),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
+    ),
+    Operation(
+        id="cancelJob",
+        method="DELETE",
+        path="/v1/jobs/{job_id}",
+        tag="jobs",
+        summary="Ask that a job be cancelled",
+        description="The `job.cancelled` event says that it was.",
+        scope=Scope.JOBS_WRITE,
+        parameters=(_JOB_ID,),
+        answers=(Answer(status=202, content=Content(description="Asked.", media=_JOB)),),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.ALREADY_ENDED),
+    ),
+    Operation(
+        id="watchJob",
+        method="GET",
+        path="/v1/jobs/{job_id}/events",
+        tag="jobs",
+        summary="Watch a job: Server-Sent Events, or a JSON long poll",
+        description="Facts after `after`, then the latest hints, then live events. A client that was cut off passes "
+        "the last `seq` it has, and misses and repeats nothing.",
+        scope=Scope.JOBS_READ,
+        parameters=(
+            _JOB_ID,
+            Parameter(
+                name="after",
+                where="query",
+                description="The last `seq` the client has.",
+                schema={"type": "integer", "minimum": 0, "default": 0},
+            ),
+            Parameter(
+                name="Last-Event-ID",
+                where="header",
+                description="The same, as an EventSource sends it when it comes back.",
+                schema={"type": "integer", "minimum": 0},
+            ),
+            _WAIT,
+            Parameter(
+                name="n",
+                where="query",
+                description="Long poll: the last `n` of a hint the client has; a newer hint ends the wait.",
+                schema={"type": "integer", "minimum": 0},
+            ),
+            Parameter(
+                name="previews",
+                where="query",
+                description="`inline` puts previews into the events as base64; else they are had by their URL.",
+                schema={"type": "string", "enum": ["inline"]},
+            ),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                content=Content(
+                    description="By `Accept`: a stream whose `data` are events, or a page of events.",
+                    media={JSON: ref("EventPage"), "text/event-stream": {"type": "string"}},
+                ),
+            ),
+            Answer(status=204, content=Content(description="Stream: nothing comes after `after`.", media={})),
+        ),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
+    ),
+    Operation(
+        id="getPreview",
+        method="GET",
+        path="/v1/jobs/{job_id}/preview",
+        tag="pictures",
+        summary="The latest preview of a running job",
+        scope=Scope.JOBS_READ,
+        parameters=(_JOB_ID,),
+        answers=(
+            Answer(status=200, content=Content(description="A thumbnail.", media={"image/jpeg": {}, "image/png": {}})),
+        ),
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
+    Operation(
+        id="getOutput",
+        method="GET",
+        path="/v1/jobs/{job_id}/outputs/{number}",
+        tag="pictures",
+        summary="An output of a job",
+        description="Pictures are converted if `Accept` names another format than they have.",
+        scope=Scope.JOBS_READ,
+        parameters=(
+            _JOB_ID,
+            Parameter(
+                name="number",
+                where="path",
+                description="The output's index, from 0.",
+                schema={"type": "integer", "minimum": 0},
+            ),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                content=Content(description="The file.", media={name: {} for name in (*_PICTURES, JSON)}),
+                headers={"ETag": "Of this output in this format; it never changes."},
+            ),
+            Answer(status=206, content=Content(description="The range asked for.", media={})),
+            Answer(status=304, content=Content(description="The client has it already.", media={})),
+        ),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.NOT_ACCEPTABLE),
+    ),
+    Operation(
+        id="upload",
+        method="POST",
+        path="/v1/uploads",
+        tag="pictures",
+        summary="Upload a picture",
+        description="The body is the file itself. It is checked before it is answered: a whole picture of a known "
+        "format, not too large.",
+        scope=Scope.JOBS_WRITE,
+        parameters=(
+            Parameter(name="name", where="query", description="Shown in listings; no file is named so.", schema=_TEXT),
+        ),
+        body=Content(description="The file.", media={name: {} for name in (*_PICTURES, "application/octet-stream")}),
+        answers=(Answer(status=201, content=Content(description="Kept.", media={JSON: ref("Upload")})),),
+        errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
+    ),
+    Operation(
+        id="listModels",
+        method="GET",
+        path="/v1/models",
+        tag="server",
+        summary="Which models there are",
+        scope=Scope.JOBS_READ,
+        answers=(Answer(status=200, content=Content(description="All of them.", media={JSON: ref("ModelList")})),),
+    ),
+    Operation(
+        id="live",
+        method="GET",
+        path="/v1/health/live",
+        tag="server",
+        summary="Whether the server runs",
+        answers=(Answer(status=200, content=Content(description="It does.", media={JSON: ref("Health")})),),
+    ),
+    Operation(
+        id="ready",
+        method="GET",
+        path="/v1/health/ready",
+        tag="server",
+        summary="Whether the server can work on jobs",
+        answers=(
+            Answer(status=200, content=Content(description="It can.", media={JSON: ref("Readiness")})),
+            Answer(status=503, content=Content(description="It cannot.", media={JSON: ref("Readiness")})),
+        ),
+    ),
+    _page("metrics", "/metrics", "Metrics for Prometheus", "text/plain"),
+    _page("openapi", "/openapi.json", "This document", JSON),
+    _page("asyncapi", "/asyncapi.json", "The WebSocket half of the protocol (AsyncAPI 3.0)", JSON),
+    _page("docs", "/docs", "This document, to try things out", "text/html"),
+    _page("redoc", "/redoc", "This document, to read", "text/html"),
+    _page("errors", "/docs/errors", "Every error code", "text/html"),
+)
