@@ -241,6 +241,8 @@ class WebSocketConnection:
             end = verdict.of_answer(self._address.socket, error.response.status_code, bytes(error.response.body))
             raise (Refused(end.final) if end.final is not None else Broken(end.reason)) from None
         except InvalidHandshake as error:
+            if isinstance(error.__cause__, EOFError):  # cut in the middle of the handshake
+                raise Broken(str(error)) from None
             raise Refused(
                 UnexpectedAnswer(f"{self._address.socket} does not speak {self._codec.subprotocol}: {error}")
             ) from None

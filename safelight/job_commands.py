@@ -1,7 +1,7 @@
 """The commands about jobs: `safelight run`, `watch` and `jobs`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,10 @@ async def list_jobs(
     """Print the newest jobs: a table for people, tab-separated lines for pipes."""
     rows = [_row(job.state) async for job in client.jobs(status=status, task=task, limit=limit)]
     if console.is_terminal:
-        table = Table("id", "task", "status", "submitted", "outputs", "what went wrong", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for heading in ("id", "task", "status", "submitted", "outputs"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("what went wrong", overflow="fold")
         for row in rows:
             table.add_row(*row)
         console.print(table if rows else "no jobs")
@@ -136,17 +139,14 @@ async def find_job(client: AsyncClient, text: str) -> AsyncJob:
 
 def _row(job: JobState) -> tuple[str, ...]:
     error = f"{job.error.code}: {job.error.message}" if job.error else ""
-    return (job.id, job.task.value, job.status.value, job.created_at, str(len(job.outputs)), error)
+    return (job.id, job.task.value, job.status.value, job.created_at[:19] + "Z", str(len(job.outputs)), error)
 
 
 def _print_findings(job: AsyncJob, board: Board) -> None:
+    """What a job found, where that is its answer; a picture speaks for itself."""
     for output in job.outputs:
-        if output.data:
-            board.say(json.dumps(_printable(output.data), ensure_ascii=False))
-
-
-def _printable(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in data.items() if value not in (None, [], {})}
+        if not output.media_type.startswith("image/") and output.data:
+            board.say(json.dumps(output.data, ensure_ascii=False, indent=2))
 
 
 def _value(text: str) -> Any:

@@ -157,9 +157,11 @@ class LiveBoard(Board):
                 self._progress.update(line, status="queued", completed=0.0, detail=detail)
             case JobSucceeded():
                 self._progress.update(line, status="succeeded", completed=1.0, detail=detail)
-            case JobFailed() | JobCancelled():
-                self._progress.update(line, status=event.type.removeprefix("job."), detail=detail)
-                self._progress.stop_task(line)
+            case JobFailed():
+                self._progress.update(line, status="failed", detail=event.body.error.code)
+                self.say(f"{short_id(event.job_id or '')}  {detail}", "red")
+            case JobCancelled():
+                self._progress.update(line, status="cancelled", detail=detail)
             case JobWarning():
                 self.say(f"{short_id(event.job_id or '')}  {detail}", "yellow")
 

@@ -97,7 +97,8 @@ async def watch_to_end(job: AsyncJob, board: Board, title: str, *, cancels: bool
                 interrupt.cancel()
             if was_interrupted or not cancels:
                 showing.cancel()
-                board.say(f"left; the job goes on. Come back with: safelight watch {job.id}", "yellow")
+                fate = "ends at its next step" if was_interrupted else "goes on"
+                board.say(f"left; the job {fate}. See it with: safelight watch {job.id}", "yellow")
                 return ExitCode.INTERRUPTED
             was_interrupted = True
             board.say("cancelling; press Ctrl-C again to leave without waiting", "yellow")

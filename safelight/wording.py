@@ -37,7 +37,7 @@ def describe(event: Event) -> str | None:
             return f"back in the queue: {body.reason}"
         case StepFinished():
             stage = f"{body.stage} " if body.stage else "step "
-            return f"{stage}{body.step}/{body.steps} {body.progress:.0%}{_eta(body.eta_s)}"
+            return f"{stage}{body.step}/{body.steps} {body.progress:.0%}{_eta(body.eta_s) if body.progress < 1 else ''}"
         case OutputReady():
             pixels = f", {body.width}x{body.height}" if body.width and body.height else ""
             return f"output {body.index} ready{pixels}, {size(body.size_bytes)}"
