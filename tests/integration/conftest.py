@@ -1,0 +1,38 @@
+"""Both codecs, and a log that is looked at."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from protocol.codec import CODECS, Codec
+
+_ASKED = {"job.raised"}
+"""Errors a test asks for: that a job fails is no mistake of the server's."""
+
+
+@pytest.fixture(params=CODECS.values(), ids=lambda codec: codec.name)
+def codec(request: pytest.FixtureRequest) -> Codec:
+    """Each way to write messages into WebSocket frames."""
+    chosen: Codec = request.param
+    return chosen
+
+
+@pytest.fixture
+def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails the test if a server in this process logs an error, or answers with a 5xx."""
+    caplog.set_level(logging.WARNING)
+    with capture_logs() as entries:
+        yield
+    errors = [
+        entry for entry in entries if entry["log_level"] in {"error", "critical"} and entry["event"] not in _ASKED
+    ]
+    errors += [entry for entry in entries if entry["event"] == "request" and entry["status"] >= 500]
+    assert not errors
+    assert not [record.getMessage() for record in caplog.get_records("call") if _is_ours(record)]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    # The client library in these tests complains of connections that a test has cut.
+    return record.levelno >= logging.ERROR and not record.name.startswith("websockets.client")
