@@ -31,6 +31,8 @@ def open_session(model: Path | bytes, device: str) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _THREADS
     options.inter_op_num_threads = 1
+    # The arena keeps what a run needed at its peak, hundreds of megabytes, for ever.
+    options.enable_cpu_mem_arena = False
     # It warns of every weight that old exporters list among the inputs.
     options.log_severity_level = _ERRORS_ONLY
     wanted = (
