@@ -199,8 +199,10 @@ def on_white(picture: Picture) -> Floats:
 
 def to_uint8(values: NDArray[Any]) -> Bytes:
     """Floats in [0, 1] (clipped to that) to 0..255, rounded; the inverse of `from_uint8`."""
-    scaled: Floats = np.clip(values, 0, 1, dtype=np.float32) * np.float32(255)
-    return np.rint(scaled).astype(np.uint8)
+    scaled: Floats = np.clip(values, 0, 1, dtype=np.float32)
+    # In place: a second and third copy of a large picture would be most of a job's memory.
+    scaled *= np.float32(255)
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def from_uint8(values: Bytes) -> Floats:

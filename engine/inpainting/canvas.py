@@ -1,6 +1,6 @@
 """A picture with holes that are filled one after another."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Canvas:
         seed: int,
         look_px: int | None = None,
     ) -> None:
-        self._picture = picture
+        self._depth_bits = picture.depth_bits
         self._rgb: Floats = picture.rgb.copy()
         self._alpha: Floats | None = None if picture.alpha is None else picture.alpha.copy()
         self._groups = groups
@@ -93,7 +93,7 @@ class Canvas:
 
     def result(self) -> Picture:
         """The picture as it is now; equal to the original outside the holes and their soft edges."""
-        return replace(self._picture, rgb=self._rgb, alpha=self._alpha)
+        return Picture(self._rgb, self._alpha, self._depth_bits)
 
     def _fill_alpha(self, alpha: Floats, hole: Mask, mask: Mask) -> None:
         """Carry the transparency around the hole into it: what stood on nothing leaves nothing behind."""

@@ -11,7 +11,7 @@ from engine import images, masks
 from engine.images import Bytes
 from engine.inpainting.canvas import Canvas
 from engine.interface import Call, Run, RunContext, Steps, Where
-from engine.masks import Box, Mask
+from engine.masks import Box, Group, Mask
 from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
 from engine.text.detect import READER, TextLine
 from engine.text.strokes import Corners, find_strokes
@@ -118,24 +118,24 @@ def _given_targets(lines: Sequence[TextLine], regions: Sequence[Region], width: 
 
 def _add_strokes(mask: Mask, seen: Bytes, target: _Target, lines: Sequence[TextLine], grow_px: int | None) -> None:
     """Add the strokes of a target to `mask`; of a given region, nothing outside it."""
-    allowed = target.box.slices if target.is_given else (slice(None), slice(None))
-    strokes = np.zeros_like(mask)
-    if target.lines:
-        for line in target.lines:
-            others = [other.corners for other in lines if other is not line]
-            _paint(strokes, seen, line.corners, line.height_px, others, grow_px)
-    else:
+    for line in target.lines:
+        others = [other.corners for other in lines if other is not line]
+        _paint(mask, find_strokes(seen, line.corners, line.height_px, others, grow_px=grow_px), target)
+    if not target.lines:
         box = target.box
-        _paint(strokes, seen, _corners(box), min(box.width, box.height), (), grow_px)
-    mask[allowed] |= strokes[allowed]
+        _paint(mask, find_strokes(seen, _corners(box), min(box.width, box.height), grow_px=grow_px), target)
 
 
-def _paint(
-    strokes: Mask, seen: Bytes, corners: Corners, height_px: float, others: Sequence[Corners], grow_px: int | None
-) -> None:
-    group = find_strokes(seen, corners, height_px, others, grow_px=grow_px)
-    if group is not None:
-        strokes[group.box.slices] |= group.mask
+def _paint(mask: Mask, strokes: Group | None, target: _Target) -> None:
+    if strokes is None:
+        return
+    part = strokes.mask
+    if target.is_given:
+        left, top = target.box.x - strokes.box.x, target.box.y - strokes.box.y
+        inside = np.zeros_like(part)
+        inside[max(0, top) : max(0, top + target.box.height), max(0, left) : max(0, left + target.box.width)] = True
+        part = part & inside
+    mask[strokes.box.slices] |= part
 
 
 def _bounds(corners: Corners, width: int, height: int) -> Box | None:
