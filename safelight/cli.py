@@ -43,7 +43,6 @@ class ViaChoice(StrEnum):
 class EngineChoice(StrEnum):
     """The values of `--engine`; `service.settings.EngineKind` has them too, and is not loaded for `--help`."""
 
-    AUTO = "auto"
     TORCH = "torch"
     FAKE = "fake"
 
@@ -102,12 +101,17 @@ def serve(
 def demo(
     models_dir: ModelsDir = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo-output"),
-    engine: Annotated[EngineChoice, typer.Option(help="What runs the jobs.")] = EngineChoice.AUTO,
+    engine: Annotated[EngineChoice, typer.Option(help="What runs the jobs.")] = EngineChoice.TORCH,
 ) -> None:
     """Start a server, work on a photograph, and show how urgent work overtakes long work."""
+    from engine.models.carriers import PullFailed
     from safelight.demo import run_demo
 
-    _end(_finish(run_demo(Console(), output, _models_dir(None, models_dir), engine.value)))
+    try:
+        code = _finish(run_demo(Console(), output, _models_dir(None, models_dir), engine.value))
+    except PullFailed as error:
+        fail(str(error), 1)
+    _end(code)
 
 
 @app.command()

@@ -28,9 +28,8 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class EngineKind(StrEnum):
-    """Which engine runs the jobs; `auto` is torch where it is installed, and an error where it is not."""
+    """Which engine runs the jobs: the real one, or one without models for trying things out."""
 
-    AUTO = "auto"
     TORCH = "torch"
     FAKE = "fake"
 
@@ -99,7 +98,7 @@ class Settings(BaseSettings):
     expiry_interval_s: Seconds = Field(60.0, description="How often expired things are looked for.")
 
     # The engine
-    engine: EngineKind = Field(EngineKind.AUTO, description="auto, torch or fake.")
+    engine: EngineKind = Field(EngineKind.TORCH, description="torch, or fake: the same protocol without any model.")
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
     memory_budget_bytes: Bytes | None = Field(None, description="Live jobs together; half of the memory if not given.")
     max_live_jobs: Count = Field(8, description="Live jobs of each class, interactive and batch.")
