@@ -1,9 +1,10 @@
 """What the demo draws: the caption on its photograph, and what was before beside what came after."""
 
+import io
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 CAPTION: Final = "Ten seconds to lift-off"
 _CAPTION_HEIGHT: Final = 1 / 13
@@ -16,8 +17,7 @@ _INK: Final = (228, 228, 231)
 
 def caption(photograph: Path, target: Path) -> None:
     """Write a subtitle onto the photograph, as somebody may have done to a picture one wants to have back."""
-    with Image.open(photograph) as opened:
-        picture = opened.convert("RGB")
+    picture = _in_srgb(photograph)
     letters_px = round(picture.height * _CAPTION_HEIGHT)
     font = ImageFont.load_default(letters_px)
     place = (picture.width / 2, picture.height * 0.16)
@@ -27,12 +27,20 @@ def caption(photograph: Path, target: Path) -> None:
     picture.save(target)
 
 
+def _in_srgb(path: Path) -> Image.Image:
+    """The picture in the colours of the web, without a profile: beside others it must not look different."""
+    with Image.open(path) as file:
+        profile = file.info.get("icc_profile")
+        picture = file.convert("RGB")
+    if profile:
+        ImageCms.profileToProfile(picture, io.BytesIO(profile), ImageCms.createProfile("sRGB"), inPlace=True)
+    picture.info.pop("icc_profile", None)
+    return picture
+
+
 def side_by_side(pictures: dict[str, Path], target: Path) -> None:
     """Put pictures next to each other at one height, each under its label."""
-    opened = []
-    for path in pictures.values():
-        with Image.open(path) as file:
-            opened.append(file.convert("RGB"))
+    opened = [_in_srgb(path) for path in pictures.values()]
     height = max(picture.height for picture in opened)
     scaled = [
         picture.resize((round(picture.width * height / picture.height), height), Image.Resampling.NEAREST)

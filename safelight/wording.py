@@ -65,7 +65,11 @@ def seconds(duration_s: float) -> str:
 
 
 def _eta(eta_s: float | None) -> str:
-    return "" if eta_s is None else f", about {seconds(round(eta_s))} left" if eta_s >= 1 else ", a moment left"
+    if eta_s is None:
+        return ""
+    if eta_s < 1:
+        return ", a moment left"
+    return f", about {seconds(eta_s) if eta_s >= 60 else f'{eta_s:.0f} s'} left"
 
 
 def size(count: int) -> str:
