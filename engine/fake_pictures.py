@@ -154,7 +154,7 @@ def _segment(params: SegmentParams, inputs: Inputs, index: int) -> Product:
         x, y = click.x, click.y
     mask = _ellipse(picture, x / picture.width, y / picture.height, 0.15 * (index + 1))
     after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
-    data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum())}
+    data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum()), "box": _box(mask)}
     return Product(before=picture, after=after, encode=partial(images.encode_mask, mask), data=data)
 
 
@@ -162,8 +162,8 @@ def _describe(params: DescribeParams, inputs: Inputs) -> Product:
     picture = inputs["image"]
     shape = "wide" if picture.width > picture.height else "tall" if picture.width < picture.height else "square"
     light = "bright" if float(picture.rgb.mean()) >= 0.5 else "dark"
-    tags = [{"tag": tag, "confidence": 1.0} for tag in (shape, light)][: params.max_tags]
-    data = {"tags": tags}
+    tags = [{"tag": tag, "confidence": 1.0, "source": "fake"} for tag in (shape, light)]
+    data: dict[str, Any] = {"tags": tags[: params.max_tags], "faces": [], "text": [], "colours": []}
     document = EncodedImage(content=orjson.dumps(data), media_type="application/json")
     return Product(before=picture, after=picture, encode=lambda: document, data=data)
 
@@ -183,6 +183,14 @@ def _filled(picture: Picture, mask: Mask) -> Picture:
     rgb: Floats = picture.rgb.copy()
     rgb[mask] = picture.rgb[~mask].mean(axis=0)
     return picture.with_rgb(rgb)
+
+
+def _box(mask: Mask) -> dict[str, int] | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    left, top = int(columns[0]), int(rows[0])
+    return {"x": left, "y": top, "width": int(columns[-1]) - left + 1, "height": int(rows[-1]) - top + 1}
 
 
 def _ellipse(picture: Picture, x: float, y: float, radius: float) -> Mask:
