@@ -45,7 +45,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Who submits what, once."""
+    """Who submits what, once.
+
+    Raises:
+        ProtocolError: `invalid_params`: the body is nested too deeply, or holds something that JSON cannot say.
+    """
 
     body: object
     key: Key
@@ -55,7 +59,11 @@ class Submission:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        canonical = orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        try:
+            canonical = orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        except TypeError as error:  # nested too deeply; or, in msgpack, of a type that JSON has not
+            message = f"job: expected what JSON can say: {error} at {self.at}"
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, self.at) from None
         object.__setattr__(self, "digest", hashlib.sha256(canonical).hexdigest())
 
 

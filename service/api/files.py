@@ -23,7 +23,7 @@ _PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
 _PILLOW_NAMES: Final = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
 _QUALITY: Final = 90
 _UNSAFE: Final = re.compile(r"[^\w .()+-]")
-_MOST_OUTPUTS: Final = 10**6
+_MOST_DIGITS: Final = 6
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
 
 
@@ -84,7 +84,7 @@ async def output(request: Request) -> Response:
 
 def _number(request: Request) -> int:
     text = request.path_params["number"]
-    if not (text.isascii() and text.isdigit()) or int(text[:12]) > _MOST_OUTPUTS:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise ProtocolError(ErrorCode.NOT_FOUND, f"outputs are numbered 0, 1, 2, ...; there is no {text!r:.60}")
     return int(text)
 

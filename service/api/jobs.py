@@ -12,7 +12,7 @@ from protocol.ids import is_id
 from protocol.jobs import Job, JobStatus
 from protocol.requests import TaskName
 from service.api.accept import prefers
-from service.api.requests import caller, choice, json_body, seconds, services_of, whole_number
+from service.api.requests import caller, choice, json_body, number_in, seconds, services_of, whole_number
 from service.auth import Scope
 from service.jobs import MAX_PAGE, Submission
 from service.transports import sse
@@ -71,10 +71,7 @@ async def events(request: Request) -> Response:
     last_event_id = request.headers.get("last-event-id")
     if is_stream and last_event_id:
         # An EventSource that comes back repeats its first URL, and knows better by now.
-        if not last_event_id.isdigit() or int(last_event_id) > _MOST:
-            message = f"Last-Event-ID: expected the seq of a fact, got {last_event_id!r:.60}"
-            raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
-        after = int(last_event_id)
+        after = number_in(last_event_id, "Last-Event-ID", least=0, most=_MOST)
     watch = sse.Watch(
         request.path_params["job_id"], key, after, inline_previews=request.query_params.get("previews") == "inline"
     )

@@ -84,8 +84,18 @@ def whole_number(request: Request, name: str, default: int, *, least: int, most:
         ProtocolError: `invalid_params`, naming the range.
     """
     text = request.query_params.get(name)
-    if text is None:
-        return default
+    return default if text is None else number_in(text, name, least=least, most=most)
+
+
+def number_in(text: str, name: str, *, least: int, most: int) -> int:
+    """Read a whole number.
+
+    Args:
+        name: of the query parameter or header it stands in.
+
+    Raises:
+        ProtocolError: `invalid_params`, naming the range.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 18) or not least <= int(text) <= most:
         raise ProtocolError(
             ErrorCode.INVALID_PARAMS, f"{name}: expected {least}..{most}, got {text!r:.60}", f"$.{name}"

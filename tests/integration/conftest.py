@@ -29,7 +29,8 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         entry for entry in entries if entry["log_level"] in {"error", "critical"} and entry["event"] not in _ASKED
     ]
     errors += [entry for entry in entries if entry["event"] == "request" and entry["status"] >= 500]
-    assert not errors
+    # As short text: what a fuzzer sends can be too deep for the comparison of values.
+    assert not [f"{entry['event']}: {entry.get('path')} {entry.get('exc_info')!r:.200}" for entry in errors]
     assert not [record.getMessage() for record in caplog.get_records("call") if _is_ours(record)]
 
 
