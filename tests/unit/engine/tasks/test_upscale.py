@@ -83,6 +83,13 @@ def test_a_tile_that_does_not_fit_is_cut_smaller_and_so_are_the_rest(tmp_path):
     assert [step.steps for step in driver.of_type(StepFinished)] == [8] * 8
 
 
+def test_a_picture_smaller_than_its_tile_is_cut_at_the_first_try(tmp_path):
+    network = Nearest(room_px=40)
+    run(save(tmp_path / "in.png", texture(64, 64)), network, tile_px=2048)
+    assert network.seen[0] == (64, 64)
+    assert len(network.seen) == 5
+
+
 def test_a_picture_that_never_fits_fails_for_lack_of_memory(tmp_path):
     network = Nearest(room_px=4)
     with pytest.raises(OutOfMemory):
