@@ -1,5 +1,6 @@
 """What a running task is given: the `RunContext` of the executor."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -42,19 +43,37 @@ class JobContext:
         self._started_at = time.monotonic()
         self._next_preview_at = 0.0
         self._preview_is_pending = False
-        self._is_closed = False
+        self._telling = threading.Lock()
+        self._has_ended = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self._has_ended
 
     @property
     def elapsed_s(self) -> float:
         return time.monotonic() - self._started_at
 
-    def close(self) -> None:
-        """Say nothing more: the job has ended, and work of it that is still under way is of no interest."""
-        self._is_closed = True
+    def end(self, body: EventBody) -> bool:
+        """Tell how the job ended, and nothing after it: work of it still under way is of no interest any more.
+
+        From any thread. Of several that would end one job the first does.
+
+        Returns:
+            False if it had ended before, and `body` was not told.
+        """
+        with self._telling:
+            if self._has_ended:
+                return False
+            self._sink.emit(body, job_id=self.run.job_id, attempt=self.run.attempt)
+            self._has_ended = True
+            return True
 
     def emit(self, body: EventBody) -> None:
-        if not self._is_closed:
-            self._sink.emit(body, job_id=self.run.job_id, attempt=self.run.attempt)
+        # Under the lock, or a preview from the side pool could be told after the end.
+        with self._telling:
+            if not self._has_ended:
+                self._sink.emit(body, job_id=self.run.job_id, attempt=self.run.attempt)
 
     def warn(self, code: str, message: str) -> None:
         self.emit(JobWarning(code=code, message=message))

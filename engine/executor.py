@@ -6,7 +6,6 @@ keeps its calls short. A watchdog reports a call that outlives its deadline: it 
 failed, and the engine says that it is stuck until the call comes back.
 """
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -35,12 +34,12 @@ from engine.interface import (
 )
 from engine.memory import default_budget_bytes, estimate_bytes
 from engine.pool import SidePool
+from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorBody, ErrorCode
-from protocol.events import JobCancelled, JobFailed, JobRequeued, JobStarted, JobSucceeded
+from protocol.events import EventBody, JobCancelled, JobFailed, JobRequeued, JobStarted, JobSucceeded
 
 logger = structlog.get_logger(__name__)
 
-_WATCH_INTERVAL_S: Final = 0.1
 _MOST_RETRIES: Final = 4
 """Calls of one job that may run out of memory in a row, each smaller than the one before."""
 _BATCH_SHARE: Final = 0.75
@@ -68,20 +67,27 @@ class ExecutorOptions:
     preview_interval_s: float = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a call came back with."""
+
+    value: object = None
+    error: BaseException | None = None
+
+
 @dataclass(slots=True, eq=False)
 class _Live:
-    """A job between its first call and its end."""
+    """A job between its first call and its end. It has ended as soon as its context has told so."""
 
     run: Run
     bytes: int
     context: JobContext
     job: LiveJob | None = None
+    """None before it is opened, and once it has come to an end of its own."""
     call: Call | None = None
     """What it waits for; a device call is run when its turn comes."""
-    called_at: float = 0.0
-    is_closed: bool = False
-    is_abandoned: bool = False
-    """Failed by the watchdog while its call was running; whatever that call returns is dropped."""
+    runs_alone: bool = False
+    """The run of a group this call was in has failed: it is not grouped again."""
     retries: int = 0
     """Calls in a row that ran out of memory."""
     timings: dict[str, float] = field(default_factory=dict)
@@ -99,21 +105,20 @@ class Executor:
         self._options = options or ExecutorOptions()
         self._budget_bytes = self._options.budget_bytes or default_budget_bytes()
         self._pool = SidePool(self._options.pool_threads)
+        self._watchdog: Watchdog[_Live] = Watchdog(self._report_late)
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
         self._live: dict[str, _Live] = {}
         self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
         # Told to other threads, and changed by several: only under `_books`.
         self._books = threading.Lock()
         self._status = EngineStatus.LOADING
         self._detail = ""
         self._device = "none"
+        self._is_stopping = False
         self._live_bytes = {False: 0, True: 0}
         self._live_count = {False: 0, True: 0}
-        self._on_device: tuple[_Live, ...] = ()
-        self._in_pool: set[_Live] = set()
 
     # ---- for the event loop ----------------------------------------------------------------------------------
 
@@ -122,15 +127,17 @@ class Executor:
         self._outputs = outputs
         self._on_change = on_change
         self._pool.start()
+        self._watchdog.start()
         self._thread = threading.Thread(target=self._main, name="safelight-executor", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._watch, name="safelight-watchdog", daemon=True).start()
 
     def has_room(self, run: Run) -> bool:
         is_batch = run.order.is_batch
         needed = self._estimate(run)
         with self._books:
-            if self._status is not EngineStatus.READY or self._live_count[is_batch] >= self._options.max_live_jobs:
+            if self._status is not EngineStatus.READY or self._is_stopping:
+                return False
+            if self._live_count[is_batch] >= self._options.max_live_jobs:
                 return False
             if self._live_count[is_batch] == 0:
                 return True  # one of each class always fits, or a job larger than the budget would wait for ever
@@ -162,11 +169,18 @@ class Executor:
     def stop(self, timeout_s: float) -> bool:
         if self._thread is None:
             return True
-        self._post(self._begin_stop)
+        with self._books:
+            self._is_stopping = True
+        self._post(self._stop_asked.set)
         self._thread.join(timeout_s)
-        self._stopped.set()
+        is_left_behind = self._thread.is_alive()
+        if is_left_behind:
+            # What it holds is told of here. A job it has not begun was never told to have started: it just waits.
+            for live in list(self._live.values()):
+                live.context.end(_handed_back(live.run))
+        self._watchdog.stop()
         self._pool.stop()
-        return not self._thread.is_alive()
+        return not is_left_behind
 
     def _post(self, message: Callable[[], None]) -> None:
         with self._wake:
@@ -179,30 +193,37 @@ class Executor:
     # ---- the executor thread ---------------------------------------------------------------------------------
 
     def _main(self) -> None:
-        if self._load():
+        if not self._load():
+            return
+        try:
             while not self._stop_asked.is_set():
                 self._take_messages()
                 if not self._stop_asked.is_set() and (live := self._next_ready()) is not None:
                     self._run_on_device(live)
-            self._hand_back()
-            self._backend.close()
-        with self._books:
-            if self._status is not EngineStatus.FAILED:
-                self._status = EngineStatus.STOPPED
+        except BaseException as error:  # a bug of ours or of the backend: say so, or everybody waits for ever
+            logger.exception("executor.died")
+            self._set_status(EngineStatus.FAILED, f"the executor ended with {type(error).__name__}: {error}")
+        else:
+            self._set_status(EngineStatus.STOPPED)
+        self._hand_back()
+        self._backend.close()
 
     def _load(self) -> bool:
         try:
             device = self._backend.load()
         except Exception as error:  # the server must go on and say why it is not ready
             logger.exception("engine.load_failed")
-            with self._books:
-                self._status, self._detail = EngineStatus.FAILED, f"the engine could not be loaded: {error}"
+            self._set_status(EngineStatus.FAILED, f"the engine could not be loaded: {error}")
             return False
         with self._books:
             self._device, self._status = device, EngineStatus.READY
         logger.info("engine.ready", device=device)
         self._on_change()
         return True
+
+    def _set_status(self, status: EngineStatus, detail: str = "") -> None:
+        with self._books:
+            self._status, self._detail = status, detail
 
     def _take_messages(self) -> None:
         while True:
@@ -232,160 +253,159 @@ class Executor:
         context.emit(JobStarted(worker=self._options.worker, device=self._device, attempt=run.attempt))
         try:
             live.job = self._backend.open(run, context)
-        except Exception as error:  # noqa: BLE001 - a raising job fails alone
+        except BaseException as error:  # noqa: BLE001 - a raising job fails alone
             self._fail(live, error)
             return
-        self._resume(live)
+        self._resume(live, _Outcome())
 
-    def _resume(self, live: _Live, value: object = None, error: BaseException | None = None) -> None:
+    def _resume(self, live: _Live, outcome: _Outcome) -> None:
         """Let a job go on to its next call, or to its end."""
-        if live.is_closed or live.is_abandoned or live.job is None:
-            return
+        assert live.job is not None
         live.call = None
+        live.runs_alone = False
         try:
-            call = live.job.resume(value, error)
-        except JobClosed:
-            return  # whoever threw it in has already told of the end
-        except Exception as raised:  # noqa: BLE001 - a raising job fails alone
-            self._fail(live, raised)
+            call = live.job.resume(outcome.value, outcome.error)
+        except BaseException as error:  # noqa: BLE001 - a raising job fails alone
+            live.job = None
+            self._fail(live, error)
             return
         if isinstance(call, Done):
-            live.context.emit(JobSucceeded(duration_s=round(live.context.elapsed_s, 4), timings=_rounded(live.timings)))
-            self._forget(live)
+            live.job = None
+            timings = {stage: round(seconds, 4) for stage, seconds in live.timings.items()}
+            self._end(live, JobSucceeded(duration_s=_duration_s(live), timings=timings))
             return
-        live.call, live.called_at = call, time.monotonic()
+        live.call = call
         if call.where is Where.POOL:
             self._pool.submit(live.run.order, partial(self._run_in_pool, live, call))
 
-    def _run_on_device(self, live: _Live) -> None:
-        together = self._compatible(live)
+    def _run_on_device(self, first: _Live) -> None:
+        together = self._compatible(first)
+        calls = [live.call for live in together if live.call is not None]
         started_at = time.monotonic()
-        with self._books:
-            for each in together:
-                each.called_at = started_at
-            self._on_device = tuple(together)
-        results = self._perform(together)
-        with self._books:
-            self._on_device = ()
-            was_stuck = self._status is EngineStatus.STUCK
-            if was_stuck:
-                self._status, self._detail = EngineStatus.READY, ""
-        for each, (value, error) in zip(together, results, strict=True):
-            self._account(each, time.monotonic() - started_at)
-            self._resume_after(each, value, error)
+        watched = [self._watch(live, call) for live, call in zip(together, calls, strict=True)]
+        outcomes = [_run(calls[0])] if len(calls) == 1 else _run_as_one(calls)
+        were_late = [self._watchdog.end(each) for each in watched]
+        was_stuck = any(were_late)
         if was_stuck:
+            self._set_status(EngineStatus.READY)
             logger.warning("engine.recovered")
+        for live, call, outcome in zip(together, calls, outcomes, strict=True):
+            _account(live, call, time.monotonic() - started_at)
+            if len(together) > 1 and outcome.error is not None:
+                self._leave_group(live, outcome.error)
+            else:
+                self._go_on(live, outcome)
+        if was_stuck:
             self._on_change()
 
     def _compatible(self, first: _Live) -> list[_Live]:
         """The jobs whose waiting calls can run as one with that of `first`, most urgent first."""
-        if first.call is None or first.call.group is None:
+        if first.call is None or first.call.group is None or first.runs_alone:
             return [first]
         group = first.call.group
         same = [
-            live for live in self._live.values() if live.call is not None and live.is_ready and live.call.group == group
+            live
+            for live in self._live.values()
+            if live.call is not None and live.is_ready and not live.runs_alone and live.call.group == group
         ]
         same.sort(key=lambda live: live.run.order.key())
         return same[: max(1, group.limit)]
 
-    def _perform(self, together: list[_Live]) -> list[tuple[object, Exception | None]]:
-        calls = [live.call for live in together if live.call is not None]
-        if len(calls) > 1 and calls[0].group is not None:
-            try:
-                values = calls[0].group.run([call.payload for call in calls])
-                return [(value, None) for value in values]
-            except Exception:  # one of them spoils it for the others: each runs alone, and fails alone
-                logger.exception("batch.failed", jobs=[live.run.job_id for live in together])
-                self._backend.free_memory()
-        return [_outcome(call) for call in calls]
+    def _leave_group(self, live: _Live, error: BaseException) -> None:
+        """One call spoils a group for the others: each runs again, alone, when its turn comes, and fails alone."""
+        if live.context.has_ended:
+            self._close(live)
+            return
+        if self._is_out_of_memory(error):
+            self._free_memory()
+        live.runs_alone = True
 
     def _run_in_pool(self, live: _Live, call: Call) -> None:
         """On a side-pool thread."""
-        with self._books:
-            if live.is_closed:
-                return
-            live.called_at = time.monotonic()  # its deadline runs from here, not from when it began to wait
-            self._in_pool.add(live)
-        value, error = _outcome(call)
-        with self._books:
-            self._in_pool.discard(live)
-        self._post(partial(self._after_pool, live, call, value, error))
-
-    def _after_pool(self, live: _Live, call: Call, value: object, error: Exception | None) -> None:
-        if live.call is call:
-            self._account(live, time.monotonic() - live.called_at)
-            self._resume_after(live, value, error)
-
-    def _resume_after(self, live: _Live, value: object, error: Exception | None) -> None:
-        if error is None or not self._backend.is_out_of_memory(error):
-            live.retries = 0
-            self._resume(live, value, error)
+        if live.context.has_ended:
             return
-        self._backend.free_memory()
-        live.retries += 1
-        logger.warning("call.out_of_memory", job_id=live.run.job_id, task=live.run.task, retries=live.retries)
-        if live.retries > _MOST_RETRIES:
-            self._fail(live, error)
-        else:
-            self._resume(live, error=OutOfMemory(str(error)))
+        # Its deadline runs from here, not from when it began to wait.
+        watched = self._watch(live, call)
+        started_at = time.monotonic()
+        outcome = _run(call)
+        self._watchdog.end(watched)
+        self._post(partial(self._after_pool, live, call, outcome, time.monotonic() - started_at))
 
-    def _account(self, live: _Live, seconds: float) -> None:
-        if live.call is not None:
-            live.timings[live.call.stage] = live.timings.get(live.call.stage, 0.0) + seconds
+    def _after_pool(self, live: _Live, call: Call, outcome: _Outcome, seconds: float) -> None:
+        if live.call is call:
+            _account(live, call, seconds)
+            self._go_on(live, outcome)
+
+    def _go_on(self, live: _Live, outcome: _Outcome) -> None:
+        """Hand a job what its call came back with, unless it has been ended meanwhile."""
+        if live.context.has_ended:
+            self._close(live)
+        elif outcome.error is None or not self._is_out_of_memory(outcome.error):
+            live.retries = 0
+            self._resume(live, outcome)
+        else:
+            self._free_memory()
+            live.retries += 1
+            logger.warning("call.out_of_memory", job_id=live.run.job_id, task=live.run.task, retries=live.retries)
+            if live.retries > _MOST_RETRIES:
+                self._fail(live, outcome.error)
+            else:
+                self._resume(live, _Outcome(error=OutOfMemory(str(outcome.error))))
+
+    def _is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, Exception) and self._backend.is_out_of_memory(error)
+
+    def _free_memory(self) -> None:
+        try:
+            self._backend.free_memory()
+        except Exception:  # the job will meet the same lack of memory again, and fail of that
+            logger.exception("engine.free_memory_failed")
 
     # ---- ends ------------------------------------------------------------------------------------------------
 
     def _cancel(self, job_id: str, reason: str) -> None:
         live = self._live.get(job_id)
         if live is not None:
-            live.context.emit(JobCancelled(reason=reason, duration_s=round(live.context.elapsed_s, 4)))
-            self._close(live)
+            self._end(live, JobCancelled(reason=reason, duration_s=_duration_s(live)))
 
-    def _fail(self, live: _Live, error: Exception) -> None:
-        live.context.emit(JobFailed(error=self._explain(live, error), duration_s=round(live.context.elapsed_s, 4)))
-        self._forget(live)
+    def _fail(self, live: _Live, error: BaseException) -> None:
+        self._end(live, JobFailed(error=self._explain(live, error), duration_s=_duration_s(live)))
 
-    def _explain(self, live: _Live, error: Exception) -> ErrorBody:
+    def _explain(self, live: _Live, error: BaseException) -> ErrorBody:
         if isinstance(error, EngineError):
             return ErrorBody(code=error.code, message=error.message)
         logger.error("job.raised", job_id=live.run.job_id, task=live.run.task, exc_info=error)
-        if isinstance(error, OutOfMemory) or self._backend.is_out_of_memory(error):
+        if isinstance(error, OutOfMemory) or self._is_out_of_memory(error):
             message = "the device ran out of memory, also after its caches were freed; try a smaller picture or tile"
             return ErrorBody(code=ErrorCode.OUT_OF_MEMORY, message=message)
         return ErrorBody(code=ErrorCode.STEP_FAILED, message=f"{type(error).__name__}: {error}")
 
-    def _close(self, live: _Live) -> None:
-        """End a job from outside, at the call it is suspended in; its own clean-up runs now."""
-        job = live.job
-        self._forget(live)
-        if job is not None:
-            with contextlib.suppress(JobClosed):
-                try:
-                    job.resume(error=JobClosed())
-                except Exception:  # its clean-up failed; the job has ended all the same
-                    logger.exception("job.close_failed", job_id=live.run.job_id)
+    def _end(self, live: _Live, body: EventBody) -> None:
+        live.context.end(body)
+        self._close(live)
 
-    def _forget(self, live: _Live) -> None:
+    def _close(self, live: _Live) -> None:
+        """Let go of a job that has ended; one suspended in a call runs its own clean-up now."""
+        if self._live.get(live.run.job_id) is not live:
+            return
+        del self._live[live.run.job_id]
+        job, live.job, live.call = live.job, None, None
+        if job is not None:
+            try:
+                job.resume(error=JobClosed())
+            except JobClosed:
+                pass
+            except BaseException:  # its clean-up failed; the job has ended all the same
+                logger.exception("job.close_failed", job_id=live.run.job_id, task=live.run.task)
         with self._books:
-            if live.is_closed:
-                return
-            live.is_closed = True
-            self._in_pool.discard(live)
             self._live_bytes[live.run.order.is_batch] -= live.bytes
             self._live_count[live.run.order.is_batch] -= 1
-        live.context.close()
-        live.call = None
-        self._live.pop(live.run.job_id, None)
         self._on_change()
-
-    def _begin_stop(self) -> None:
-        self._stop_asked.set()
 
     def _hand_back(self) -> None:
         self._take_late_submissions()
         for live in list(self._live.values()):
-            live.context.emit(JobRequeued(attempt=live.run.attempt + 1, reason="shutdown"))
-            self._close(live)
+            self._end(live, _handed_back(live.run))
 
     def _take_late_submissions(self) -> None:
         """Open what was submitted before the stop, so that it is handed back like everything else."""
@@ -395,51 +415,55 @@ class Executor:
         for message in messages:
             message()
 
-    # ---- the watchdog thread ---------------------------------------------------------------------------------
+    # ---- calls that take too long ----------------------------------------------------------------------------
 
-    def _watch(self) -> None:
-        while not self._stopped.wait(_WATCH_INTERVAL_S):
-            now = time.monotonic()
-            with self._books:
-                on_device = self._on_device
-                watched = [*on_device, *self._in_pool]
-            for live in watched:
-                self._report_if_late(live, now, is_on_device=live in on_device)
+    def _watch(self, live: _Live, call: Call) -> Watched[_Live]:
+        return self._watchdog.begin(live, call.stage, call.deadline_s or self._options.call_deadline_s)
 
-    def _report_if_late(self, live: _Live, now: float, *, is_on_device: bool) -> None:
-        call = live.call
-        if call is None or live.is_closed or live.is_abandoned:
-            return
-        limit_s = call.deadline_s or self._options.call_deadline_s
-        if now - live.called_at < limit_s:
-            return
-        message = f"{call.stage}: expected to take at most {limit_s:g} s, and is still running"
-        logger.error("call.late", job_id=live.run.job_id, task=live.run.task, stage=call.stage, limit_s=limit_s)
+    def _report_late(self, watched: Watched[_Live]) -> None:
+        """On the watchdog's thread, while the call is running."""
+        live = watched.owner
+        message = f"{watched.stage}: expected to take at most {watched.limit_s:g} s, and is still running"
+        logger.error(
+            "call.late", job_id=live.run.job_id, task=live.run.task, stage=watched.stage, limit_s=watched.limit_s
+        )
         error = ErrorBody(code=ErrorCode.STEP_TIMEOUT, message=message)
-        with self._books:
-            if live not in self._on_device and live not in self._in_pool:
-                return  # it came back while this was being written
-            live.is_abandoned = True
-            self._in_pool.discard(live)
-            if is_on_device:
-                self._status, self._detail = EngineStatus.STUCK, f"{live.run.task}: {message}"
-        live.context.emit(JobFailed(error=error, duration_s=round(live.context.elapsed_s, 4)))
-        live.context.close()
-        if not is_on_device:
-            self._pool.replace_stuck_thread(takes_batch=live.run.order.is_batch)
-        self._post(partial(self._close_late, live))
-
-    def _close_late(self, live: _Live) -> None:
-        if self._live.get(live.run.job_id) is live:
-            self._close(live)
+        live.context.end(JobFailed(error=error, duration_s=_duration_s(live)))
+        if watched.thread is self._thread:
+            self._set_status(EngineStatus.STUCK, f"{live.run.task}: {message}")
+            self._on_change()
+        else:
+            self._pool.replace(watched.thread)
+            self._post(partial(self._close, live))
 
 
-def _outcome(call: Call) -> tuple[object, Exception | None]:
+def _run(call: Call) -> _Outcome:
     try:
-        return call.run(), None
-    except Exception as error:  # noqa: BLE001 - belongs to the job, which is resumed with it
-        return None, error
+        return _Outcome(call.run())
+    except BaseException as error:  # noqa: BLE001 - belongs to the job, which is resumed with it
+        return _Outcome(error=error)
 
 
-def _rounded(timings: dict[str, float]) -> dict[str, float]:
-    return {stage: round(seconds, 4) for stage, seconds in timings.items()}
+def _run_as_one(calls: list[Call]) -> list[_Outcome]:
+    """Run calls of one group; if that fails, every one of them has failed."""
+    assert calls[0].group is not None
+    try:
+        values = list(calls[0].group.run([call.payload for call in calls]))
+        if len(values) != len(calls):
+            raise ValueError(f"a group of {len(calls)} calls gave {len(values)} results")
+    except Exception as error:  # the jobs go on, each alone
+        logger.exception("group.failed", size=len(calls))
+        return [_Outcome(error=error)] * len(calls)
+    return [_Outcome(value) for value in values]
+
+
+def _account(live: _Live, call: Call, seconds: float) -> None:
+    live.timings[call.stage] = live.timings.get(call.stage, 0.0) + seconds
+
+
+def _duration_s(live: _Live) -> float:
+    return round(live.context.elapsed_s, 4)
+
+
+def _handed_back(run: Run) -> JobRequeued:
+    return JobRequeued(attempt=run.attempt + 1, reason="shutdown")

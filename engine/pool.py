@@ -10,7 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from engine.interface import Order
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(order=True, slots=True)
@@ -36,23 +40,31 @@ class SidePool:
         self._arrivals = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
-        self._threads: list[threading.Thread] = []
+        self._takes_batch: dict[threading.Thread, bool] = {}
+        """Threads that go on serving, and whether they take any work."""
+        self._numbers = itertools.count()
 
     def start(self) -> None:
         for number in range(self._size + 1):
             self._add_thread(takes_batch=number < self._size)
 
     def submit(self, order: Order, work: Callable[[], None]) -> None:
-        """Run `work` when its turn comes. It must not raise. From any thread."""
+        """Run `work` when its turn comes. From any thread.
+
+        What it raises is logged, and nobody else's concern.
+        """
         waiting = _Waiting((*order.key(), next(self._arrivals)), work, order.is_batch)
         with self._changed:
             heapq.heappush(self._batch if order.is_batch else self._interactive, waiting)
             # All are woken: the one thread that `notify` picks might not take this kind of work.
             self._changed.notify_all()
 
-    def replace_stuck_thread(self, *, takes_batch: bool = True) -> None:
-        """Add a thread in place of one whose work does not come back."""
-        self._add_thread(takes_batch=takes_batch)
+    def replace(self, thread: threading.Thread) -> None:
+        """Put another thread in the place of one whose work does not come back; if it does, that thread ends."""
+        with self._changed:
+            takes_batch = self._takes_batch.pop(thread, None)
+        if takes_batch is not None:
+            self._add_thread(takes_batch=takes_batch)
 
     def stop(self) -> None:
         """Take no more work. Threads end after what they are doing; nobody waits for them."""
@@ -66,18 +78,25 @@ class SidePool:
         thread = threading.Thread(
             target=self._serve,
             args=(takes_batch,),
-            name=f"safelight-pool-{len(self._threads)}",
+            name=f"safelight-pool-{next(self._numbers)}",
             daemon=True,  # a stuck native call must not keep the process alive
         )
-        self._threads.append(thread)
+        with self._changed:
+            self._takes_batch[thread] = takes_batch
         thread.start()
 
     def _serve(self, takes_batch: bool) -> None:
         while True:
             with self._changed:
+                if threading.current_thread() not in self._takes_batch:
+                    return  # replaced
                 while not self._stopping and not self._interactive and not (takes_batch and self._batch):
                     self._changed.wait()
                 if self._stopping:
                     return
                 waiting = heapq.heappop(self._interactive or self._batch)
-            waiting.work()
+            try:
+                waiting.work()
+            except BaseException:  # the thread has others to serve
+                logger.exception("pool.work_failed")
+            del waiting  # or what it refers to would live until the next work comes

@@ -15,7 +15,7 @@ class GeneratorJob:
 
     def resume(self, value: object = None, error: BaseException | None = None) -> Call | Done:
         try:
-            return self._steps.send(value) if error is None else self._steps.throw(error)
+            return _call(self._steps.send(value) if error is None else self._steps.throw(error))
         except StopIteration:
             return DONE
 
@@ -34,9 +34,7 @@ class GreenletJob:
         switched = self._greenlet.switch(value) if error is None else self._greenlet.throw(error)
         if self._greenlet.dead:
             return DONE
-        if not isinstance(switched, Call):
-            raise TypeError(f"a job's greenlet switched with {type(switched).__name__}, not with a Call")
-        return switched
+        return _call(switched)
 
 
 def await_call(call: Call) -> object:
@@ -50,3 +48,9 @@ def await_call(call: Call) -> object:
     if parent is None:
         raise RuntimeError("await_call: not inside a job's greenlet")
     return parent.switch(call)
+
+
+def _call(given: object) -> Call:
+    if not isinstance(given, Call):
+        raise TypeError(f"a job gave the executor {type(given).__name__}, not a Call")
+    return given
