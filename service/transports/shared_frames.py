@@ -9,7 +9,7 @@ Source of the frame layout: RFC 6455, section 5.2 (frames from a server are not 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -21,6 +21,7 @@ from protocol.events import Event
 EXTENSION: Final = "safelight.shared_frames"
 _FIN_TEXT: Final = 0x81
 _FIN_BINARY: Final = 0x82
+_NOT_UTF8: Final = 1007
 _ABORT_AFTER_S: Final = 5.0
 
 
@@ -56,6 +57,15 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):  # the handshake was well formed; the application has not run yet
             self.scope["extensions"][EXTENSION] = {"protocol": self}
 
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(self.frames):
+            # uvicorn would close it too, but log every client's rubbish as an error with a traceback.
+            self.frames = []
+            self.conn.send_close(_NOT_UTF8, "a text frame must be UTF-8")
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.on_writable is not None:
@@ -83,3 +93,11 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.loop.call_later(_ABORT_AFTER_S, self.transport.abort)
+
+
+def _is_utf8(parts: Sequence[bytes]) -> bool:
+    try:
+        b"".join(parts).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

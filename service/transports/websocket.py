@@ -244,11 +244,10 @@ class _Session:
         elif message.jobs is not None:
             self._leave("jobs", message.jobs)
             subscription = await self._services.feeds.follow_key(key.id, message.cursor, self._outlet)
-            self._subscriptions["jobs", message.jobs] = subscription
+            self._keep("jobs", message.jobs, subscription)
             await self._reply(Reply(ref=message.ref, ok=True, cursor=subscription.cursor))
         else:
-            self._leave("topic", "server")
-            self._subscriptions["topic", "server"] = self._services.feeds.follow_server(self._outlet)
+            self._keep("topic", "server", self._services.feeds.follow_server(self._outlet))
             await self._reply(Reply(ref=message.ref, ok=True))
 
     async def _unsubscribe(self, message: ClientMessage, key: Key) -> None:  # noqa: ARG002 - called like the others
@@ -269,7 +268,11 @@ class _Session:
         subscription = await self._services.feeds.follow_job(job_id, key.visible, after, self._outlet)
         subscription.on_end = lambda: self._leave("job_id", job_id)
         if not subscription.has_ended:
-            self._subscriptions["job_id", job_id] = subscription
+            self._keep("job_id", job_id, subscription)
+
+    def _keep(self, kind: str, name: str, subscription: Subscription) -> None:
+        self._leave(kind, name)  # another one, asked for while this one was read from the store
+        self._subscriptions[kind, name] = subscription
 
     def _leave(self, kind: str, name: str) -> None:
         subscription = self._subscriptions.pop((kind, name), None)
