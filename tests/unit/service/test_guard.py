@@ -227,3 +227,9 @@ async def test_a_socket_of_a_local_page_or_of_no_page_is_let_through() -> None:
 
 async def test_the_lifespan_is_none_of_its_business() -> None:
     assert (await call({}, kind="lifespan")).reached
+
+
+async def test_an_open_server_with_named_hosts_answers_to_those_alone() -> None:
+    settings = {"client": "192.168.1.9", "allow_anonymous": True, "allowed_hosts": ("studio.test",)}
+    assert (await call({"host": "studio.test"}, **settings)).reached
+    assert (await call({"host": "192.168.1.5"}, **settings)).status == 421

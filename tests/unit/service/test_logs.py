@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from protocol.errors import ErrorCode, ProtocolError
 from service.errors import EXCEPTION_HANDLERS, ServiceError
-from service.logs import RequestLog, configure, route_template
+from service.logs import RequestLog, configure, route_template, shown_path
 from service.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +154,18 @@ async def test_requests_are_counted_by_route_and_not_by_path() -> None:
 def test_a_parameter_that_looks_like_a_folder_of_the_route_does_not_confuse_the_template() -> None:
     scope = {"path": "/v1/jobs/jobs/outputs/0", "endpoint": job, "path_params": {"job_id": "jobs", "number": "0"}}
     assert route_template(scope) == "/v1/jobs/{job_id}/outputs/{number}"
+
+
+@pytest.mark.parametrize(
+    ("scope", "shown"),
+    [
+        ({"path": "/a b", "raw_path": b"/a%20b?key=sl_secret"}, "/a%20b"),
+        ({"path": "/a\nb"}, "/a%0Ab"),
+        ({"path": "/x", "raw_path": b"/\xff" + b"x" * 1000}, "/\\xff" + "x" * 251),
+    ],
+)
+def test_a_path_is_shown_as_it_was_sent_without_its_query_and_not_endlessly(scope: dict[str, Any], shown: str) -> None:
+    assert shown_path(scope) == shown
 
 
 async def test_a_path_cannot_begin_a_line_of_its_own() -> None:
