@@ -1,7 +1,7 @@
 """Carries events from the engine's threads to the event loop, in order: the only crossing."""
 
 import asyncio
-from collections import deque
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,7 +40,8 @@ class Bridge:
         self._loop = loop
         self._on_events = on_events
         self._on_change = on_change
-        self._waiting: deque[Emitted | None] = deque()
+        self._waiting: list[Emitted | None] = []
+        self._lock = threading.Lock()
 
     def emit(self, body: EventBody, *, job_id: str | None = None, attempt: int = 1) -> None:
         self._put(Emitted(body, job_id, attempt))
@@ -49,9 +50,11 @@ class Bridge:
         self._put(None)
 
     def _put(self, item: Emitted | None) -> None:
-        self._waiting.append(item)
-        if len(self._waiting) > 1:
-            return  # a wake-up is already on its way and will take this one along
+        # Without the lock two threads could put at once, and each believe the other's item was there before.
+        with self._lock:
+            self._waiting.append(item)
+            if len(self._waiting) > 1:
+                return  # a wake-up is already on its way and will take this one along
         try:
             self._loop.call_soon_threadsafe(self.drain)
         except RuntimeError:  # the loop is closed: nobody is left to tell
@@ -59,18 +62,12 @@ class Bridge:
 
     def drain(self) -> None:
         """Hand over everything that waits. On the event loop."""
-        emitted, has_changed = [], False
-        while self._waiting:
-            item = self._waiting[0]
-            if item is None:
-                has_changed = True
-            else:
-                emitted.append(item)
-            # Taken off last: as long as something stands here, nobody else sends a wake-up.
-            self._waiting.popleft()
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        emitted = [item for item in waiting if item is not None]
         if emitted:
             self._on_events(emitted)
-        if has_changed:
+        if len(emitted) < len(waiting):
             self._on_change()
 
 
