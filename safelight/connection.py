@@ -340,11 +340,11 @@ class WebSocketConnection:
         ):
             self._answer(ref, question, refusal)
         elif question.is_submit:
-            self._take_submitted(ref, question, reply, is_repeat=was_sent_before)
+            self._take_submitted(ref, question, reply)
         else:
             self._answer(ref, question, None)
 
-    def _take_submitted(self, ref: str, question: _Question, reply: Mapping[str, Any], *, is_repeat: bool) -> None:
+    def _take_submitted(self, ref: str, question: _Question, reply: Mapping[str, Any]) -> None:
         try:
             job = read_job(reply.get("job"))
         except UnexpectedAnswer as error:
@@ -356,8 +356,6 @@ class WebSocketConnection:
         self._answer(ref, question, Submitted(job, feed))
         for fields in self._early.pop(job.id, []):
             self._offer(feed, fields)
-        if is_repeat and not feed.has_ended:
-            self._send_subscribe(feed)  # an earlier socket may have had the events
 
     def _answer(self, ref: str, question: _Question, answer: object) -> None:
         del self._questions[ref]
