@@ -103,7 +103,7 @@ def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Produc
     width, height = picture.width, picture.height
     # Writing is wherever the fake looks for it: in a strip at the lower edge, as subtitles are.
     strip = Region(x=width // 4, y=height * 3 // 4, width=max(1, width // 2), height=max(1, height // 8))
-    regions = (strip,) if params.regions is None else params.regions
+    regions = (strip,) if params.regions is None else tuple(r for r in params.regions if _covered(picture, (r,)).any())
     if params.min_confidence > _TEXT_CONFIDENCE and params.regions is None:
         regions = ()
     if not regions:

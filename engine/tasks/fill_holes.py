@@ -15,7 +15,7 @@ JOIN_PX: Final = 24
 """Holes closer than this are filled together: each would take the other's surroundings into account anyway."""
 MOST_HOLES: Final = 64
 """More than this many separate holes are joined: every one costs a look at its surroundings."""
-_WHOLE_PICTURE: Final = "the mask covers the whole picture and leaves nothing to fill from; paint over less of it"
+_WHOLE_PICTURE: Final = "covers the whole picture and leaves nothing to fill from; paint over less of it"
 _COARSE: Final = "a hole was too large for its full resolution; its content is softer than the rest"
 
 

@@ -78,6 +78,35 @@ def test_the_library_gets_bgr_and_all_its_switches_one_call_at_a_time() -> None:
         assert options == {"use_det": True, "use_cls": True, "use_rec": True}
 
 
+@pytest.mark.parametrize("shape", [(1, 500), (3000, 40), (40, 3000), (1, 1), (9000, 7000), (16_000, 2)])
+def test_the_library_is_never_shown_a_large_or_slim_picture(shape: tuple[int, int]) -> None:
+    reader, recorder = TextReader(), _Recorder()
+    recorder.entered.set()
+    reader._ocr = recorder
+    assert reader.read(np.zeros((*shape, 3), np.uint8)) == []
+    ((seen, _),) = recorder.calls
+    longer, shorter = max(seen.shape[:2]), min(seen.shape[:2])
+    assert longer <= 2000
+    assert longer / shorter < 5
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_writing_on_a_slim_strip_is_found_where_it_is(turned: bool) -> None:
+    strip = np.hstack([writing("PLATFORM")[1][50:110]] + [np.full((60, 420, 3), 90, np.uint8)] * 4)
+    image = np.ascontiguousarray(np.rot90(strip, -1)) if turned else strip
+    (line,) = READER.read(image)
+    across, down = line.corners.mean(axis=0)[::-1] if turned else line.corners.mean(axis=0)
+    assert abs(across - 210) < 15
+    assert abs(down - 30) < 15
+
+
+def test_corners_are_in_the_pixels_of_the_picture_however_it_was_reduced() -> None:
+    small = writing("REDUCED")[1]
+    (line,) = READER.read(small)
+    (large,) = READER.read(small.repeat(8, axis=0).repeat(8, axis=1))
+    assert np.abs(large.corners / 8 - line.corners).max() < 8
+
+
 def test_the_height_of_a_tilted_or_upright_line_is_across_it() -> None:
     upright = TextLine(np.array([(0, 0), (10, 0), (10, 200), (0, 200)], np.float32), "", 1)
     assert upright.height_px == pytest.approx(10)
