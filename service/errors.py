@@ -14,6 +14,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ExceptionHandler
 
 from protocol.errors import ErrorCode, ProtocolError
@@ -86,7 +87,7 @@ async def http_exception_handler(request: Request, error: Exception) -> Response
     if code is ErrorCode.NOT_FOUND:
         message = f"there is nothing at {request.url.path}"
     elif code is ErrorCode.METHOD_NOT_ALLOWED:
-        allowed = headers.get("Allow", "other methods")
+        allowed = headers["Allow"] = ", ".join(_methods(request))
         message = f"method: expected {allowed}, got {_method(request)} at {request.url.path}"
     else:
         message = error.detail
@@ -103,6 +104,16 @@ async def unexpected_error_handler(request: Request, error: Exception) -> Respon
     return problem_response(
         ProtocolError(ErrorCode.INTERNAL, f"the server made a mistake; its log has it as {error_id}")
     )
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of this path: Starlette tells those of the first route that has it, and one may have several."""
+    matching = (
+        route.methods or ()
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return sorted({method for methods in matching for method in methods})
 
 
 def _method(request: Request) -> str:

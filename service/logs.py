@@ -27,6 +27,13 @@ _HIDDEN: Final = "[hidden]"
 _QUIET_PATHS: Final = ("/v1/health/", "/metrics")
 _LONGEST_PATH: Final = 256
 _UVICORN: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_TOLD_OTHERWISE: Final = (
+    '%s - "WebSocket %s"',  # with its query string
+    "connection open",
+    "connection closed",
+    "connection rejected",
+    "ASGI callable returned without completing handshake",  # said of every handshake that is denied with an answer
+)
 _CHATTY: Final = ("httpx", "httpcore", "PIL", "asyncio", "aiosqlite")
 """Their debug lines name URLs, files and rows."""
 
@@ -155,10 +162,13 @@ def shown_path(scope: Scope) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for uvicorn's report of an exception that has been logged with its error id already."""
+    """False for what uvicorn says of a socket or an exception that we tell of ourselves."""
+    if not record.name.startswith("uvicorn"):
+        return True
+    if isinstance(record.msg, str) and record.msg.startswith(_TOLD_OTHERWISE):
+        return False
     error = record.exc_info[1] if record.exc_info else None
-    notes = getattr(error, "__notes__", ())
-    return not (record.name.startswith("uvicorn") and any(note.startswith(LOGGED_NOTE) for note in notes))
+    return not any(note.startswith(LOGGED_NOTE) for note in getattr(error, "__notes__", ()))
 
 
 def _hide(_logger: object, _method: str, event: _EventDict) -> _EventDict:

@@ -91,6 +91,7 @@ def application(seen: Seen | None = None) -> RequestLog:
             Route("/v1/health/live", job),
             Route("/broken", broken),
             Route("/busy", busy),
+            Route("/busy", job, methods=["DELETE"]),
             Route("/unknown-key", unknown_key),
             WebSocketRoute("/v1/ws", socket),
         ],
@@ -221,6 +222,15 @@ def test_an_exception_nobody_has_logged_is_logged_by_uvicorn() -> None:
     assert "news" in stream.getvalue()
 
 
+def test_what_uvicorn_says_of_sockets_is_left_out_for_it_has_their_query_strings() -> None:
+    stream = configured()
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.info('%s - "WebSocket %s" [accepted]', "127.0.0.1:1", "/v1/ws?key=sl_secret")
+    uvicorn.error("ASGI callable returned without completing handshake.")
+    uvicorn.info("Application startup complete.")
+    assert [line["event"] for line in lines(stream)] == ["Application startup complete."]
+
+
 def test_lines_below_the_level_are_not_written_and_warnings_are() -> None:
     stream = configured(log_level="warning")
     structlog.get_logger("x").info("quiet")
@@ -252,8 +262,8 @@ async def test_refusals_are_problem_documents_with_the_headers_that_belong_to_th
         assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, 'Bearer realm="safelight"')
         method = await http.put("/busy")
         assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
-        assert "GET" in method.headers["allow"]
-        assert "GET" in method.json()["detail"]
+        assert method.headers["allow"] == "DELETE, GET, HEAD"
+        assert "DELETE, GET, HEAD" in method.json()["detail"]
         missing = await http.get("/nothing")
         assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
         assert missing.json()["type"] == "/docs/errors#not_found"

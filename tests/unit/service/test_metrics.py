@@ -27,6 +27,7 @@ def event(body: EventBody, *, at: str = "2026-01-01T00:00:02.500Z", n: int | Non
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
     content, media_type = metrics.render()
     assert media_type.startswith("text/plain")
+    assert b"_created" not in content
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(content.decode())
