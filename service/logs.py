@@ -7,7 +7,7 @@ there: no prompts, no keys, no query strings.
 import logging
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Final, Protocol, TextIO
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from service.errors import LOGGED_NOTE
 from service.settings import LogFormat, Settings
 
 logger = structlog.get_logger(__name__)
+_levels = logging.getLogger(__name__)
 
 _HIDDEN_FIELDS: Final = frozenset(
     {"prompt", "negative_prompt", "params", "body", "headers", "authorization", "key", "api_key", "secret", "cookie"}
@@ -134,11 +135,20 @@ class RequestLog:
 
     def _tell(self, scope: Scope, status: int, duration_s: float) -> None:
         path: str = scope["path"]
-        log: Callable[..., None] = logger.debug if path.startswith(_QUIET_PATHS) else logger.info
         method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
-        key_id = scope.get("state", {}).get("key_id")
-        told = {"key_id": key_id} if key_id is not None else {}
-        log("request", method=method, path=shown_path(scope), status=status, duration_s=round(duration_s, 6), **told)
+        level = logging.DEBUG if path.startswith(_QUIET_PATHS) else logging.INFO
+        if _levels.isEnabledFor(level):  # asked first: the fields cost more than the asking
+            key_id = scope.get("state", {}).get("key_id")
+            told = {"key_id": key_id} if key_id is not None else {}
+            logger.log(
+                level,
+                "request",
+                method=method,
+                path=shown_path(scope),
+                status=status,
+                duration_s=round(duration_s, 6),
+                **told,
+            )
         if self._metrics is not None:
             self._metrics.observe_request(method, route_template(scope), status, duration_s)
 

@@ -70,6 +70,7 @@ class Metrics:
         self._request_duration = histogram(
             "http_request_duration_seconds", "From the request to the end of its answer.", _HTTP_BUCKETS_S, "route"
         )
+        self._request_series: dict[tuple[str, str, int], tuple[Counter, Histogram | None]] = {}
         self._commit = histogram("store_commit_duration_seconds", "One commit of the store.", _COMMIT_BUCKETS_S)
         self._batch = histogram("store_commit_facts", "Facts in one commit of the store.", _BATCH_BUCKETS)
         self._webhooks = counter("webhook_deliveries", "Attempts to deliver a webhook, by result.", "result")
@@ -107,9 +108,18 @@ class Metrics:
         Args:
             route: the template, not the path: every value is a time series of its own.
         """
-        self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
-        if method != "WEBSOCKET":
-            self._request_duration.labels(route).observe(duration_s)
+        series = self._request_series.get((method, route, status))
+        if series is None:
+            name = method if method in _METHODS else "other"
+            # A socket is open as long as somebody watches; that is no slow request.
+            duration = None if method == "WEBSOCKET" else self._request_duration.labels(route)
+            series = self._requests.labels(name, route, str(status)), duration
+            if name == method:  # made-up methods must not fill the memory
+                self._request_series[method, route, status] = series
+        counter, duration = series
+        counter.inc()
+        if duration is not None:
+            duration.observe(duration_s)
 
     def observe_webhook(self, result: str) -> None:
         """Count an attempt to deliver: `delivered`, `failed` or `given_up`."""
