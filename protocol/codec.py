@@ -157,7 +157,8 @@ class JsonCodec:
             return event_text(event)
         frame = event.frames.get(self.name)
         if frame is None:
-            frame = event.frames[self.name] = frames.pack(event_text(event), event.body.bytes)
+            header = orjson.dumps(event_fields(event, with_bytes=False))
+            frame = event.frames[self.name] = frames.pack(header, event.body.bytes)
         return frame
 
     def is_binary(self, event: Event) -> bool:

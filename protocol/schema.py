@@ -31,15 +31,16 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     schemas[PreviewReady.__name__]["required"].remove("bytes")
     for enum in (Priority, Previews):
         _add(schemas, enum.__name__, TypeAdapter(enum).json_schema(ref_template=ref))
-    variants = []
+    variants, mapping = [], {}
     for task, spec in TASKS.items():
         name = f"{spec.params.__name__.removesuffix('Params')}Request"
         schemas[name] = _job_request(task.value, spec.params, ref)
-        variants.append({"$ref": ref.format(model=name)})
+        mapping[task.value] = ref.format(model=name)
+        variants.append({"$ref": mapping[task.value]})
     schemas["JobRequest"] = {
         "description": JobRequest.__doc__,
         "oneOf": variants,
-        "discriminator": {"propertyName": "task"},
+        "discriminator": {"propertyName": "task", "mapping": mapping},
     }
     for kind, body in EVENTS.items():
         schemas[event_schema_name(body)] = _event(kind, body, ref)

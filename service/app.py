@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from service.api import docs_pages, files, health, jobs, models
+from service.api import docs_pages, files, health, jobs, models, page
 from service.errors import EXCEPTION_HANDLERS
 from service.guard import Guard
 from service.lifecycle import Lifecycle
@@ -23,6 +23,7 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     *models.ROUTES,
     *health.ROUTES,
     *docs_pages.ROUTES,
+    *page.ROUTES,
     WebSocketRoute("/v1/ws", websocket_endpoint),
 )
 

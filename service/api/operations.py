@@ -318,6 +318,7 @@ OPERATIONS: Final = (
     _page("metrics", "/metrics", "Metrics for Prometheus", "text/plain"),
     _page("openapi", "/openapi.json", "This document", JSON),
     _page("asyncapi", "/asyncapi.json", "The WebSocket half of the protocol (AsyncAPI 3.0)", JSON),
+    _page("index", "/", "The page for people", "text/html"),
     _page("docs", "/docs", "This document, to try things out", "text/html"),
     _page("redoc", "/redoc", "This document, to read", "text/html"),
     _page("errors", "/docs/errors", "Every error code", "text/html"),

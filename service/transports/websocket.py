@@ -225,10 +225,12 @@ class _Session:
     async def _submit(self, message: ClientMessage, key: Key) -> None:
         assert isinstance(message, Submit)
         key.require(Scope.JOBS_WRITE)
+        if message.subscribe:
+            key.require(Scope.JOBS_READ)
         submission = Submission(message.job, key, message.idempotency_key, at="$.job")
         accepted = await self._services.jobs.submit(submission)
         await self._reply(Reply(ref=message.ref, ok=True, job=accepted.job))
-        if message.subscribe and key.allows(Scope.JOBS_READ):
+        if message.subscribe:
             await self._follow_job(accepted.job.id, 0, key)
 
     async def _subscribe(self, message: ClientMessage, key: Key) -> None:
