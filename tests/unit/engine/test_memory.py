@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.memory import default_budget_bytes, estimate_bytes
+from protocol.requests import TASKS, OutputFormat, TaskName, TaskParams, TestPatternParams, UpscaleParams
+
+EXAMPLES: dict[TaskName, dict[str, object]] = {
+    TaskName.ERASE: {"image": "x", "mask": "x"},
+    TaskName.SEGMENT: {"image": "x", "box": {"x": 0, "y": 0, "width": 1, "height": 1}},
+    TaskName.TEST_PATTERN: {},
+}
+GIB = 1 << 30
+
+
+def params(task: TaskName) -> TaskParams:
+    return TASKS[task].params.model_validate(EXAMPLES.get(task, {"image": "x"}))
+
+
+@pytest.mark.parametrize("task", list(TaskName))
+def test_every_task_has_an_estimate_that_fits_an_ordinary_machine(task: TaskName) -> None:
+    assert 0 < estimate_bytes(task, params(task), 1_000_000) < 2 * GIB
+
+
+@given(task=st.sampled_from(list(TaskName)), pixels=st.integers(0, 10**8), more=st.integers(1, 10**8))
+def test_larger_pictures_need_more(task: TaskName, pixels: int, more: int) -> None:
+    assert estimate_bytes(task, params(task), pixels + more) > estimate_bytes(task, params(task), pixels)
+
+
+@given(factor=st.floats(1, 4), pixels=st.integers(1, 10**8))
+def test_an_enlargement_needs_room_for_its_result(factor: float, pixels: int) -> None:
+    needed = estimate_bytes(TaskName.UPSCALE, UpscaleParams(image="x", factor=factor), pixels)
+    assert needed > pixels * factor**2 * 3 * 4
+
+
+def test_a_pattern_needs_room_for_its_pixels_whatever_came_in() -> None:
+    small, large = (TestPatternParams(width=side, height=side, format=OutputFormat.JPEG) for side in (8, 4096))
+    difference = estimate_bytes(TaskName.TEST_PATTERN, large, 0) - estimate_bytes(TaskName.TEST_PATTERN, small, 0)
+    assert difference >= (4096**2 - 8**2) * 3
+
+
+def test_the_default_budget_is_a_part_of_this_machine() -> None:
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert 0.4 * total < default_budget_bytes() < 0.6 * total
