@@ -115,10 +115,11 @@ class _Bucket:
         ahead = own
         for key_id, queue in self.queues.items():
             if key_id != waiting.key_id:
-                # Of another key's jobs, taken at turns t, t+1, ..., those before ours; at the same turn the older head.
+                # Of another key's jobs, taken at turns t, t+1, ..., those before ours; at the same turn the older one.
                 behind = turn - self.turns[key_id]
-                goes_first = behind + (behind >= 0 and queue[0].arrival < waiting.arrival)
-                ahead += min(len(queue), max(0, goes_first))
+                ahead += min(len(queue), max(0, behind))
+                if 0 <= behind < len(queue) and queue[behind].arrival < waiting.arrival:
+                    ahead += 1
         return ahead
 
     def seconds(self, mean_s: Callable[[TaskName], float | None]) -> float | None:
