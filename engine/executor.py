@@ -40,6 +40,8 @@ from protocol.events import EventBody, JobCancelled, JobFailed, JobRequeued, Job
 
 logger = structlog.get_logger(__name__)
 
+_MOST_HOLD_S: Final = 0.25
+"""For how long the device is kept from batch work while interactive work is in the side pool."""
 _MOST_RETRIES: Final = 4
 """Calls of one job that may run out of memory in a row, each smaller than the one before."""
 _BATCH_SHARE: Final = 0.75
@@ -86,6 +88,8 @@ class _Live:
     """None before it is opened, and once it has come to an end of its own."""
     call: Call | None = None
     """What it waits for; a device call is run when its turn comes."""
+    called_at: float = 0.0
+    """When it began to wait for that."""
     runs_alone: bool = False
     """The run of a group this call was in has failed: it is not grouped again."""
     retries: int = 0
@@ -229,7 +233,7 @@ class Executor:
         while True:
             with self._wake:
                 while not self._inbox and self._next_ready() is None:
-                    self._wake.wait()
+                    self._wake.wait(_MOST_HOLD_S if self._live else None)
                 messages = list(self._inbox)
                 self._inbox.clear()
             for message in messages:
@@ -238,8 +242,24 @@ class Executor:
                 return
 
     def _next_ready(self) -> _Live | None:
+        """Whose call the device runs next; None if it has to wait.
+
+        A batch call is not begun while interactive work is in the side pool, for a moment: it would come back and find
+        the device taken, once more with every such call.
+        """
         ready = [live for live in self._live.values() if live.is_ready]
-        return min(ready, key=lambda live: live.run.order.key(), default=None)
+        first = min(ready, key=lambda live: live.run.order.key(), default=None)
+        if first is not None and first.run.order.is_batch and self._is_urgent_work_coming():
+            return None
+        return first
+
+    def _is_urgent_work_coming(self) -> bool:
+        since = time.monotonic() - _MOST_HOLD_S
+        return any(
+            live.called_at > since
+            for live in self._live.values()
+            if not live.run.order.is_batch and live.call is not None and live.call.where is Where.POOL
+        )
 
     def _open(self, run: Run, needed: int) -> None:
         context = JobContext(
@@ -274,7 +294,7 @@ class Executor:
             timings = {stage: round(seconds, 4) for stage, seconds in live.timings.items()}
             self._end(live, JobSucceeded(duration_s=_duration_s(live), timings=timings))
             return
-        live.call = call
+        live.call, live.called_at = call, time.monotonic()
         if call.where is Where.POOL:
             self._pool.submit(live.run.order, partial(self._run_in_pool, live, call))
 
@@ -332,9 +352,8 @@ class Executor:
         self._post(partial(self._after_pool, live, call, outcome, time.monotonic() - started_at))
 
     def _after_pool(self, live: _Live, call: Call, outcome: _Outcome, seconds: float) -> None:
-        if live.call is call:
-            _account(live, call, seconds)
-            self._go_on(live, outcome)
+        _account(live, call, seconds)
+        self._go_on(live, outcome)
 
     def _go_on(self, live: _Live, outcome: _Outcome) -> None:
         """Hand a job what its call came back with, unless it has been ended meanwhile."""
