@@ -111,10 +111,13 @@ def decode(source: Path | bytes, *, warn: Warn | None = None) -> Picture:
     content = source if isinstance(source, bytes) else source.read_bytes()
     try:
         with _open(content) as image:
-            orientation = _orientation(image)
             profile = foreign_profile(image, warn)
             deep = _decode_deep(content) if profile is None else None
+            orientation = _orientation(image)
             picture = deep or _from_pillow(image, profile, warn)
+            if deep is None:
+                # Only now: it may stand behind the pixels, and Pillow has turned a TIFF by itself.
+                orientation = _orientation(image)
     except EngineError:
         raise
     except Image.DecompressionBombError as error:
