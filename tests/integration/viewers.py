@@ -132,16 +132,22 @@ class Viewer:
 
 
 class RawSocket:
-    """A WebSocket by hand, on a small receive buffer: it reads only when it is told to."""
+    """A WebSocket by hand, on a small receive buffer: it reads only when it is told to.
 
-    def __init__(self, server: Address, codec: Codec = JSON, *, headers: Sequence[str] = ()) -> None:
+    Attributes:
+        status: of the answer to the handshake; 101 if it is open.
+    """
+
+    def __init__(
+        self, server: Address, codec: Codec = JSON, *, host: str | None = None, headers: Sequence[str] = ()
+    ) -> None:
         self._codec = codec
         self._socket = small_socket(server)
         self._buffer = bytearray()
         nonce = base64.b64encode(os.urandom(16)).decode()
         lines = [
             "GET /v1/ws HTTP/1.1",
-            f"Host: 127.0.0.1:{server.port}",
+            f"Host: {f'127.0.0.1:{server.port}' if host is None else host}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
@@ -150,8 +156,7 @@ class RawSocket:
             *headers,
         ]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        head = self._take_until(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 "), head
+        self.status = int(self._take_until(b"\r\n\r\n").split()[1])
 
     def say(self, kind: str, **fields: object) -> None:
         opcode = 2 if self._codec.messages_are_binary else 1
