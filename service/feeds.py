@@ -4,15 +4,16 @@ One rule for all transports. A subscription is on the bus before anything is rea
 meanwhile is held back, and let through once the past has been told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import Event
+from protocol.events import Event, JobRequeued
 from service.bus import Bus
 from service.ledger import Ledger
 from service.outlet import Outlet
 from service.pump import Pump
+from service.records import JobRecord
 from service.store import Store, UnknownCursor
 
 _PAGE: Final = 500
@@ -26,26 +27,32 @@ class JobSubscription:
         self._bus = bus
         self._outlet = outlet
         self._last = after
+        self._attempt = 1
         self._held: list[Event] | None = []
         self.has_ended = False
+        """Nothing will follow."""
         self.on_end: Callable[[], None] | None = None
-        """Called once the end of the job has been offered: nothing will follow."""
+        """Called once the end of the job has been offered."""
 
     def offer(self, event: Event) -> None:
         if self._held is not None:
             self._held.append(event)
         elif event.n is not None:
-            self._outlet.offer(event)
+            # A fact read from the store may have overtaken hints that were published before it.
+            if not self.has_ended and (event.attempt or 1) >= self._attempt:
+                self._outlet.offer(event)
         elif event.seq > self._last:
             self._last = event.seq
+            if isinstance(event.body, JobRequeued):
+                self._attempt = event.body.attempt
             self._outlet.offer(event)
             if event.is_terminal:
                 self._end()
 
-    def release(self, past: list[Event]) -> None:
-        """Tell the past, then what was held back meanwhile, and from now on everything at once."""
+    def release(self, past: list[Event], hints: Iterable[Event]) -> None:
+        """Tell the past, the latest hints and what was held back meanwhile; from now on everything at once."""
         held, self._held = self._held or [], None
-        for event in (*past, *held):
+        for event in (*past, *_not_in(held, hints), *held):
             self.offer(event)
 
     def close(self) -> None:
@@ -75,10 +82,10 @@ class KeySubscription:
         else:
             self._outlet.offer(event)
 
-    def release(self, store: Store, upto: int) -> None:
-        """Let through what was held back and is not part of the replay up to cursor number `upto`."""
+    def release(self, store: Store, upto: int, hints: Iterable[Event]) -> None:
+        """Tell the latest hints, then what was held back and is not part of the replay up to cursor number `upto`."""
         held, self._held = self._held or [], None
-        for event in held:
+        for event in (*_not_in(held, hints), *held):
             if event.cursor is None or store.cursor_number(event.cursor) > upto:
                 self._outlet.offer(event)
 
@@ -125,9 +132,9 @@ class Feeds:
             job = await self._store.job(job_id, key_id)
             if job is None:
                 raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
-            seq = job.seq
+            seq, is_over = job.seq, job.status.is_terminal
         else:
-            seq = record.seq
+            seq, is_over = record.seq, False
         if after > seq:
             message = f"after: expected at most {seq}, the job's last seq, got {after} at $.after"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.after")
@@ -138,9 +145,8 @@ class Feeds:
                 past = [fact for fact in record.facts if fact.seq > after]  # no await: nothing can come between
             else:
                 past = await self._store.facts(job_id, after)
-            hints = [] if record is None or (past and past[-1].is_terminal) else list(record.hints.values())
-            subscription.release([*past, *sorted(hints, key=_counter)])
-            if record is None:  # it had ended before: whatever there is has been told
+            subscription.release(past, _latest_hints(record) if record is not None else ())
+            if is_over:  # whatever there is has been told, even if that is nothing
                 subscription.close()
                 subscription.has_ended = True
         except BaseException:
@@ -159,6 +165,8 @@ class Feeds:
         self._bus.watch_key(key_id, subscription)
         upto = self._store.cursor_number(begin)
         try:
+            if cursor is not None and self._store.cursor_number(cursor) > upto:
+                raise UnknownCursor(f"cursor {cursor!r:.60} is of facts this server has lost")
             await self._replay(key_id, cursor, upto, outlet)
         except UnknownCursor as error:
             subscription.close()
@@ -166,11 +174,8 @@ class Feeds:
         except BaseException:
             subscription.close()
             raise
-        for record in self._ledger.running.values():
-            if record.key_id == key_id:
-                for hint in sorted(record.hints.values(), key=_counter):
-                    outlet.offer(hint)
-        subscription.release(self._store, upto)
+        running = (record for record in self._ledger.running.values() if record.key_id == key_id)
+        subscription.release(self._store, upto, [hint for record in running for hint in _latest_hints(record)])
         return subscription
 
     def follow_server(self, outlet: Outlet) -> ServerSubscription:
@@ -189,5 +194,12 @@ class Feeds:
                 await outlet.room()
 
 
-def _counter(hint: Event) -> int:
-    return hint.n or 0
+def _latest_hints(record: JobRecord) -> list[Event]:
+    """The latest hint of each type, in the order they were told."""
+    return sorted(record.hints.values(), key=lambda hint: hint.n or 0)
+
+
+def _not_in(held: Sequence[Event], hints: Iterable[Event]) -> list[Event]:
+    """Hints that are not told again in their place among what was held back."""
+    known = set(map(id, held))
+    return [hint for hint in hints if id(hint) not in known]
