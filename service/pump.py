@@ -5,6 +5,7 @@ waits for a commit the next batch gathers, and a busy server commits many facts 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,9 +69,11 @@ class Pump:
         self._bus = bus
         self._job_ttl_s = job_ttl_s
         self._waiting: list[Draft] = []
+        self._in_hand: list[Draft] = []
         self._wake = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
+        self._has_ended = False
         self._cursor = 0
         self._stored_cursor = 0
         self.listeners: list[Listener] = []
@@ -85,6 +88,9 @@ class Pump:
     def put(self, drafts: Iterable[Draft]) -> None:
         """Take what happened; returns at once."""
         self._waiting.extend(drafts)
+        if self._has_ended:
+            self._give_up()
+            return
         self._is_idle.clear()
         self._wake.set()
 
@@ -108,14 +114,43 @@ class Pump:
 
     async def run(self) -> None:
         """Work until cancelled. Started, and waited for, by the server's task group."""
-        self._cursor = self._stored_cursor = await self._store.last_cursor()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                drafts, self._waiting = self._waiting[:_MOST_PER_BATCH], self._waiting[_MOST_PER_BATCH:]
-                await self._process(drafts)
-            self._is_idle.set()
+        try:
+            self._cursor = self._stored_cursor = await self._store.last_cursor()
+            while True:
+                await self._something_to_do()
+                self._wake.clear()
+                while self._waiting:
+                    self._in_hand, self._waiting = self._waiting[:_MOST_PER_BATCH], self._waiting[_MOST_PER_BATCH:]
+                    await self._process(self._in_hand)
+                self._in_hand = []
+                self._is_idle.set()
+        finally:
+            self._has_ended = True
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Nothing more is stored: those who wait for it are told so, and nobody waits for ever."""
+        for draft in (*self._in_hand, *self._waiting):
+            if draft.done is not None and not draft.done.done():
+                draft.done.set_exception(StoreUnavailable("the server has stopped storing"))
+        self._waiting.clear()
+        self._is_idle.set()
+
+    async def _something_to_do(self) -> None:
+        """Wait for it; while the store cannot be written, look now and then whether it can be again.
+
+        Otherwise a server that says it is not ready, and so is sent nothing, would never find out.
+        """
+        while not self._wake.is_set():
+            if self.is_healthy:
+                await self._wake.wait()
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _RETRY_AFTER_S)
+                return
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.probe()
+                self.is_healthy = True
 
     async def _process(self, drafts: Sequence[Draft]) -> None:
         batch, stamped = Batch(), []

@@ -39,6 +39,10 @@ INSERT INTO webhook_outbox (id, job_id, url, event, next_at) VALUES (:id, :job_i
 -- Remembered, so that a job does not start again after a crash between the asking and the end.
 UPDATE jobs SET cancel_requested = 1 WHERE id = :id;
 
+-- name: touch
+-- A write that changes nothing, to see whether one is possible.
+UPDATE meta SET value = value WHERE name = 'database_id';
+
 -- name: insert_upload
 -- A finished upload.
 INSERT INTO uploads (id, key_id, name, media_type, width, height, size_bytes, expires_at)

@@ -111,6 +111,14 @@ class Store:
             ]
         )
 
+    async def probe(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            StoreUnavailable: nothing can be written.
+        """
+        await self._write([("touch", [{}])])
+
     async def add_upload(self, row: Row) -> None:
         await self._write([("insert_upload", [row])])
 
