@@ -412,6 +412,24 @@ def test_a_job_that_asks_for_the_same_memory_again_and_again_is_stopped(table: B
     assert cleaned_up.wait(DEADLINE_S)
 
 
+def test_a_job_may_run_out_of_memory_at_many_calls_if_each_goes_on_smaller(table: Bench) -> None:
+    def work(size: int) -> None:
+        if size > 1:
+            raise MemoryError
+
+    def task(_run: Run, _context: RunContext) -> Steps:
+        for _ in range(10):
+            try:
+                yield Call(partial(work, 2))
+            except OutOfMemory:
+                yield Call(partial(work, 1))
+
+    table.submit("a", task)
+    table.sink.wait_end("a")
+    assert table.sink.types("a") == ["job.started", "job.succeeded"]
+    assert table.backend.freed == 10
+
+
 def test_a_backend_that_cannot_free_its_caches_harms_nobody(table: Bench) -> None:
     table.backend.free_memory = lambda: raises(RuntimeError("no"))  # type: ignore[method-assign]
     table.submit("a", lambda _run, _context: calls(lambda: raises(MemoryError())))
@@ -505,12 +523,18 @@ def test_stopping_hands_live_and_just_submitted_jobs_back(backend: TinyBackend) 
     gate.wait_entered()
     stopping = threading.Thread(target=lambda: table.executor.stop(DEADLINE_S))
     stopping.start()
-    table.submit("new", lambda _run, _context: calls(nothing))
+
+    def submit_another(_run: Run, _context: RunContext) -> Steps:
+        table.submit("newer", lambda _run, _context: calls(nothing))
+        return calls(nothing)
+
+    table.submit("new", submit_another)
     gate.open()
     stopping.join(DEADLINE_S)
     assert table.sink.types("live") == ["job.started", "job.requeued"]
     assert table.sink.one("live", JobRequeued) == JobRequeued(attempt=3, reason="shutdown")
     assert table.sink.types("new") == ["job.started", "job.requeued"]
+    assert table.sink.types("newer") == ["job.started", "job.requeued"]
     assert cleaned_up.is_set()
     assert backend.closed
     state = table.executor.state()
@@ -528,6 +552,7 @@ def test_stopping_waits_no_longer_than_it_was_told_and_still_hands_back_what_ran
     assert not table.executor.stop(0.05)
     assert table.sink.types("stuck") == ["job.started", "job.requeued"]
     assert table.sink.types("waiting") == []
+    assert not table.executor.has_room(make_run("x"))
     gate.open()
     assert table.executor.stop(DEADLINE_S)
     assert table.sink.types("stuck") == ["job.started", "job.requeued"]

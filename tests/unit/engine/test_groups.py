@@ -114,6 +114,16 @@ def test_the_one_that_spoils_a_group_fails_alone(table: Bench) -> None:
     assert table.backend.freed == 0
 
 
+def test_a_job_whose_group_failed_joins_again_with_its_next_call(table: Bench) -> None:
+    group = Doubling(limit=2)
+    gate = table.hold_device()
+    for number, count in ((-2, 1), (1, 2), (5, 1)):
+        table.submit(f"job-{number}", doubling(group, number, count, []))
+    gate.open()
+    table.sink.wait_end("job--2", "job-1", "job-5")
+    assert (group.runs, group.alone) == ([[-2, 1], [1, 5]], [-2, 1])
+
+
 def test_a_group_out_of_memory_runs_one_by_one(table: Bench) -> None:
     group, got = Doubling(), {1: [], 2000: []}
     gate = table.hold_device()

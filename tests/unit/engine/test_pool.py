@@ -110,12 +110,10 @@ def test_a_replaced_thread_is_of_the_same_kind_and_ends_when_its_work_comes_back
         threads.append(threading.current_thread())
         stuck()
 
-    both = hold(pool, interactive()), Gate()  # one of the two threads is held, so the other takes what comes
-    pool.submit(interactive(), get_stuck)
+    pool.submit(batch(), get_stuck)
     stuck.wait_entered()
     pool.replace(threads[0])
     pool.replace(threads[0])  # twice is once
-    both[0].open()
     first, second = hold(pool, batch()), Gate()
     pool.submit(batch(2), second)
     log = Log(1)
