@@ -1,7 +1,7 @@
 """Starting and stopping a server, in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -30,6 +30,8 @@ class Lifecycle:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._draining: asyncio.Task[None] | None = None
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called when a background task has failed: the server cannot go on."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -70,6 +72,10 @@ class Lifecycle:
                     await services.pump.drained()
                     for task in tasks:
                         task.cancel()
+        except* Exception:
+            logger.critical("server.failed", exc_info=True)
+            self.on_failure()
+            raise
         finally:
             await services.store.close()
 

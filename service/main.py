@@ -18,9 +18,17 @@ _LINGER_S: Final = 5
 class Server(uvicorn.Server):
     """uvicorn, but jobs are handed back and viewers told before their connections are closed."""
 
+    has_failed = False
+
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
+        lifecycle.on_failure = self._fail
+
+    def _fail(self) -> None:
+        """Half a server is worse than none: whoever watches over the process starts a whole one."""
+        self.has_failed = True
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -52,6 +60,13 @@ def make_server(settings: Settings) -> Server:
 
 
 def serve(settings: Settings) -> None:
-    """Run a server until SIGINT or SIGTERM."""
+    """Run a server until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: it could not start, or a part of it failed.
+    """
     configure(settings)
-    make_server(settings).run()
+    server = make_server(settings)
+    server.run()
+    if server.has_failed or not server.started:
+        raise SystemExit(1)
