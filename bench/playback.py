@@ -72,5 +72,4 @@ def _nothing(run: Run, context: RunContext) -> Steps:
             height=8,
         )
     )
-    return
-    yield  # makes this a generator, as tasks are
+    yield from ()

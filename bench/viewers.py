@@ -131,7 +131,8 @@ class _Crowd:
                 self._counters[file].feed(self._buffer, size)
 
     def watch(self, wait_s: float) -> Seen:
-        counters, buffer, ended, delays = self._counters, self._buffer, 0, []
+        counters, buffer, ended = self._counters, self._buffer, 0
+        delays: list[float] = []
         until = time.monotonic() + wait_s
         while ended < len(counters) and time.monotonic() < until:
             for file, _ in self._poll.poll(1.0):
