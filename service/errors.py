@@ -2,6 +2,7 @@
 
     ProtocolError            a mistake of the caller, found while reading what it sent (protocol/errors.py)
       ServiceError           what the server cannot do now, and when to try again
+    ReaderStalled            nobody's mistake of ours: the caller stopped reading its answer
 
 `EXCEPTION_HANDLERS` turns these, Starlette's own refusals and our own mistakes into answers.
 """
@@ -55,6 +56,10 @@ class ServiceError(ProtocolError):
         self.retry_after_s = retry_after_s
 
 
+class ReaderStalled(Exception):
+    """A caller does not read the answer that is being sent; its connection is dropped."""
+
+
 def problem_response(error: ProtocolError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request that met `error`; also denies a WebSocket handshake (ASGI `websocket.http.response`).
 
@@ -98,6 +103,9 @@ async def unexpected_error_handler(request: Request, error: Exception) -> Respon
     """A bug of ours: the caller gets an id to ask about, the log the id and the traceback."""
     error_id = new_id()
     error.add_note(f"{LOGGED_NOTE}{error_id}")
+    if isinstance(error, ReaderStalled):  # raised as far as the server, which knows no other way to drop a connection
+        logger.info("reader.stalled", path=quote(request.url.path))
+        return Response(status_code=500)  # never sent: the answer had begun
     logger.error(
         "request.failed", exc_info=error, error_id=error_id, method=_method(request), path=quote(request.url.path)
     )

@@ -115,8 +115,16 @@ class Settings(BaseSettings):
     max_upload_bytes: Bytes = Field(256 << 20, description="One upload.")
     max_pixels: Count = Field(100_000_000, description="A picture's width times height, checked before decoding.")
     max_wait_s: Seconds = Field(60.0, description="The longest a request may wait for a job.")
-    event_buffer: Count = Field(1024, description="Facts a slow subscriber may be behind before it is cut off.")
-    socket_soft_bytes: Bytes = Field(256 << 10, description="Above this much unsent, a socket gets no hints.")
+    event_buffer: int = Field(
+        1024,
+        ge=1024,  # a replay comes in pages of 500, and a job may have hundreds of facts: they must fit
+        description="Facts a slow subscriber may be behind before it is cut off.",
+    )
+    socket_soft_bytes: int = Field(
+        256 << 10,
+        ge=64 << 10,  # asyncio tells of new room only to those who had more than this unsent
+        description="Above this much unsent, a socket gets no hints.",
+    )
     socket_hard_bytes: Bytes = Field(8 << 20, description="Above this much unsent, a socket is closed with 4408.")
     heartbeat_s: Seconds = Field(15.0, description="A quiet SSE stream or socket gets a ping this often.")
 

@@ -98,7 +98,11 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.loop.call_later(_ABORT_AFTER_S, self.transport.abort)
+        self.loop.call_later(_ABORT_AFTER_S, self._abort)
+
+    def _abort(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
 
 
 def _is_utf8(parts: Sequence[bytes]) -> bool:

@@ -10,17 +10,30 @@ from typing import Any, Final
 
 import orjson
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from protocol.codec import event_text
 from protocol.events import Event
 from service.auth import Key
+from service.errors import ReaderStalled
 from service.feeds import JobSubscription
 from service.outlet import BufferedOutlet, Lagging
 from service.wiring import Services
 
 _SEND_TIMEOUT_S: Final = 30.0
 _STREAM_HEADERS: Final = {"X-Accel-Buffering": "no"}  # nginx would hold events back
+
+
+class _Stream(EventSourceResponse):
+    """An event stream; a reader that stalls is no error of the server's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            raise ReaderStalled from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ async def stream(services: Services, watch: Watch) -> Response:
         return Response(status_code=204)  # tells an EventSource that it need not come back
     outlet = BufferedOutlet(services.settings.event_buffer)
     subscription = await services.feeds.follow_job(watch.job_id, watch.key.visible, watch.after, outlet)
-    return EventSourceResponse(
+    return _Stream(
         _chunks(services, watch, subscription, outlet),
         ping=services.settings.heartbeat_s,
         send_timeout=_SEND_TIMEOUT_S,

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from protocol.codec import CODECS, Codec
+from service.errors import LOGGED_NOTE
 
 _ASKED = {"job.raised"}
 """Errors a test asks for: that a job fails is no mistake of the server's."""
@@ -35,5 +36,8 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    # The client library in these tests complains of connections that a test has cut.
-    return record.levelno >= logging.ERROR and not record.name.startswith("websockets.client")
+    # The client library in these tests complains of connections that a test has cut. And what uvicorn makes of an
+    # exception that has been logged already is no news.
+    notes = getattr(record.exc_info[1], "__notes__", ()) if record.exc_info else ()
+    is_known = record.name.startswith("websockets.client") or any(note.startswith(LOGGED_NOTE) for note in notes)
+    return record.levelno >= logging.ERROR and not is_known

@@ -194,6 +194,10 @@ class RawSocket:
             if opcode in {1, 2}:
                 messages.append(self._codec.decode(payload.decode() if opcode == 1 else payload))
 
+    def set_patience(self, timeout_s: float) -> None:
+        """How long reading and sending wait from now on, until they raise TimeoutError."""
+        self._socket.settimeout(timeout_s)
+
     def close(self) -> None:
         self._socket.close()
 
