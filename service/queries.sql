@@ -76,7 +76,7 @@ FROM jobs WHERE status IN ('queued', 'running') ORDER BY id;
 -- name: outputs_of_active_jobs
 -- How many outputs earlier attempts of active jobs have made.
 SELECT job_id, max(number) + 1 AS outputs FROM outputs
-WHERE job_id IN (SELECT id FROM jobs WHERE status IN ('queued', 'running')) GROUP BY job_id;
+WHERE job_id IN (SELECT id FROM jobs INDEXED BY jobs_active WHERE status IN ('queued', 'running')) GROUP BY job_id;
 
 -- name: facts_of_job
 -- The facts of one job after a seq.
