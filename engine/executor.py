@@ -8,6 +8,7 @@ failed, and the engine says that it is stuck until the call comes back.
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from engine.interface import (
     Run,
     Where,
 )
-from engine.memory import default_budget_bytes, estimate_bytes
+from engine.memory import estimate_bytes
 from engine.pool import SidePool
 from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorBody, ErrorCode
@@ -54,7 +55,7 @@ class ExecutorOptions:
 
     Attributes:
         worker: name told in `job.started`.
-        budget_bytes: memory that live jobs may need together, by estimate; None takes half of the machine's.
+        budget_bytes: memory that live jobs may need together, by estimate; None takes what the backend suggests.
         max_live_jobs: of each class (interactive, batch), whatever their size.
         pool_threads: of the side pool, beside the one for interactive work.
         call_deadline_s: after this long a call is reported, and its job failed.
@@ -107,7 +108,7 @@ class Executor:
     def __init__(self, backend: Backend, options: ExecutorOptions | None = None) -> None:
         self._backend = backend
         self._options = options or ExecutorOptions()
-        self._budget_bytes = self._options.budget_bytes or default_budget_bytes()
+        self._budget_bytes = self._options.budget_bytes or 0  # the backend's own is known once it is loaded
         self._pool = SidePool(self._options.pool_threads)
         self._watchdog: Watchdog[_Live] = Watchdog(self._report_late)
         self._inbox: deque[Callable[[], None]] = deque()
@@ -215,13 +216,14 @@ class Executor:
     def _load(self) -> bool:
         try:
             device = self._backend.load()
+            budget_bytes = self._options.budget_bytes or self._backend.budget_bytes()
         except Exception as error:  # the server must go on and say why it is not ready
             logger.exception("engine.load_failed")
             self._set_status(EngineStatus.FAILED, f"the engine could not be loaded: {error}")
             return False
         with self._books:
-            self._device, self._status = device, EngineStatus.READY
-        logger.info("engine.ready", device=device)
+            self._device, self._budget_bytes, self._status = device, budget_bytes, EngineStatus.READY
+        logger.info("engine.ready", device=device, budget_bytes=budget_bytes)
         self._on_change()
         return True
 
@@ -337,7 +339,7 @@ class Executor:
             self._close(live)
             return
         if self._is_out_of_memory(error):
-            self._free_memory()
+            self._free_memory(error)
         live.runs_alone = True
 
     def _run_in_pool(self, live: _Live, call: Call) -> None:
@@ -363,7 +365,7 @@ class Executor:
             live.retries = 0
             self._resume(live, outcome)
         else:
-            self._free_memory()
+            self._free_memory(outcome.error)
             live.retries += 1
             logger.warning("call.out_of_memory", job_id=live.run.job_id, task=live.run.task, retries=live.retries)
             if live.retries > _MOST_RETRIES:
@@ -374,7 +376,9 @@ class Executor:
     def _is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, Exception) and self._backend.is_out_of_memory(error)
 
-    def _free_memory(self) -> None:
+    def _free_memory(self, error: BaseException) -> None:
+        # The error knows where it was raised, and what the call had in hand there would outlive the freeing.
+        traceback.clear_frames(error.__traceback__)
         try:
             self._backend.free_memory()
         except Exception:  # the job will meet the same lack of memory again, and fail of that

@@ -13,6 +13,7 @@ from engine import images
 from engine.fake_pictures import Product, make_products
 from engine.images import Bytes
 from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
+from engine.memory import default_budget_bytes
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
 from protocol.requests import TaskName, TestPatternParams
@@ -38,6 +39,9 @@ class FakeBackend:
     def load(self) -> str:
         hold(Hold(self._load_s))
         return "fake"
+
+    def budget_bytes(self) -> int:
+        return default_budget_bytes()
 
     def open(self, run: Run, context: RunContext) -> LiveJob:
         if run.task is TaskName.TEST_PATTERN:

@@ -241,6 +241,10 @@ class Backend(Protocol):
         """
         ...
 
+    def budget_bytes(self) -> int:
+        """Memory that live jobs may need together where they run, if nobody set it. Asked once, after `load`."""
+        ...
+
     def open(self, run: Run, context: "RunContext") -> LiveJob:
         """Begin a job, without doing any of its work."""
         ...

@@ -37,5 +37,5 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
 
 
 def default_budget_bytes() -> int:
-    """Half of the machine's memory; a task on a GPU needs about as much there as it would here."""
+    """Half of the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,10 +1,12 @@
 """A job as steps: how a generator, or an ordinary blocking function, becomes a `LiveJob`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
 
 import greenlet
 
-from engine.interface import DONE, Call, Done, Steps
+from engine.interface import DONE, Call, Done, LiveJob, OutOfMemory, Steps, Where
 
 
 class GeneratorJob:
@@ -35,6 +37,47 @@ class GreenletJob:
         if self._greenlet.dead:
             return DONE
         return _call(switched)
+
+
+class SettledJob:
+    """A job on a device that works on its own: its device calls come back when what they asked for is done.
+
+    Calls that are run as a group have to see to that themselves.
+
+    Args:
+        wait: returns when the device has nothing left to do, and raises what went wrong there.
+    """
+
+    def __init__(self, job: LiveJob, wait: Callable[[], None]) -> None:
+        self._job = job
+        self._wait = wait
+
+    def resume(self, value: object = None, error: BaseException | None = None) -> Call | Done:
+        call = self._job.resume(value, error)
+        if isinstance(call, Done) or call.where is not Where.DEVICE:
+            return call
+        run = call.run
+
+        def run_and_wait() -> Any:
+            result = run()
+            self._wait()
+            return result
+
+        return replace(call, run=run_and_wait)
+
+
+def twice(call: Call) -> Generator[Call, Any, Any]:
+    """The result of `call`, for one that cannot be made smaller: made again if it ran out of memory. Use `yield from`.
+
+    By then the caches were freed, of models above all, so there may be room.
+
+    Raises:
+        OutOfMemory: there was none.
+    """
+    try:
+        return (yield call)
+    except OutOfMemory:
+        return (yield call)
 
 
 def await_call(call: Call) -> object:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 
 from engine.interface import EngineError, LiveJob, Run, RunContext, Steps
+from engine.memory import default_budget_bytes
 from engine.models.residency import Residency, Tell, say_nothing
 from engine.segmentation.embeddings import EmbeddingCache
-from engine.steps import GeneratorJob
+from engine.steps import GeneratorJob, SettledJob
 from protocol.errors import ErrorCode
 from protocol.requests import TaskName
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from engine.device import Device
 
 logger = structlog.get_logger(__name__)
 
@@ -32,6 +35,10 @@ _OUT_OF_MEMORY_SIGNS: Final = (
     "bad allocation",
     "cudnn_status_alloc_failed",
     "cublas_status_alloc_failed",
+    "device_allocation_failed",  # cuDNN 9
+    # Torch on CUDA, when the memory each of cuDNN's ways to convolve wants to work in cannot be had. A device that
+    # has no way at all was refused when it was found.
+    "unable to find an engine to execute this computation",
 )
 
 
@@ -52,6 +59,7 @@ class TorchBackend:
         self._tell = tell
         self._wanted_device = device
         self._threads = threads or _usable_cores()
+        self._device: Device | None = None
         self._residency: Residency | None = None
         self._embeddings: EmbeddingCache[Tensor] = EmbeddingCache()
         self._tasks: Mapping[TaskName, Task] = {}
@@ -60,8 +68,10 @@ class TorchBackend:
         try:
             import torch
 
-            device = self._find_device()
-            self._residency = Residency(self._models_dir, device, self._tell)
+            from engine.device import find_device
+
+            device = self._device = find_device(self._wanted_device)
+            self._residency = Residency(self._models_dir, device.name, self._tell)
             self._tasks = _import_tasks(self._residency, self._embeddings)
         except ImportError as error:
             message = f"the engine's libraries are not all installed ({error}); see docs/operations.md, Installing"
@@ -69,21 +79,27 @@ class TorchBackend:
         # For this thread, which runs every device call: nothing here is trained.
         torch.set_grad_enabled(False)
         torch.set_num_threads(self._threads)
-        logger.info("backend.loaded", device=device, threads=self._threads, torch=torch.__version__)
-        return device
+        logger.info("backend.loaded", device=device.name, threads=self._threads, torch=torch.__version__)
+        return device.name
+
+    def budget_bytes(self) -> int:
+        return default_budget_bytes() if self._device is None else self._device.budget_bytes()
 
     def open(self, run: Run, context: RunContext) -> LiveJob:
-        return GeneratorJob(self._tasks[run.task](run, context))
+        job = GeneratorJob(self._tasks[run.task](run, context))
+        if self._device is None or not self._device.is_cuda:
+            return job
+        # CUDA only takes note of what it is asked. A call must not come back before it is done, or the next job's
+        # call pays for it: timings, deadlines and whose failure it is would be wrong.
+        return SettledJob(job, self._device.wait)
 
     def free_memory(self) -> None:
         self._embeddings.clear()
         if self._residency is not None:
             self._residency.clear("a job ran out of memory")
         gc.collect()
-        import torch
-
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if self._device is not None:
+            self._device.free_caches()
 
     def is_out_of_memory(self, error: Exception) -> bool:
         import torch
@@ -99,15 +115,8 @@ class TorchBackend:
         self._embeddings.clear()
         self._residency = None
         gc.collect()
-
-    def _find_device(self) -> str:
-        import torch
-
-        wanted = self._wanted_device or ("cuda" if torch.cuda.is_available() else "cpu")
-        device = torch.device(wanted)
-        # Fails here, with torch's own words, rather than in the first job.
-        torch.zeros(1, device=device)
-        return str(device)
+        if self._device is not None:
+            self._device.free_caches()
 
 
 def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") -> dict[TaskName, Task]:

@@ -11,6 +11,7 @@ import structlog
 from engine.interface import Call
 from engine.models.catalogue import find
 from engine.models.files import locate
+from engine.steps import twice
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 
 logger = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Residency:
             # Loaders are the only source of what is kept under a name.
             return cast("T", resident.network)
         path = locate(name, self.models_dir)
-        network: T = yield Call(lambda: self._load(name, path, load), stage="load")
+        network: T = yield from twice(Call(lambda: self._load(name, path, load), stage="load"))
         return network
 
     def clear(self, reason: str) -> None:

@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from engine.interface import DONE, Call, JobClosed, Steps
-from engine.steps import GeneratorJob, GreenletJob, await_call
+from engine.interface import DONE, Call, Done, JobClosed, OutOfMemory, Steps, Where
+from engine.steps import GeneratorJob, GreenletJob, SettledJob, await_call, twice
 from tests.unit.engine.workbench import ADAPTERS, Adapter, nothing
 
 CALLS = [Call(nothing), Call(nothing), Call(nothing)]
@@ -153,3 +153,57 @@ def test_a_finished_generator_may_have_made_no_call() -> None:
         yield
 
     assert GeneratorJob(steps()).resume() is DONE
+
+
+def test_a_settled_job_waits_after_its_device_calls_and_no_others() -> None:
+    order: list[str] = []
+
+    def steps() -> Steps:
+        order.append(f"got {(yield Call(lambda: order.append('device') or 1))}")
+        order.append(f"got {(yield Call(lambda: order.append('pool') or 2, where=Where.POOL))}")
+
+    job = SettledJob(GeneratorJob(steps()), lambda: order.append("wait"))
+    call = job.resume()
+    while not isinstance(call, Done):
+        call = job.resume(call.run())
+    assert order == ["device", "wait", "got 1", "pool", "got 2"]
+
+
+def test_a_settled_job_hands_on_how_its_calls_are_run() -> None:
+    asked = Call(nothing, stage="draw", deadline_s=3, payload=4)
+
+    def steps() -> Steps:
+        yield asked
+
+    call = SettledJob(GeneratorJob(steps()), nothing).resume()
+    assert isinstance(call, Call)
+    assert (call.where, call.stage, call.deadline_s, call.payload) == (Where.DEVICE, "draw", 3, 4)
+
+
+def test_a_settled_job_can_be_closed() -> None:
+    def steps() -> Steps:
+        yield Call(nothing)
+
+    job = SettledJob(GeneratorJob(steps()), nothing)
+    job.resume()
+    with pytest.raises(JobClosed):
+        job.resume(error=JobClosed())
+
+
+def test_a_call_that_cannot_be_smaller_is_made_twice_and_no_more() -> None:
+    call = Call(nothing)
+
+    def steps() -> Steps:
+        got.append((yield from twice(call)))
+
+    got: list[object] = []
+    job = GeneratorJob(steps())
+    assert job.resume() is call
+    assert job.resume(error=OutOfMemory()) is call
+    assert job.resume(7) is DONE
+    assert got == [7]
+    job = GeneratorJob(steps())
+    job.resume()
+    job.resume(error=OutOfMemory())
+    with pytest.raises(OutOfMemory):
+        job.resume(error=OutOfMemory())

@@ -128,6 +128,10 @@ class TinyBackend:
     closed: bool = False
     load_error: Exception | None = None
     load_gate: Gate | None = None
+    budget: int = 1 << 33
+
+    def budget_bytes(self) -> int:
+        return self.budget
 
     def load(self) -> str:
         if self.load_gate is not None:
