@@ -24,10 +24,27 @@ from protocol.validation import explain
 from protocol.version import JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL
 
 _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {}
+_NAMES: Final = {body: tuple(field.name for field in dataclasses.fields(body)) for body in EVENTS.values()}
 
 
 def event_fields(event: Event, *, with_bytes: bool = True) -> dict[str, Any]:
     """The event as plain values, in the order and with the names they have on the wire."""
+    fields = _envelope(event)
+    fields["data"] = body_fields(event.body)
+    if not with_bytes:
+        fields["data"].pop("bytes", None)
+    return fields
+
+
+def body_text(event: Event) -> bytes:
+    """The body of an event other than a preview as JSON; encoded once, and kept in `event.frames`."""
+    text = event.frames.get("body")
+    if text is None:
+        text = event.frames["body"] = orjson.dumps(body_fields(event.body))
+    return text
+
+
+def _envelope(event: Event) -> dict[str, Any]:
     fields: dict[str, Any] = {"type": event.type}
     if event.job_id is not None:
         fields["job_id"] = event.job_id
@@ -39,19 +56,16 @@ def event_fields(event: Event, *, with_bytes: bool = True) -> dict[str, Any]:
         fields["n"] = event.n
     if event.cursor is not None:
         fields["cursor"] = event.cursor
-    fields["data"] = body_fields(event.body)
-    if not with_bytes:
-        fields["data"].pop("bytes", None)
     return fields
 
 
 def body_fields(body: EventBody) -> dict[str, Any]:
     """The body of an event as plain values; fields that are None are left out."""
     fields = {}
-    for field in dataclasses.fields(body):
-        value = getattr(body, field.name)
+    for name in _NAMES[type(body)]:
+        value = getattr(body, name)
         if value is not None:
-            fields[field.name] = (
+            fields[name] = (
                 value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
             )
     return fields
@@ -102,8 +116,11 @@ def event_text(event: Event, *, inline_previews: bool = False) -> bytes:
     form = "text+base64" if inline_previews else "text"
     text = event.frames.get(form)
     if text is None:
-        fields = event_fields(event, with_bytes=False)
-        if isinstance(event.body, PreviewReady):
+        if not isinstance(event.body, PreviewReady):
+            fields = _envelope(event)
+            fields["data"] = orjson.Fragment(body_text(event))
+        else:
+            fields = event_fields(event, with_bytes=False)
             if inline_previews:
                 fields["data"]["bytes"] = base64.b64encode(event.body.bytes).decode("ascii")
             else:

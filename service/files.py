@@ -36,9 +36,14 @@ _FLUSH_BYTES: Final = 1 << 20
 
 
 class Files:
-    """The file store of one server."""
+    """The file store of one server.
 
-    def __init__(self, data_dir: Path) -> None:
+    Args:
+        survives_power_loss: wait for the disk before a file counts as written; else a crash of the process is survived.
+    """
+
+    def __init__(self, data_dir: Path, *, survives_power_loss: bool = False) -> None:
+        self._survives_power_loss = survives_power_loss
         self._jobs = data_dir / "jobs"
         self._uploads = data_dir / "uploads"
         self._jobs.mkdir(parents=True, exist_ok=True)
@@ -49,7 +54,7 @@ class Files:
     def write(self, job_id: str, index: int, media_type: str, content: bytes) -> StoredOutput:
         path = self.output(job_id, index, media_type)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_whole(path, content, survives_power_loss=self._survives_power_loss)
         return StoredOutput(
             url=f"/v1/jobs/{job_id}/outputs/{index}",
             size_bytes=len(content),
@@ -133,21 +138,23 @@ class Files:
         for folder in (self._jobs, self._uploads):
             for part in folder.rglob(f"*{_PART}"):
                 with contextlib.suppress(FileNotFoundError):
-                    if part.stat().st_mtime < before:
+                    # Not the time of the last write: a link made just now to an old upload carries the upload's.
+                    if part.stat().st_ctime < before:
                         part.unlink()
 
     def _job(self, job_id: str) -> Path:
         return _sharded(self._jobs, job_id)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, survives_power_loss: bool = True) -> None:
     """Write a file so that it appears under `path` complete, or not at all. Blocks."""
     part = path.with_name(path.name + _PART)
     try:
         with part.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if survives_power_loss:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-import orjson
 import structlog
 
-from protocol.codec import event_fields
+from protocol.codec import body_text, event_text
 from protocol.events import FACTS, Event, EventBody, OutputReady
 from protocol.ids import new_id
 from protocol.requests import WebhookEvent
@@ -195,7 +194,7 @@ class Pump:
         else:
             batch.changed[record.id] = record
         if isinstance(event.body, OutputReady):
-            data = orjson.dumps(event_fields(event)["data"]).decode()
+            data = body_text(event).decode()
             batch.outputs.append({"job_id": record.id, "number": event.body.index, "data": data})
         if record.webhook is not None and WebhookEvent(event.type) in record.webhook.events:
             batch.webhooks.append(
@@ -203,7 +202,7 @@ class Pump:
                     "id": f"msg_{new_id()}",
                     "job_id": record.id,
                     "url": str(record.webhook.url),
-                    "event": orjson.dumps(event_fields(event)).decode(),
+                    "event": event_text(event).decode(),
                     "next_at": time.time(),
                 }
             )

@@ -22,7 +22,7 @@ from service.ledger import Ledger
 from service.metrics import Gauges, Metrics
 from service.outlet import BufferedOutlet
 from service.pump import Pump
-from service.settings import EngineKind, Settings
+from service.settings import EngineKind, Settings, Synchronous
 from service.store import Store
 from service.webhooks import Webhooks
 
@@ -71,7 +71,7 @@ def wire(settings: Settings) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     metrics = Metrics()
     store = Store(settings.data_dir, settings.synchronous)
-    files = Files(settings.data_dir)
+    files = Files(settings.data_dir, survives_power_loss=settings.synchronous is Synchronous.FULL)
     ledger, bus, admission = Ledger(), Bus(), Admission()
     pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
     announcer = Announcer()

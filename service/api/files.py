@@ -73,8 +73,10 @@ async def output(request: Request) -> Response:
     if headers["ETag"] in _etags(request):
         return Response(status_code=304, headers=headers)
     try:
+        if (await anyio.to_thread.run_sync(path.stat)).st_size != ready.size_bytes:
+            # A power loss can do this, unless `synchronous` is full.
+            raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is damaged")
         if chosen == ready.media_type:
-            await anyio.to_thread.run_sync(path.stat)
             return FileResponse(path, media_type=chosen, headers=headers)
         content = await anyio.to_thread.run_sync(_convert, path, chosen)
     except FileNotFoundError:
