@@ -118,13 +118,14 @@ class EfficientNetLite(nn.Module):
         """How likely each class is: (1000,), which add up to 1.
 
         The mean of two views, the middle of the picture and the whole of it squeezed into a square: the first keeps
-        proportions, the second what stands at the side.
+        proportions, the second what stands at the side. Scaled on the CPU, wherever the network is: a large picture
+        would take a gigabyte of a GPU, and CUDA cannot scale very long ones.
 
         Args:
             rgb: (H, W, 3) in [0, 1].
         """
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self._fc.weight.device).permute(2, 0, 1)[None]
+            pixels = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
             height, width = pixels.shape[2:]
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
@@ -132,7 +133,7 @@ class EfficientNetLite(nn.Module):
             batch = torch.cat(
                 [functional.interpolate(view, (_SIDE_PX, _SIDE_PX), mode="bicubic", antialias=True) for view in views]
             )
-            logits = self((batch.clamp(0, 1) * 255 - 127) / 128)
+            logits = self(((batch.clamp(0, 1) * 255 - 127) / 128).to(self._fc.weight.device))
             return np.asarray(logits.softmax(dim=1).mean(dim=0).cpu().numpy(), np.float32)
 
 

@@ -64,13 +64,17 @@ class MobileSam(nn.Module):
         return self.prompt_encoder.no_mask_embed.weight.device
 
     def prepare(self, rgb: NDArray[np.float32]) -> Tensor:
-        """(H, W, 3) in [0, 1] to what the first piece of the encoder takes: (1, 3, 1024, 1024)."""
+        """(H, W, 3) in [0, 1] to what the first piece of the encoder takes: (1, 3, 1024, 1024).
+
+        Scaled on the CPU, wherever the network is: a large picture would take a gigabyte of a GPU, and CUDA cannot
+        scale very long ones.
+        """
         height, width = scaled_size(rgb.shape[0], rgb.shape[1])
-        pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
         pixels = functional.interpolate(pixels, (height, width), mode="bilinear", antialias=True) * 255
         mean, deviation = (pixels.new_tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _DEVIATION))
         square = functional.pad((pixels - mean) / deviation, (0, SIDE_PX - width, 0, SIDE_PX - height))
-        return square.contiguous(memory_format=torch.channels_last)
+        return square.to(self.device, memory_format=torch.channels_last)
 
     def encoder_pieces(self) -> list[Callable[[Tensor], Tensor]]:
         """The encoder in pieces, from what `prepare` gives to an embedding."""
@@ -108,9 +112,10 @@ class MobileSam(nn.Module):
         logits, scores = self.mask_decoder(features, places, prompt)
         is_single = len(clicks) == 1 and box is None
         obeyed = self._obeyed(logits, points, is_included)
-        ranked = sorted(range(1 if is_single else 0, len(scores)), key=lambda place: (-obeyed[place], -scores[place]))
+        expected: list[float] = scores.tolist()
+        ranked = sorted(range(1 if is_single else 0, len(expected)), key=lambda at: (-obeyed[at], -expected[at]))
         return [
-            SegmentedMask(self._enlarged(logits[place], size).cpu().numpy(), float(scores[place]))
+            SegmentedMask(self._enlarged(logits[place], size).cpu().numpy(), expected[place])
             for place in ranked[:count]
         ]
 
@@ -119,7 +124,8 @@ class MobileSam(nn.Module):
         """How many of the clicks each of the (K, 256, 256) candidates obeys."""
         places = (points * (logits.shape[-1] / SIDE_PX)).long().clamp(0, logits.shape[-1] - 1)
         inside = logits[:, places[:, 1], places[:, 0]] > 0
-        return [int(count) for count in (inside == is_included).sum(dim=1)]
+        counts: list[int] = (inside == is_included).sum(dim=1).tolist()
+        return counts
 
     @staticmethod
     def _enlarged(logits: Tensor, size: tuple[int, int]) -> Tensor:

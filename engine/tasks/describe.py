@@ -11,6 +11,7 @@ from engine.images import Picture, decode, on_white, to_uint8
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.models.files import locate
 from engine.models.residency import Residency
+from engine.steps import twice
 from protocol.requests import DescribeParams
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def describe(run: Run, context: RunContext, residency: Residency) -> Steps:
     image = to_uint8(rgb)
     classifier = yield from residency.use(_CLASSIFIER, _load_classifier)
     names: list[str] = yield Call(lambda: _read_names(locate(_CLASS_NAMES, residency.models_dir)), Where.POOL, "read")
-    likely: Any = yield Call(lambda: classifier.classify(rgb), stage="classify")
+    likely: Any = yield from twice(Call(lambda: classifier.classify(rgb), stage="classify"))
     _tell(context, 1)
     finder = yield from residency.use(_FACE_FINDER, _load_finder)
     faces: list[Face] = yield Call(lambda: finder.find(image), stage="faces")

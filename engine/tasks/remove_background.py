@@ -12,6 +12,7 @@ from engine.models.catalogue import find
 from engine.models.files import is_present
 from engine.models.onnx_session import Session, open_session
 from engine.models.residency import Residency
+from engine.steps import twice
 from protocol.requests import BackgroundResult, OutputFormat, RemoveBackgroundParams
 
 _SIDE_PX: Final = 320
@@ -35,7 +36,7 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
     name = "u2net" if is_present(find("u2net"), residency.models_dir) else "u2netp"
     session = yield from residency.use(name, open_session)
     context.step(1, _STEPS, progress=0.2, stage="read")
-    small: Floats = yield Call(lambda: infer(session, picture), stage="infer")
+    small: Floats = yield from twice(Call(lambda: infer(session, picture), stage="infer"))
     context.step(2, _STEPS, progress=0.8, stage="infer")
     result: Picture = yield Call(lambda: _compose(picture, small, params.result), Where.POOL, "compose")
     context.step(_STEPS, _STEPS, progress=0.9, stage="compose")

@@ -12,6 +12,7 @@ from engine.images import Bytes, Picture, decode, encode_mask, thumbnail
 from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.segmentation.embeddings import EmbeddingCache, content_key
+from engine.steps import twice
 from protocol.errors import ErrorCode
 from protocol.requests import SegmentParams
 
@@ -52,8 +53,8 @@ def segment(run: Run, context: RunContext, residency: Residency, embeddings: "Em
     embedding = kept if kept is not None else (yield from _embed(network, given.picture, context))
     embeddings.put(given.key, embedding)
     size = (given.picture.height, given.picture.width)
-    masks: Sequence[SegmentedMask] = yield Call(
-        lambda: _inferring(lambda: _decode(network, embedding, size, params)), stage="decode"
+    masks: Sequence[SegmentedMask] = yield from twice(
+        Call(lambda: _inferring(lambda: _decode(network, embedding, size, params)), stage="decode")
     )
     context.step(1, 1, progress=0.95, stage="decode")
     context.preview(1, lambda: tinted(given.picture, masks[0].mask))
@@ -92,7 +93,7 @@ def _embed(network: "MobileSam", picture: Picture, context: RunContext) -> Gener
     value: Tensor = yield Call(lambda: _inferring(lambda: network.prepare(picture.rgb)), stage="embed")
     pieces = network.encoder_pieces()
     for number, piece in enumerate(pieces, start=1):
-        value = yield Call(partial(_inferring, partial(piece, value)), stage="embed")
+        value = yield from twice(Call(partial(_inferring, partial(piece, value)), stage="embed"))
         context.step(number, len(pieces), progress=0.9 * number / len(pieces), stage="embed")
     return value
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from engine.images import Bytes, Picture, decode, encode, from_uint8, to_tensor, to_uint8
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.upscaling.network import UpscaleNet
+
+logger = structlog.get_logger(__name__)
 
 SMALLEST_TILE_PX: Final = 32
 _PREVIEW_SIDE_PX: Final = 512
@@ -114,18 +117,27 @@ def _enlarge(
 
 
 def _run_tile(network: "UpscaleNet", picture: Picture, tile: Span, whole: Span) -> NDArray[Any]:
-    """The enlarged tile with the rim that is faded into its neighbours: (h * scale, w * scale, 3) in [0, 1]."""
+    """The enlarged tile with the rim that is faded into its neighbours: (h * scale, w * scale, 3) in [0, 1].
+
+    A network in half precision whose numbers run over goes on in single precision, with this tile and all later ones.
+    """
     import torch
 
     from engine.images import from_tensor
 
     kept, shown = widen(tile, network.fade_px, whole), widen(tile, network.reach_px, whole)
+    top, left = (kept.top - shown.top) * network.scale, (kept.left - shown.left) * network.scale
+    rows = slice(top, top + kept.height * network.scale)
+    columns = slice(left, left + kept.width * network.scale)
     parameter = next(network.parameters())
     pixels = to_tensor(picture.rgb[shown.top : shown.bottom, shown.left : shown.right], parameter.device)
     with torch.inference_mode():
-        enlarged = network(pixels.to(parameter.dtype, memory_format=torch.channels_last))
-        top, left = (kept.top - shown.top) * network.scale, (kept.left - shown.left) * network.scale
-        inner = enlarged[:, :, top : top + kept.height * network.scale, left : left + kept.width * network.scale]
+        inner = network(pixels.to(parameter.dtype, memory_format=torch.channels_last))[:, :, rows, columns]
+        if parameter.dtype is torch.float16 and not inner.isfinite().all():
+            # Some GPUs calculate wrongly in half precision; what came would be a black picture.
+            logger.warning("upscale.half_precision_failed", device=str(parameter.device))
+            network.float()
+            inner = network(pixels.to(memory_format=torch.channels_last))[:, :, rows, columns]
         return from_tensor(inner)
 
 

@@ -32,3 +32,17 @@ def test_likelihoods_add_up_to_one_whatever_the_shape():
 @pytest.mark.models
 def test_the_published_weights_fit(models_dir):
     load_efficientnet(models_dir / "efficientnet-lite0.pth", "cpu")
+
+
+def test_views_are_scaled_before_they_go_to_the_device(monkeypatch):
+    """CUDA cannot scale a picture this long. The device without memory refuses tensors that lie elsewhere."""
+    seen = []
+    network = EfficientNetLite().eval().to("meta")
+    monkeypatch.setattr(network, "forward", lambda x: seen.append((x.device.type, tuple(x.shape))) or torch.zeros(2, 3))
+    network.classify(np.zeros((2, 30_000, 3), np.float32))
+    assert seen == [("meta", (2, 3, 224, 224))]
+
+
+def test_the_whole_network_runs_on_its_device():
+    network = EfficientNetLite().eval().to("meta")
+    assert network(torch.zeros(2, 3, 224, 224, device="meta")).device.type == "meta"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.interface import EngineError
+from engine.interface import EngineError, OutOfMemory
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency
@@ -102,3 +102,13 @@ def test_a_missing_file_is_told_before_anything_is_loaded(folder):
     (folder / "a.onnx").unlink()
     with pytest.raises(EngineError, match="safelight models pull a"):
         used(Residency(folder, "cpu"), "a", Loader())
+
+
+def test_a_load_that_ran_out_of_memory_is_tried_again_now_that_others_are_gone(folder):
+    load, residency = Loader(), Residency(folder, "cuda:0")
+    steps = residency.use("a", load)
+    next(steps)
+    again = steps.throw(OutOfMemory("the caches are free now"))
+    with pytest.raises(StopIteration) as end:
+        steps.send(again.run())
+    assert end.value.value == "network of a.onnx"

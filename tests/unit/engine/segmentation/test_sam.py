@@ -194,3 +194,42 @@ def test_the_key_of_a_picture_is_its_content(tmp_path):
 @pytest.mark.models
 def test_the_published_weights_fit(models_dir):
     load_sam(models_dir / "mobile_sam.pt", "cpu")
+
+
+def test_nothing_is_left_behind_on_the_cpu_when_the_network_is_elsewhere():
+    """On torch's device without memory, which refuses to mix with tensors that lie elsewhere."""
+    network = MobileSam().eval().to("meta")
+    network.image_encoder.to(memory_format=torch.channels_last)
+    value = network.prepare(np.zeros((40, 60, 3), np.float32))
+    assert (value.device.type, value.shape) == ("meta", (1, 3, 1024, 1024))
+    for piece in network.encoder_pieces():
+        value = piece(value)
+    points, included = torch.zeros(2, 2, device="meta"), torch.ones(2, dtype=torch.bool, device="meta")
+    for box in (None, torch.zeros(4, device="meta")):
+        tokens = network.prompt_encoder(points, included, box)
+        places = network.prompt_encoder.pe_layer.grid(value.shape[-1])
+        logits, scores = network.mask_decoder(value, places, tokens)
+        assert {logits.device.type, scores.device.type} == {"meta"}
+        assert network._enlarged(logits[0], (40, 60)).shape == (40, 60)
+
+
+def test_the_encoder_takes_any_order_of_memory():
+    torch.manual_seed(5)
+    network = TinyViT(TINY, out_width=10).eval()
+    pixels = torch.rand(1, 3, 96, 96)
+    expected = network(pixels)
+    network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(pixels.contiguous(memory_format=torch.channels_last)), expected)
+
+
+def test_the_prepared_picture_does_not_depend_on_where_the_network_is(monkeypatch):
+    """A picture so long that CUDA could not scale it is scaled before it goes there."""
+    scaled_on = []
+    scale = torch.nn.functional.interpolate
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "interpolate",
+        lambda pixels, *more, **named: scaled_on.append(pixels.device.type) or scale(pixels, *more, **named),
+    )
+    MobileSam().to("meta").prepare(np.zeros((2, 9000, 3), np.float32))
+    assert scaled_on == ["cpu"]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from engine.images import Picture
-from engine.interface import EngineError
+from engine.interface import EngineError, OutOfMemory
 from engine.models.residency import Residency
 from engine.segmentation.embeddings import EmbeddingCache
 from engine.segmentation.sam import Click, Edges, SegmentedMask
@@ -157,3 +157,16 @@ def test_the_real_network_finds_a_ball_by_click_and_by_box(models_dir, tmp_path)
         assert overlap(pixels_of(driver.outputs[0].content) > 127, truth) > 0.95
         assert ready.data["score"] > 0.8
     assert len(cache) == 1
+
+
+def test_a_call_that_ran_out_of_memory_is_made_once_more(tmp_path):
+    class Tight(Pretender):
+        def decode(self, *asked):
+            if not self.asked:
+                self.asked.append("no room")
+                raise OutOfMemory("the test says so")
+            return super().decode(*asked)
+
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Tight(), **CLICK)
+    assert stages(driver).count("decode") == 2
+    assert sorted(driver.outputs) == [0]

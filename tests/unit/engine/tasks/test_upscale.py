@@ -97,6 +97,33 @@ def test_a_picture_that_never_fits_fails_for_lack_of_memory(tmp_path):
     assert len(network.seen) == 2
 
 
+def test_half_precision_gives_the_same_picture_to_a_grey_level(tmp_path):
+    pixels = texture(40, 56)
+    driver, _ = run(save(tmp_path / "in.png", pixels), Nearest().half(), factor=4.0, tile_px=32)
+    result = pixels_of(driver.outputs[0].content).astype(int)
+    assert np.abs(result - pixels.repeat(4, axis=0).repeat(4, axis=1)).max() <= 1
+
+
+def test_a_network_whose_numbers_run_over_in_half_precision_goes_on_in_single(tmp_path):
+    class RunsOver(Nearest):
+        def forward(self, pixels):
+            dtypes.append(pixels.dtype)
+            made = super().forward(pixels)
+            return made * 1e5 * 1e-5 if pixels.dtype is torch.float16 else made
+
+    dtypes = []
+    pixels = np.maximum(texture(32, 64), 1)
+    network = RunsOver().half()
+    driver, _ = run(save(tmp_path / "in.png", pixels), network, factor=4.0, tile_px=32)
+    assert (pixels_of(driver.outputs[0].content) == pixels.repeat(4, axis=0).repeat(4, axis=1)).all()
+    assert dtypes == [torch.float16, torch.float32, torch.float32]
+
+
+def test_on_cuda_tiles_are_larger(tmp_path):
+    driver, _ = run(save(tmp_path / "in.png", texture(64, 400)), Nearest(), device="cuda:0")
+    assert stages(driver).count("tile") == 2
+
+
 def test_alpha_is_enlarged_with_the_picture(tmp_path):
     pixels = np.dstack([texture(40, 40), np.full((40, 40), 255, np.uint8)])
     pixels[:, :20, 3] = 0
