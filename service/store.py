@@ -4,7 +4,6 @@ Each connection has a thread of its own, so the event loop never waits for a dis
 writer commits. Every statement is in `queries.sql`.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from service import queries
 from service.migrations import DATABASE_NAME, migrate
 from service.records import JobRecord
 from service.settings import Synchronous
+from service.writer import Writer
 
 Row = Mapping[str, Any]
 _READERS: Final = 2
@@ -61,10 +61,9 @@ class Store:
         self._path = data_dir / DATABASE_NAME
         self._synchronous = synchronous
         self._sql = queries.load()
-        self._writer: aiosqlite.Connection | None = None
+        self._writer: Writer | None = None
         self._readers: list[aiosqlite.Connection] = []
         self._next_reader = cycle(self._readers)
-        self._write_lock = asyncio.Lock()
         self.database_id = ""
 
     async def open(self) -> None:
@@ -80,8 +79,12 @@ class Store:
             migrate(connection)
         finally:
             connection.close()
-        self._writer = await self._connect()
-        self._readers.extend([await self._connect() for _ in range(_READERS)])
+        self._writer = Writer(self._path)
+        await self._prepare(self._writer)
+        for _ in range(_READERS):
+            reader = aiosqlite.connect(self._path)
+            await self._prepare(reader)
+            self._readers.append(reader)
         self._next_reader = cycle(self._readers)
         self.database_id = (await self._meta())["database_id"]
 
@@ -137,18 +140,10 @@ class Store:
     async def _write(self, statements: Iterable[tuple[str, Sequence[Row]]]) -> None:
         if self._writer is None:
             raise StoreUnavailable("the store is closed")
-        async with self._write_lock:  # one connection has one transaction: nobody else's statements belong in it
-            try:
-                for name, rows in statements:
-                    if rows:
-                        await self._writer.executemany(self._sql[name], rows)
-                await self._writer.commit()
-            except (sqlite3.Error, ValueError) as error:
-                await self._writer.rollback()
-                raise StoreUnavailable(str(error)) from error
-            except BaseException:
-                await asyncio.shield(self._writer.rollback())
-                raise
+        try:
+            await self._writer.transact([(self._sql[name], rows) for name, rows in statements if rows])
+        except (sqlite3.Error, ValueError) as error:
+            raise StoreUnavailable(str(error)) from error
 
     # ---- reading ---------------------------------------------------------------------------------------------
 
@@ -256,13 +251,12 @@ class Store:
 
     # ---- connections -----------------------------------------------------------------------------------------
 
-    async def _connect(self) -> aiosqlite.Connection:
-        connection = await aiosqlite.connect(self._path)
+    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+        await connection
         connection.row_factory = sqlite3.Row
         await connection.execute("PRAGMA busy_timeout = 10000")
         await connection.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
         await connection.execute("PRAGMA foreign_keys = ON")
-        return connection
 
     async def _read(self, name: str, **parameters: object) -> list[Row]:
         if not self._readers:
