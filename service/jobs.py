@@ -23,7 +23,7 @@ from service.errors import ServiceError
 from service.feeds import Feeds
 from service.inputs import Inputs, PreparedInputs
 from service.ledger import Ledger
-from service.outlet import BufferedOutlet
+from service.outlet import BufferedOutlet, Lagging
 from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.settings import Settings
@@ -95,6 +95,8 @@ class JobManager:
         self._arrival = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
         self._accepting: set[asyncio.Task[Accepted]] = set()
+        self.outlets: set[BufferedOutlet] = set()
+        """Of those who wait for a job; closed, they are answered with the job as it is."""
         self.is_draining = False
 
     def next_arrival(self) -> int:
@@ -255,13 +257,15 @@ class JobManager:
             return job
         outlet = BufferedOutlet(self._settings.event_buffer)
         subscription = await self._feeds.follow_job(job_id, key.visible, job.seq, outlet)
+        self.outlets.add(outlet)
         try:
             async with asyncio.timeout(wait_s):
                 while not any(event.is_terminal for event in await outlet.take()):
                     pass
-        except TimeoutError:
+        except (TimeoutError, Lagging):
             pass
         finally:
+            self.outlets.discard(outlet)
             subscription.close()
         return await self.get(job_id, key)
 

@@ -97,7 +97,7 @@ class Lifecycle:
             logger.error("engine.left_behind", timeout_s=timeout_s)
         await asyncio.sleep(0)  # what the engine told last is on its way through the bridge
         await services.pump.drained()
-        for outlet in list(services.outlets):
+        for outlet in (*services.outlets, *services.jobs.outlets):
             outlet.close()
         goodbyes = [
             asyncio.create_task(socket.close(_RESTARTING, "the server is stopping; reconnect and resume"))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
+from sse_starlette.sse import AppStatus, SendTimeoutError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +22,7 @@ from service.feeds import JobSubscription
 from service.outlet import BufferedOutlet, Lagging
 from service.wiring import Services
 
+AppStatus.disable_automatic_graceful_drain()  # it would cut streams off before their last facts; Lifecycle ends them
 _SEND_TIMEOUT_S: Final = 30.0
 _STREAM_HEADERS: Final = {"X-Accel-Buffering": "no"}  # nginx would hold events back
 
