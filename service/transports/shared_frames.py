@@ -36,9 +36,14 @@ def frame(payload: bytes, *, is_binary: bool) -> bytes:
     return struct.pack("!BBQ", first, 127, size) + payload
 
 
+def form(codec: Codec) -> str:
+    """Under which name the frame of an event is kept in `event.frames`."""
+    return f"ws+{codec.name}"
+
+
 def event_frame(event: Event, codec: Codec) -> bytes:
     """The frame of an event; built once per event and codec, and kept in `event.frames`."""
-    name = f"ws+{codec.name}"
+    name = form(codec)
     built = event.frames.get(name)
     if built is None:
         built = event.frames[name] = frame(codec.event_frame(event), is_binary=codec.is_binary(event))
@@ -48,10 +53,12 @@ def event_frame(event: Event, codec: Codec) -> bytes:
 class SharedFrameProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, with a door for finished frames: `scope["extensions"][EXTENSION]`.
 
-    Its methods are for the event loop.
+    They go to `transport.write`, as they are. For the event loop only.
     """
 
     on_writable: Callable[[], None] | None = None
+    is_congested = False
+    """More is unsent than `hold_above` said."""
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -72,8 +79,18 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
             return
         super().send_receive_event_to_app()
 
+    def hold_above(self, unsent_bytes: int, on_writable: Callable[[], None]) -> None:
+        """Say `is_congested` while more than this is unsent, and call `on_writable` each time that is over."""
+        self.transport.set_write_buffer_limits(high=unsent_bytes)
+        self.on_writable = on_writable
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.is_congested = True
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.is_congested = False
         if self.on_writable is not None:
             self.on_writable()
 
@@ -84,10 +101,6 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
     @property
     def unsent_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
-
-    def write_frame(self, built: bytes) -> None:
-        """Write a finished frame. Never blocks; ask `unsent_bytes` first."""
-        self.transport.write(built)
 
     def cut_off(self, code: int, reason: str) -> None:
         """Close a socket whose reader is too slow: what it will still read ends with a close frame, then the

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from protocol.codec import Codec
 from protocol.events import Event
 from service.outlet import BufferedOutlet, Coalescing, Lagging
-from service.transports.shared_frames import SharedFrameProtocol, event_frame
+from service.transports.shared_frames import SharedFrameProtocol, event_frame, form
 
 LAGGING: Final = 4408
 _REASON: Final = "the client reads too slowly; reconnect and resume"
@@ -33,34 +33,42 @@ class DirectOutlet:
     ) -> None:
         self._protocol = protocol
         self._codec = codec
-        self._soft_bytes = soft_bytes
+        self._form = form(codec)
         self._hard_bytes = hard_bytes
         self._on_lagging = on_lagging
         self._hints = Coalescing()
         self._last: Event | None = None
         self._writable = asyncio.Event()
-        protocol.on_writable = self._flush
+        protocol.hold_above(soft_bytes, self._flush)
+        self._write = protocol.transport.write
 
     def offer(self, event: Event) -> None:
+        # Runs once for every event and viewer, so it looks at plain attributes and nothing else.
         # The bus offers one event to all subscriptions in a row: two of them may end in this socket.
-        if event is self._last or not self._protocol.is_open:
+        if event is self._last:
             return
         self._last = event
-        unsent = self._protocol.unsent_bytes
-        if event.is_fact:
-            if self._hints:
-                self._hints.outdate(event)
-            if unsent > self._hard_bytes:
-                self._on_lagging()
-                self._protocol.cut_off(LAGGING, _REASON)
-                return
-        elif self._hints or unsent > self._soft_bytes:
+        protocol = self._protocol
+        if protocol.is_congested or protocol.close_sent or protocol.disconnected:
+            self._offer_congested(event)
+        else:
+            self._write(event.frames.get(self._form) or event_frame(event, self._codec))
+
+    def _offer_congested(self, event: Event) -> None:
+        if not self._protocol.is_open:
+            return
+        if not event.is_fact:
             self._hints.put(event)
             return
-        self._protocol.write_frame(event_frame(event, self._codec))
+        self._hints.outdate(event)
+        if self._protocol.unsent_bytes > self._hard_bytes:
+            self._on_lagging()
+            self._protocol.cut_off(LAGGING, _REASON)
+        else:
+            self._write(event_frame(event, self._codec))
 
     async def room(self) -> None:
-        while self._protocol.is_open and self._protocol.unsent_bytes > self._soft_bytes:
+        while self._protocol.is_open and self._protocol.is_congested:
             self._writable.clear()
             await self._writable.wait()
 
@@ -78,7 +86,7 @@ class DirectOutlet:
         self._writable.set()
         if self._protocol.is_open:
             for event in self._hints.take():
-                self._protocol.write_frame(event_frame(event, self._codec))
+                self._write(event_frame(event, self._codec))
 
 
 class AsgiOutlet(BufferedOutlet):
