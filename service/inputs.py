@@ -82,9 +82,13 @@ class Inputs:
                 part.rename(folder / names[name])
             _check_fit(request, probes, at)
         except BaseException:
-            await anyio.to_thread.run_sync(self._files.remove_job, job_id)
+            await self.discard(job_id)
             raise
         return PreparedInputs(names, sum(found.width * found.height for found in probes.values()), shown)
+
+    async def discard(self, job_id: str) -> None:
+        """Remove what `prepare` made for a job that has not come into being."""
+        await anyio.to_thread.run_sync(self._files.remove_job, job_id)
 
     async def _bring(self, ref: str, part: Path, key: Key, at: str) -> str:
         """Write what `ref` refers to into `part`; returns how to tell of it."""

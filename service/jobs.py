@@ -194,6 +194,8 @@ class JobManager:
         try:
             await self._pump.put_and_wait(draft)
         except StoreUnavailable:
+            if inputs.names:
+                await self._inputs.discard(job_id)
             message = "the server cannot store jobs at the moment; nothing was accepted"
             raise ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S) from None
         return job

@@ -70,7 +70,7 @@ async def output(request: Request) -> Response:
         raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this output can be had as {', '.join(offered)}")
     path = services.files.output(job.id, number, ready.media_type)
     headers = _headers(job.id, ready, chosen)
-    if headers["ETag"] in _etags(request):
+    if _etags(request) & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
     try:
         if (await anyio.to_thread.run_sync(path.stat)).st_size != ready.size_bytes:
