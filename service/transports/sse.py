@@ -22,7 +22,7 @@ from service.feeds import JobSubscription
 from service.outlet import BufferedOutlet, Lagging
 from service.wiring import Services
 
-AppStatus.enable_automatic_graceful_drain = False  # it would cut streams off before their last facts; Lifecycle ends them
+AppStatus.enable_automatic_graceful_drain = False  # cuts streams off before their last facts; Lifecycle ends them
 _SEND_TIMEOUT_S: Final = 30.0
 _STREAM_HEADERS: Final = {"X-Accel-Buffering": "no"}  # nginx would hold events back
 

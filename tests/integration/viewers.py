@@ -115,6 +115,11 @@ class Viewer:
     def until_end(self, job_id: str | None = None) -> list[Message]:
         return self.until(*TERMINAL_TYPES, job_id=job_id)
 
+    def forget(self) -> list[Message]:
+        """What came while something else was looked for; `next` will not tell of it."""
+        kept, self._kept = self._kept, []
+        return kept
+
     def closed(self) -> tuple[int, str]:
         """Read to the end; returns the close code and its reason."""
         while True:
