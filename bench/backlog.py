@@ -45,6 +45,12 @@ class Backlog:
                 opened.sendall(submit * more)
                 sent += more
 
+    def waiting(self) -> int:
+        """How many batch jobs wait now."""
+        with Keepalive(self._server.port) as client:
+            count: int = orjson.loads(client.request("GET", "/v1/health/ready"))["queued"]["batch"]
+        return count
+
     def release(self) -> None:
         """Let the engine work; what it should take first has to stand in the queue by now."""
         gate(self._gates, self._blocks).touch()

@@ -85,8 +85,11 @@ def _behind(waiting: Backlog, full: Server, empty: Server, backlog: int, seconds
     for _ in range(rounds + 1):
         with contextlib.closing(SocketLoad(full.port, _SOCKETS[0], 16)) as load:
             load.begin()
+            before = waiting.waiting()
             waiting.release()
             full_rate = load.rate(seconds)
+            # Whenever none of ours stands in the queue for a moment, some of those behind are run: work as well.
+            full_rate += max(0, before - waiting.waiting()) / seconds
             waiting.occupy()
         taken.append(Round(full_rate, rate(SocketLoad(empty.port, _SOCKETS[0], 16), seconds)))
     return taken[1:]

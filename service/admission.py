@@ -162,6 +162,10 @@ class Admission:
     def count_of_key(self, key_id: str) -> int:
         return self._per_key.get(key_id, 0)
 
+    def count_like(self, waiting: Waiting) -> int:
+        """Waiting jobs of the same class and priority."""
+        return self._buckets[waiting.bucket].count
+
     def counts(self) -> dict[str, int]:
         """Waiting jobs by class."""
         return {

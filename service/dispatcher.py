@@ -23,7 +23,7 @@ from service.store import Row, Store
 logger = structlog.get_logger(__name__)
 
 _REQUESTS_KEPT: Final = 1000
-"""Of more waiting jobs than these the request is not kept in memory."""
+"""Of more waiting jobs of one class and priority than these, the request is not kept in memory."""
 _MOVES_INTERVAL_S: Final = 0.25
 _MOVES_PER_JOB_S: Final = 0.001
 """How much longer the next look at the queue waits for every job that is watched: keeps the cost of it bounded."""
@@ -68,11 +68,13 @@ class Dispatcher:
     def enqueue(self, record: JobRecord) -> None:
         """Let a job wait its turn."""
         record.is_dispatched = False
-        if len(self._admission) >= _REQUESTS_KEPT:
-            record.request = None
-        self._admission.add(
-            Waiting(record.id, record.key_id, record.task, not record.is_interactive, record.priority, record.arrival)
+        waiting = Waiting(
+            record.id, record.key_id, record.task, not record.is_interactive, record.priority, record.arrival
         )
+        # Only of its own kind: a job that overtakes a long queue will be wanted at once.
+        if self._admission.count_like(waiting) >= _REQUESTS_KEPT:
+            record.request = None
+        self._admission.add(waiting)
         self.wake()
 
     def withdraw(self, job_id: str) -> bool:

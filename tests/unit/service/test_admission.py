@@ -238,3 +238,13 @@ def test_a_hundred_thousand_waiting_jobs_cost_little_more_than_a_thousand() -> N
 
     # Linear time would be 100 times as much; a logarithm, and colder caches, are far from 15.
     assert seconds_of(100_000) < 15 * seconds_of(1_000)
+
+
+def test_a_long_queue_of_another_priority_is_not_counted_with_ours() -> None:
+    admission = Admission()
+    for number in range(5):
+        admission.add(waiting(number, priority=Priority.LOW))
+    admission.add(waiting(5))
+    assert admission.count_like(waiting(6)) == 1
+    assert admission.count_like(waiting(7, priority=Priority.LOW)) == 5
+    assert admission.count_like(waiting(8, is_batch=False)) == 0
