@@ -70,14 +70,14 @@ class Sink:
         (body,) = [body for body in self.of(job_id) if isinstance(body, kind)]
         return body
 
-    def wait(self, is_true: Callable[[], bool], what: str) -> None:
+    def wait(self, is_true: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
         with self._changed:
-            assert self._changed.wait_for(is_true, DEADLINE_S), f"no {what}; told: {self.told}"
+            assert self._changed.wait_for(is_true, deadline_s), f"no {what}; told: {self.told}"
 
-    def wait_end(self, *job_ids: str) -> None:
+    def wait_end(self, *job_ids: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait until each of these jobs has ended or been handed back."""
         for job_id in job_ids:
-            self.wait(lambda job_id=job_id: self.has_ended(job_id), f"end of {job_id}")
+            self.wait(lambda job_id=job_id: self.has_ended(job_id), f"end of {job_id}", deadline_s)
 
     def has_ended(self, job_id: str) -> bool:
         return any(isinstance(body, (*TERMINAL_FACTS, JobRequeued)) for body in self.of(job_id))
