@@ -141,8 +141,10 @@ async def test_facts_of_accepted_jobs_are_kept_until_the_store_works_again(
         table.store.broken = True
         table.pump.put([Draft(STARTED, job.id)])
         refused = record(webhook=Webhook.model_validate({"url": "http://x/", "events": ["job.queued"]}))
+        draft = queued(refused)
+        draft.rows = {**draft.rows, "idempotency": {"job_id": refused.id}}
         with pytest.raises(StoreUnavailable):
-            await table.pump.put_and_wait(queued(refused))
+            await table.pump.put_and_wait(draft)
         while table.store.tries < 4:
             await asyncio.sleep(0)
         assert len(table.heard) == 1
