@@ -193,4 +193,4 @@ def load(config_file: Path | None = None, overrides: Mapping[str, Any] | None = 
     try:
         return Settings(_file=file, **(overrides or {}))  # type: ignore[call-arg] # taken out again by the sources above
     except ValidationError as error:
-        raise SettingsError(f"settings: {explain(error, at='').message}") from None
+        raise SettingsError(explain(error, at="settings", kind=Settings).message) from None
