@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiosqlite
 import orjson
 
-from protocol.codec import body_fields, body_from
+from protocol.codec import body_from, body_text
 from protocol.events import Event
 from protocol.jobs import Job, JobStatus
 from service import queries
@@ -299,7 +299,7 @@ def _event_row(event: Event, cursor: int, key_id: str) -> Row:
         "seq": event.seq,
         "at": event.at,
         "type": event.type,
-        "data": orjson.dumps(body_fields(event.body)).decode(),
+        "data": body_text(event).decode(),
     }
 
 
