@@ -233,3 +233,26 @@ def test_hints_of_one_attempt_never_go_backwards(server: ThreadServer, codec: Co
     previews = [message for message in told if message["type"] == "preview.ready"]
     assert previews
     assert all(message["data"]["bytes"].startswith(b"\xff\xd8") for message in previews)
+
+
+def test_subscribers_of_a_job_from_before_a_restart_get_every_fact_once_while_it_goes_on(
+    tmp_path: Path, codec: Codec
+) -> None:
+    """Its past is read from the store while its present is published: the two must fit together."""
+    prints = {"images": 64, "steps": 1, "step_ms": 5, "width": 8, "height": 8}
+    with thread_server(tmp_path / "data") as server, Viewer(server, codec) as viewer:
+        job_id = viewer.submit(params=prints)["id"]
+        for _ in range(3):
+            viewer.until("output.ready")
+    with thread_server(tmp_path / "data") as server, server.client() as http:
+        viewers = []
+        while http.get(f"/v1/jobs/{job_id}").json()["status"] != "succeeded":
+            viewers.append(Viewer(server, codec))
+            viewers[-1].ask("subscribe", job_id=job_id)
+        expected = facts_of(http, job_id)
+        assert "job.requeued" in [fact["type"] for fact in expected]
+        assert len(viewers) > 3
+        for viewer in viewers:
+            told = [message for message in viewer.until_end() if message["type"] in FACT_TYPES]
+            assert [without_bytes(fact) for fact in told] == expected
+            viewer.cut()
