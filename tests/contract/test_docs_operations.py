@@ -9,6 +9,7 @@ from engine.interface import EngineState, EngineStatus
 from service.auth import Scope
 from service.metrics import Gauges, Metrics
 from service.migrations import DATABASE_NAME
+from service.settings import Settings
 from service.webhooks import SECRET_FILE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -44,6 +45,28 @@ def loud_events() -> set[tuple[str, str]]:
     files = [path for name in ("service", "engine") for path in (REPOSITORY / name).rglob("*.py")]
     source = "\n".join(path.read_text("utf-8") for path in files)
     return {(event, _LEVELS.get(level, level)) for level, event in _LOUD.findall(source)}
+
+
+def shown_default(name: str) -> str:
+    """How the table has to begin the cell of a setting's default."""
+    default = Settings.model_fields[name].default
+    if name == "api":
+        return f"no keys, `{default.key_header}`"
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default)) or "none"
+    if isinstance(default, bool) or default is None:
+        return {None: "none", True: "true", False: "false"}[default]
+    if isinstance(default, float):
+        return f"{default:.12g}"
+    return str(default)
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"models_dir"}))
+def test_every_setting_has_its_default_in_its_row(name: str) -> None:
+    row = re.search(rf"^\| `{name}` \| (.*?) \|", section("Settings"), re.MULTILINE)
+    assert row
+    without_reading_aid = re.sub(r" \([\w ]+\)$", "", row[1])
+    assert without_reading_aid == shown_default(name)
 
 
 def test_every_metric_has_its_row_with_its_type_and_no_other_has() -> None:
