@@ -241,7 +241,11 @@ class Ear:
         """Somebody is there."""
 
 
-async def test_those_who_watch_are_told_their_place_whenever_it_changes(tmp_path: Path) -> None:
+async def test_those_who_watch_are_told_their_place_whenever_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_MOVES_INTERVAL_S", 0)
+    monkeypatch.setattr(dispatcher_module, "_MOVES_PER_JOB_S", 0)
     async with working(tmp_path, free=0) as desk:
         moves = asyncio.create_task(desk.dispatcher.tell_moves())
         jobs = [await desk.accept() for _ in range(3)]
@@ -255,5 +259,9 @@ async def test_those_who_watch_are_told_their_place_whenever_it_changes(tmp_path
         await place(2)
         desk.dispatcher.withdraw(jobs[0].id)
         await place(1)
+        for _ in range(5):  # it is looked at again, and stands where it stood
+            desk.dispatcher.wake()
+            await desk.settle()
         moves.cancel()
-    assert {event.job_id for event in desk.table.heard if isinstance(event.body, QueueMoved)} == {jobs[2].id}
+    told = [(event.job_id, event.body.position) for event in desk.table.heard if isinstance(event.body, QueueMoved)]
+    assert told == [(jobs[2].id, 2), (jobs[2].id, 1)]

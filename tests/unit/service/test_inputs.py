@@ -184,6 +184,7 @@ async def test_a_bad_mask_takes_the_good_image_with_it(shelf: Shelf) -> None:
         ("erase", {"regions": [REGION, {**REGION, "x": 20}]}, "regions[1]"),
         ("erase", {"regions": [{**REGION, "y": -3}]}, "regions[0]"),
         ("remove_text", {"regions": [{**REGION, "y": 10}]}, "regions[0]"),
+        ("remove_text", {"regions": [{**REGION, "x": -3}]}, "regions[0]"),
         ("segment", {"box": {**REGION, "x": -9}}, "box"),
         ("segment", {"points": [{"x": 1, "y": 1}, {"x": 20.5, "y": 1}]}, "points[1]"),
     ],
