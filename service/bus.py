@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from protocol.events import Event
+from service.cork import Cork
 
 
 class Subscriber(Protocol):
@@ -25,6 +26,8 @@ class Bus:
         self._of_job: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._of_key: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._of_server: dict[Subscriber, None] = {}
+        self.cork = Cork()
+        """In while several events are published in a row."""
 
     def publish(self, event: Event, key_id: str | None = None) -> None:
         """Offer an event to all it concerns; `key_id` is whose job it is."""

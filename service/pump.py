@@ -160,11 +160,12 @@ class Pump:
         if batch:
             stamped = await self._commit(batch, stamped)
         self._stored_cursor = self._cursor
-        for draft, event, record in stamped:
-            if event is not None:
-                self._publish(event, record)
-            if draft.done is not None and not draft.done.done():
-                draft.done.set_result(event)
+        with self._bus.cork.put_in() if len(stamped) > 1 else contextlib.nullcontext():
+            for draft, event, record in stamped:
+                if event is not None:
+                    self._publish(event, record)
+                if draft.done is not None and not draft.done.done():
+                    draft.done.set_result(event)
 
     def _stamp(self, draft: Draft, at: str, batch: Batch) -> tuple[Event | None, JobRecord | None]:
         if draft.job_id is None:

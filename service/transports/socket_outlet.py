@@ -8,10 +8,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from protocol.codec import Codec
 from protocol.events import Event
+from service.cork import Cork
 from service.outlet import BufferedOutlet, Coalescing, Lagging
 from service.transports.shared_frames import SharedFrameProtocol, event_frame, form
 
 LAGGING: Final = 4408
+_MOST_HELD: Final = 16
 _REASON: Final = "the client reads too slowly; reconnect and resume"
 
 
@@ -26,6 +28,7 @@ class DirectOutlet:
         self,
         protocol: SharedFrameProtocol,
         codec: Codec,
+        cork: Cork,
         *,
         soft_bytes: int,
         hard_bytes: int,
@@ -39,8 +42,10 @@ class DirectOutlet:
         self._hints = Coalescing()
         self._last: Event | None = None
         self._writable = asyncio.Event()
-        protocol.hold_above(soft_bytes, self._flush)
-        self._write = protocol.transport.write
+        protocol.hold_above(soft_bytes, self._resume)
+        self._transport = protocol.transport
+        self._cork = cork
+        self._held: list[bytes] = []
 
     def offer(self, event: Event) -> None:
         # Runs once for every event and viewer, so it looks at plain attributes and nothing else.
@@ -54,6 +59,22 @@ class DirectOutlet:
         else:
             self._write(event.frames.get(self._form) or event_frame(event, self._codec))
 
+    def _write(self, frame: bytes) -> None:
+        if not self._cork.is_in:
+            self._transport.write(frame)
+            return
+        if not self._held:
+            self._cork.holding.append(self)
+        self._held.append(frame)
+        if len(self._held) >= _MOST_HELD:  # what is unsent must be known now and then
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was held back while the cork was in."""
+        held, self._held = self._held, []
+        if held and self._protocol.is_open:
+            self._transport.writelines(held)
+
     def _offer_congested(self, event: Event) -> None:
         if not self._protocol.is_open:
             return
@@ -63,6 +84,7 @@ class DirectOutlet:
         self._hints.outdate(event)
         if self._protocol.unsent_bytes > self._hard_bytes:
             self._on_lagging()
+            self.flush()
             self._protocol.cut_off(LAGGING, _REASON)
         else:
             self._write(event_frame(event, self._codec))
@@ -82,7 +104,7 @@ class DirectOutlet:
     def __len__(self) -> int:
         return len(self._hints)
 
-    def _flush(self) -> None:
+    def _resume(self) -> None:
         self._writable.set()
         if self._protocol.is_open:
             for event in self._hints.take():

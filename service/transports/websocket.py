@@ -86,6 +86,7 @@ class _Session:
             self._outlet = DirectOutlet(
                 protocol,
                 codec,
+                services.bus.cork,
                 soft_bytes=settings.socket_soft_bytes,
                 hard_bytes=settings.socket_hard_bytes,
                 on_lagging=on_lagging,
