@@ -24,6 +24,8 @@ from protocol.events import OutputReady, PreviewReady
 from protocol.requests import TaskName, TestPatternParams
 
 PREVIEW_BYTES: Final = 20_000
+ENCODE_S: Final = 0.004
+"""A preview comes this much later than its step, as it does when it has to be encoded."""
 GATES: Final = "SAFELIGHT_BENCH_GATES"
 """Environment variable with the gate folder; without it every gate is open."""
 _LOOK_AGAIN_S: Final = 0.02
@@ -55,6 +57,7 @@ def _play(params: TestPatternParams, context: RunContext) -> Steps:
         due_s = begin + step * params.step_ms / 1000 - time.monotonic()
         yield Call(partial(hold, Hold(max(0.0, due_s))))
         context.step(step, params.steps, progress=step / params.steps)
+        yield Call(partial(hold, Hold(ENCODE_S)), where=Where.POOL)
         context.emit(
             PreviewReady(image=0, step=step, width=256, height=256, media_type="image/jpeg", bytes=picture + stamp())
         )

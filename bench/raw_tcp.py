@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import uvloop
 
-from bench.playback import PREVIEW_BYTES
+from bench.playback import ENCODE_S, PREVIEW_BYTES
 from bench.stamp import STAMP, stamp
 from protocol.codec import JSON
 from protocol.events import Event, JobSucceeded, PreviewReady, StepFinished
@@ -54,9 +54,10 @@ async def play(transports: set[asyncio.Transport], steps: int, step_ms: int) -> 
     begin = loop.time()
     for number in range(1, steps + 1):
         await asyncio.sleep(max(0.0, begin + number * step_ms / 1000 - loop.time()))
-        shown = frame(head + stamp())
         for transport in transports:
             transport.write(step)
+        await asyncio.sleep(ENCODE_S)
+        shown = frame(head + stamp())
         for transport in transports:
             transport.write(shown)
     end = frame(JSON.event_frame(Event(JobSucceeded(duration_s=5.0), job_id=_JOB_ID, seq=3, at=_AT)))
