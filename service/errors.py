@@ -20,6 +20,7 @@ from starlette.types import ExceptionHandler
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import new_id
+from service.store import StoreUnavailable
 
 logger = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 LOGGED_NOTE: Final = "logged as "
 """Begins a note on an exception that has been logged; it is raised further, and others need not log it again."""
 _CHALLENGE: Final = 'Bearer realm="safelight"'
+_RETRY_AFTER_S: Final = 5.0
 _CODES: Final[Mapping[int, ErrorCode]] = {
     400: ErrorCode.MALFORMED,
     401: ErrorCode.UNAUTHORIZED,
@@ -81,6 +83,12 @@ async def protocol_error_handler(_request: Request, error: Exception) -> Respons
     return problem_response(error)
 
 
+async def store_unavailable_handler(_request: Request, error: Exception) -> Response:
+    logger.error("request.not_stored", reason=str(error))
+    message = "the server cannot store anything at the moment; nothing was changed"
+    return problem_response(ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S))
+
+
 async def http_exception_handler(request: Request, error: Exception) -> Response:
     """Starlette's own refusals (no such route, no such method), in our shape; their headers (`Allow`) are kept."""
     assert isinstance(error, HTTPException)
@@ -131,6 +139,7 @@ def _method(request: Request) -> str:
 
 EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
     ProtocolError: protocol_error_handler,
+    StoreUnavailable: store_unavailable_handler,
     HTTPException: http_exception_handler,
     Exception: unexpected_error_handler,
 }

@@ -69,7 +69,7 @@ class Lifecycle:
                 finally:
                     await self.drain()
                     bridge.drain()
-                    await services.pump.drained()
+                    await self._tell_the_rest()
                     for task in tasks:
                         task.cancel()
         except* Exception:
@@ -96,7 +96,7 @@ class Lifecycle:
         if not await anyio.to_thread.run_sync(services.engine.stop, timeout_s):
             logger.error("engine.left_behind", timeout_s=timeout_s)
         await asyncio.sleep(0)  # what the engine told last is on its way through the bridge
-        await services.pump.drained()
+        await self._tell_the_rest()
         for outlet in (*services.outlets, *services.jobs.outlets):
             outlet.close()
         goodbyes = [
@@ -105,6 +105,14 @@ class Lifecycle:
         ]
         if goodbyes:  # one that does not read must not hold up the end
             await asyncio.wait(goodbyes, timeout=_GOODBYE_S)
+
+    async def _tell_the_rest(self) -> None:
+        """Wait until what has happened is stored and told, but not for ever: the disk may be full."""
+        try:
+            async with asyncio.timeout(self._services.settings.shutdown_timeout_s):
+                await self._services.pump.drained()
+        except TimeoutError:  # the next server finds these jobs as they were stored last, and takes them over
+            logger.error("pump.left_behind")
 
     def _take(self, emitted: Sequence[Emitted]) -> None:
         self._services.pump.put(
