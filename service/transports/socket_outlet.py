@@ -10,7 +10,7 @@ from protocol.codec import Codec
 from protocol.events import Event
 from service.cork import Cork
 from service.outlet import BufferedOutlet, Coalescing, Lagging
-from service.transports.shared_frames import SharedFrameProtocol, event_frame, form
+from service.transports.shared_frames import SharedFrameProtocol, event_frame, form, frame
 
 LAGGING: Final = 4408
 _MOST_HELD: Final = 16
@@ -59,13 +59,13 @@ class DirectOutlet:
         else:
             self._write(event.frames.get(self._form) or event_frame(event, self._codec))
 
-    def _write(self, frame: bytes) -> None:
+    def _write(self, built: bytes) -> None:
         if not self._cork.is_in:
-            self._transport.write(frame)
+            self._transport.write(built)
             return
         if not self._held:
             self._cork.holding.append(self)
-        self._held.append(frame)
+        self._held.append(built)
         if len(self._held) >= _MOST_HELD:  # what is unsent must be known now and then
             self.flush()
 
@@ -88,6 +88,12 @@ class DirectOutlet:
             self._protocol.cut_off(LAGGING, _REASON)
         else:
             self._write(event_frame(event, self._codec))
+
+    async def reply(self, content: bytes) -> None:
+        """Send the answer to a message once there is room for it; to a socket that has closed, not at all."""
+        await self._protocol.writable.wait()
+        if self._protocol.is_open:
+            self._write(frame(content, is_binary=self._codec.messages_are_binary))
 
     async def room(self) -> None:
         while self._protocol.is_open and self._protocol.is_congested:
@@ -119,6 +125,13 @@ class AsgiOutlet(BufferedOutlet):
         self._websocket = websocket
         self._codec = codec
         self._on_lagging = on_lagging
+
+    async def reply(self, content: bytes) -> None:
+        """Send the answer to a message."""
+        if self._codec.messages_are_binary:
+            await self._websocket.send_bytes(content)
+        else:
+            await self._websocket.send_text(content.decode())
 
     async def serve(self) -> None:
         """Send what is offered until cancelled, or until the socket is closed."""

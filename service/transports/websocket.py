@@ -283,11 +283,7 @@ class _Session:
             subscription.close()
 
     async def _reply(self, reply: Reply) -> None:
-        content = self._codec.encode(reply.wire())
-        if self._codec.messages_are_binary:
-            await self._websocket.send_bytes(content)
-        else:
-            await self._websocket.send_text(content.decode())
+        await self._outlet.reply(self._codec.encode(reply.wire()))
 
 
 _Handler: TypeAlias = Callable[[ClientMessage, Key], Awaitable[None]]

@@ -27,8 +27,13 @@ def test_everyone_held_back_is_flushed_once_the_cork_is_out() -> None:
 def test_a_batch_that_breaks_off_leaves_nothing_held_back() -> None:
     cork = Cork()
     held = Socket(cork)
-    with pytest.raises(LookupError), cork.put_in():
-        cork.holding.append(held)
-        raise LookupError
+    with pytest.raises(LookupError):
+        _break_off(cork, held)
     assert held.was_in == [False]
     assert not cork.is_in
+
+
+def _break_off(cork: Cork, held: Socket) -> None:
+    with cork.put_in():
+        cork.holding.append(held)
+        raise LookupError
