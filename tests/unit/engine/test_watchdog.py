@@ -1,11 +1,14 @@
 """Calls that outlive their deadline, seen from the executor that runs them."""
 
+import contextlib
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.interface import Call, EngineStatus, Run, RunContext, Steps, Where
+from engine.interface import Call, EngineStatus, OutOfMemory, Run, RunContext, Steps, Where
 from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorCode
 from protocol.events import JobFailed
@@ -206,3 +209,42 @@ def test_of_cancel_and_deadline_one_ends_the_job(table: Bench) -> None:
     table.wait_state(lambda state: state.live_jobs == 0, "empty")
     for name in gates:
         assert len(table.sink.types(name)) == 2, table.sink.types(name)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_at_once_each_job_ends_once_and_nothing_follows(table: Bench, seed: int) -> None:
+    """Ordinary, failing, greedy and late calls on the device and in the pool, while jobs are cancelled."""
+    chance = random.Random(seed)
+    works: list[Callable[[], None]] = [
+        nothing,
+        lambda: raises(ValueError("bad")),
+        lambda: raises(MemoryError()),
+        lambda: time.sleep(0.002),  # a call that does some work
+        lambda: time.sleep(0.15),  # later than its deadline, and seen by the watchdog
+    ]
+
+    def task(_run: Run, context: RunContext) -> Steps:
+        for step in range(3):
+            (work,) = chance.choices(works, [10, 1, 1, 10, 1])
+            with contextlib.suppress(OutOfMemory):
+                yield Call(work, where=chance.choice(list(Where)))
+            context.step(step + 1, 3, progress=(step + 1) / 3)
+
+    names = [f"job-{number}" for number in range(60)]
+    for name in names:
+        table.submit(name, task, is_batch=chance.random() < 0.5)
+        if chance.random() < 0.3:
+            table.executor.cancel(chance.choice(names), "")
+    table.sink.wait_end(*names)
+    table.wait_state(lambda state: state.live_jobs == 0, "empty")
+    table.wait_state(lambda state: state.status is EngineStatus.READY, "ready")
+    for name in names:
+        types = table.sink.types(name)
+        assert types[0] == "job.started"
+        assert [kind for kind in types if kind in {"job.succeeded", "job.failed", "job.cancelled"}] == types[-1:]
+    assert {table.sink.types(name)[-1] for name in names} == {"job.succeeded", "job.failed", "job.cancelled"}
+    assert table.executor.state().live_bytes == 0
+
+
+def raises(error: Exception) -> None:
+    raise error
