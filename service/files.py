@@ -54,7 +54,8 @@ class Files:
     def write(self, job_id: str, index: int, media_type: str, content: bytes) -> StoredOutput:
         path = self.output(job_id, index, media_type)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content, survives_power_loss=self._survives_power_loss)
+        write_whole(path, content)
+        self.secure(path)
         return StoredOutput(
             url=f"/v1/jobs/{job_id}/outputs/{index}",
             size_bytes=len(content),
@@ -111,10 +112,17 @@ class Files:
         return size
 
     def keep(self, part: Path) -> Path:
-        """Give a checked partial file its name."""
+        """Give a checked partial file its name. Blocks."""
         path = part.with_name(part.name.removesuffix(_PART))
         part.replace(path)
+        self.secure(path)
         return path
+
+    def secure(self, path: Path) -> None:
+        """Wait until a file is on the disk under its name, if this store is to survive a power loss. Blocks."""
+        if self._survives_power_loss:
+            _sync(path)
+            _sync(path.parent)
 
     def remove_upload(self, upload_id: str) -> None:
         self.upload(upload_id).unlink(missing_ok=True)
@@ -146,15 +154,12 @@ class Files:
         return _sharded(self._jobs, job_id)
 
 
-def write_whole(path: Path, content: bytes, *, survives_power_loss: bool = True) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears under `path` complete, or not at all. Blocks."""
     part = path.with_name(path.name + _PART)
     try:
         with part.open("wb") as file:
             file.write(content)
-            if survives_power_loss:
-                file.flush()
-                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -174,3 +179,11 @@ def _sharded(root: Path, identifier: str) -> Path:
     if not is_id(identifier):
         raise ValueError(f"not an id: {identifier!r:.60}")
     return root / identifier[-2:] / identifier
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

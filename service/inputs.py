@@ -80,6 +80,7 @@ class Inputs:
                 probes[name] = await anyio.to_thread.run_sync(check)
                 names[name] = name + SUFFIXES[probes[name].media_type]
                 part.rename(folder / names[name])
+                await anyio.to_thread.run_sync(self._files.secure, folder / names[name])
             _check_fit(request, probes, at)
         except BaseException:
             await self.discard(job_id)
@@ -167,7 +168,7 @@ def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> Non
     elif isinstance(params, SegmentParams):
         regions = [("box", params.box)] if params.box is not None else []
         for number, point in enumerate(params.points):
-            if point.x > image.width or point.y > image.height:
+            if point.x >= image.width or point.y >= image.height:
                 place = f"{at}.params.points[{number}]"
                 message = f"points: expected within the image, {size}, got {point.x:g}, {point.y:g} at {place}"
                 raise ProtocolError(ErrorCode.INVALID_PARAMS, message, place)

@@ -6,6 +6,7 @@ from typing import Final
 import uvicorn
 
 from service.app import create_app
+from service.data_folder import DataFolderInUse, DataFolderLock
 from service.lifecycle import Lifecycle
 from service.logs import configure
 from service.settings import Settings
@@ -66,7 +67,12 @@ def serve(settings: Settings) -> None:
         SystemExit: it could not start, or a part of it failed.
     """
     configure(settings)
-    server = make_server(settings)
-    server.run()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with DataFolderLock(settings.data_dir):
+            server = make_server(settings)
+            server.run()
+    except DataFolderInUse as error:
+        raise SystemExit(f"error: {error}") from None
     if server.has_failed or not server.started:
         raise SystemExit(1)

@@ -100,7 +100,9 @@ class Settings(BaseSettings):
     # The engine
     engine: EngineKind = Field(EngineKind.TORCH, description="torch, or fake: the same protocol without any model.")
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
-    memory_budget_bytes: Bytes | None = Field(None, description="Live jobs together; half of the memory if not given.")
+    memory_budget_bytes: Bytes | None = Field(
+        None, description="Live jobs together; by default half of the free device memory or RAM."
+    )
     max_live_jobs: Count = Field(8, description="Live jobs of each class, interactive and batch.")
     pool_threads: Count = Field(2, description="Threads beside the device's, for files, OCR and fills.")
     call_deadline_s: Seconds = Field(600.0, description="A step that takes longer fails its job.")
