@@ -8,7 +8,8 @@ from service.data_folder import DataFolderInUse, DataFolderLock
 
 
 def test_a_second_server_is_kept_out_and_told_why(tmp_path: Path) -> None:
-    with DataFolderLock(tmp_path), pytest.raises(DataFolderInUse, match="another server uses"), DataFolderLock(tmp_path):
+    in_use = pytest.raises(DataFolderInUse, match="another server uses")
+    with DataFolderLock(tmp_path), in_use, DataFolderLock(tmp_path):
         pass
 
 
