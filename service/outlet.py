@@ -64,13 +64,14 @@ class BufferedOutlet:
         self._last: Event | None = None
         self._changed = asyncio.Event()
         self.is_lagging = False
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._events)
 
     def offer(self, event: Event) -> None:
         # The bus offers one event to all subscriptions in a row: two of them may end in this reader.
-        if self.is_lagging or event is self._last:
+        if self.is_lagging or self._is_closed or event is self._last:
             return
         self._last = event
         if event.is_fact:
@@ -90,7 +91,7 @@ class BufferedOutlet:
 
     async def room(self) -> None:
         """Half empty again, or nobody reads any more."""
-        while self._fact_count > self._max_facts // 2 and not self.is_lagging:
+        while self._fact_count > self._max_facts // 2 and not self.is_lagging and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()
 
@@ -98,12 +99,12 @@ class BufferedOutlet:
         """Wait for events and take all there are.
 
         Raises:
-            Lagging: some have been lost to this reader.
+            Lagging: some have been lost to this reader, or nothing more will come.
         """
-        while not self._events and not self.is_lagging:
+        while not self._events and not self.is_lagging and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()
-        if self.is_lagging:
+        if self.is_lagging or not self._events:
             raise Lagging
         events = list(self._events.values())
         self._events.clear()
@@ -112,6 +113,6 @@ class BufferedOutlet:
         return events
 
     def close(self) -> None:
-        """End it: whoever reads sees `Lagging` and goes."""
-        self.is_lagging = True
+        """End it: whoever reads gets what is left, then sees `Lagging` and goes."""
+        self._is_closed = True
         self._changed.set()
