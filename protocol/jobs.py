@@ -90,4 +90,4 @@ class JobPage(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     jobs: tuple[Job, ...]
-    next: str | None = Field(None, description="Pass as `cursor` for the next page; null on the last one.")
+    next: str | None = Field(None, description="Pass as `cursor` for the next page; absent on the last one.")
