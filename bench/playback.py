@@ -57,7 +57,7 @@ def _play(params: TestPatternParams, context: RunContext) -> Steps:
         due_s = begin + step * params.step_ms / 1000 - time.monotonic()
         yield Call(partial(hold, Hold(max(0.0, due_s))))
         context.step(step, params.steps, progress=step / params.steps)
-        yield Call(partial(hold, Hold(ENCODE_S)), where=Where.POOL)
+        hold(Hold(ENCODE_S))
         context.emit(
             PreviewReady(image=0, step=step, width=256, height=256, media_type="image/jpeg", bytes=picture + stamp())
         )

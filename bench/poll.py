@@ -18,6 +18,7 @@ _FEW: Final = 1000
 _ASKED: Final = 20_000
 """Ids to choose from."""
 _BYTES_PER_JOB: Final = 2500
+_TURN: Final = 25
 _PATHS: Final = (("job", "/v1/jobs/{}"), ("events", "/v1/jobs/{}/events?after=0"))
 
 
@@ -42,9 +43,10 @@ def run(*, quick: bool = False, count: int | None = None, polls: int | None = No
         with servers.safelight(full) as ours, servers.safelight(few) as reference:
             for what, path in _PATHS:
                 pairs = [
-                    (
-                        _latencies_s(ours.port, path, lots.choices(full_ids, k=polls)),
-                        _latencies_s(reference.port, path, lots.choices(few_ids, k=polls)),
+                    _in_turns(
+                        (ours.port, lots.choices(full_ids, k=polls)),
+                        (reference.port, lots.choices(few_ids, k=polls)),
+                        path,
                     )
                     for _ in range(rounds + 1)
                 ][1:]
@@ -63,11 +65,23 @@ def _compared(name: str, share: float, pairs: Sequence[tuple[list[float], list[f
     )
 
 
-def _latencies_s(port: int, path: str, ids: Sequence[str]) -> list[float]:
+def _in_turns(
+    full: tuple[int, Sequence[str]], few: tuple[int, Sequence[str]], path: str
+) -> tuple[list[float], list[float]]:
+    """Latencies at both ports in seconds. In short turns, so that what disturbs the machine disturbs both."""
+    full_s: list[float] = []
+    few_s: list[float] = []
+    with Keepalive(full[0]) as full_client, Keepalive(few[0]) as few_client:
+        for begin in range(0, len(full[1]), _TURN):
+            full_s += _latencies_s(full_client, path, full[1][begin : begin + _TURN])
+            few_s += _latencies_s(few_client, path, few[1][begin : begin + _TURN])
+    return full_s, few_s
+
+
+def _latencies_s(client: Keepalive, path: str, ids: Sequence[str]) -> list[float]:
     latencies = []
-    with Keepalive(port) as client:
-        for job_id in ids:
-            began_at = time.perf_counter()
-            client.request("GET", path.format(job_id))
-            latencies.append(time.perf_counter() - began_at)
+    for job_id in ids:
+        began_at = time.perf_counter()
+        client.request("GET", path.format(job_id))
+        latencies.append(time.perf_counter() - began_at)
     return latencies

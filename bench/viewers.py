@@ -127,6 +127,8 @@ class _Crowd:
             told = b""
             while _READY not in told:  # answers come in order: the past of the job is before this one
                 size = viewer.recv_into(self._buffer)
+                if size == 0:
+                    raise ConnectionError("the server closed the socket of a viewer")
                 told += self._buffer[:size]
                 self._counters[file].feed(self._buffer, size)
 
