@@ -249,7 +249,7 @@ def test_past_of_thousands_of_facts_is_told_as_fast_as_it_is_read(strict: Thread
     with strict.client() as http, Viewer(strict, codec) as viewer:
         cursor = viewer.ask("subscribe", jobs="mine")["cursor"]
         viewer.ask("unsubscribe", jobs="mine")
-        jobs = [submit(http, params=MANY, previews="none")["id"] for _ in range(30)]
+        jobs = [submit(http, params=MANY, previews="none")["id"] for _ in range(45)]
         for job_id in jobs:
             finished(http, job_id)
         slow = RawSocket(strict, codec)
