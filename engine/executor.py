@@ -1,9 +1,10 @@
 """The thread that owns the device: holds several live jobs and decides, between calls, who goes next.
 
-One thread runs every device call, in the order of `Order.key`, one call at a time; calls for the side pool run
-beside it. Nothing is ever interrupted inside a call: cancel, shutdown and preemption act between calls, so a task
-keeps its calls short. A watchdog reports a call that outlives its deadline: it cannot be killed, so its job is
-failed, and the engine says that it is stuck until the call comes back.
+One thread runs every device call, one at a time: interactive ones first, then by priority, then those of the key that
+has had the device least, then by age. Calls for the side pool run beside it. Nothing is ever interrupted inside a call:
+cancel, shutdown and preemption act between calls, so a task keeps its calls short. A watchdog reports a call that
+outlives its deadline: it cannot be killed, so its job is failed, and the engine says that it is stuck until the call
+comes back.
 """
 
 import threading
@@ -18,6 +19,7 @@ from typing import Final
 import structlog
 
 from engine.context import JobContext
+from engine.fair_share import FairShare
 from engine.interface import (
     Backend,
     Call,
@@ -114,6 +116,7 @@ class Executor:
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
         self._live: dict[str, _Live] = {}
+        self._shares = FairShare()
         self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
         # Told to other threads, and changed by several: only under `_books`.
@@ -250,10 +253,14 @@ class Executor:
         the device taken, once more with every such call.
         """
         ready = [live for live in self._live.values() if live.is_ready]
-        first = min(ready, key=lambda live: live.run.order.key(), default=None)
+        first = min(ready, key=self._rank, default=None)
         if first is not None and first.run.order.is_batch and self._is_urgent_work_coming():
             return None
         return first
+
+    def _rank(self, live: _Live) -> tuple[bool, int, float, int]:
+        order = live.run.order
+        return (order.is_batch, order.priority, self._shares.clock_s(order.share), order.turn)
 
     def _is_urgent_work_coming(self) -> bool:
         since = time.monotonic() - _MOST_HOLD_S
@@ -272,6 +279,7 @@ class Executor:
             preview_interval_s=self._options.preview_interval_s,
         )
         live = self._live[run.job_id] = _Live(run, needed, context)
+        self._shares.enter(run.order.share)
         context.emit(JobStarted(worker=self._options.worker, device=self._device, attempt=run.attempt))
         try:
             live.job = self._backend.open(run, context)
@@ -311,8 +319,10 @@ class Executor:
         if was_stuck:
             self._set_status(EngineStatus.READY)
             logger.warning("engine.recovered")
+        seconds = time.monotonic() - started_at
         for live, call, outcome in zip(together, calls, outcomes, strict=True):
-            _account(live, call, time.monotonic() - started_at)
+            _account(live, call, seconds)
+            self._shares.spent(live.run.order.share, seconds / len(together))
             if len(together) > 1 and outcome.error is not None:
                 self._leave_group(live, outcome.error)
             else:
@@ -330,7 +340,7 @@ class Executor:
             for live in self._live.values()
             if live.call is not None and live.is_ready and not live.runs_alone and live.call.group == group
         ]
-        same.sort(key=lambda live: live.run.order.key())
+        same.sort(key=self._rank)
         return same[: max(1, group.limit)]
 
     def _leave_group(self, live: _Live, error: BaseException) -> None:
@@ -412,6 +422,7 @@ class Executor:
         if self._live.get(live.run.job_id) is not live:
             return
         del self._live[live.run.job_id]
+        self._shares.leave(live.run.order.share)
         job, live.job, live.call = live.job, None, None
         if job is not None:
             try:

@@ -122,8 +122,11 @@ class Order:
     """0 is the most urgent."""
     turn: int
     """The number of the job in the order admission let them through: fair share and age are already in it."""
+    share: str = ""
+    """Live jobs of one share take turns with those of others on the device; the API key."""
 
     def key(self) -> tuple[bool, int, int]:
+        """What sorts waiting work; on the device, the time each share has had comes before `turn`."""
         return (self.is_batch, self.priority, self.turn)
 
 

@@ -133,7 +133,7 @@ class Dispatcher:
             attempt=record.attempt,
             task=record.task,
             params=request.params,
-            order=Order(not record.is_interactive, PRIORITY_RANK[record.priority], self._turn),
+            order=Order(not record.is_interactive, PRIORITY_RANK[record.priority], self._turn, record.key_id),
             previews=record.previews,
             inputs={field: folder / name for field, name in record.inputs.items()} if folder else {},
             input_pixels=record.input_pixels,

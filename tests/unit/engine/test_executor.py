@@ -105,6 +105,33 @@ def test_interactive_work_goes_first_then_priority_then_turn(table: Bench) -> No
     assert log.lines == [name for name in ("click", "high", "normal-1", "normal-2", "low") for _ in range(2)]
 
 
+def test_a_short_job_does_not_wait_for_the_long_one_of_another_key(table: Bench) -> None:
+    log, never = Log(), threading.Event()
+
+    def long(_run: Run, _context: RunContext) -> Steps:
+        for _ in range(50):
+            yield Call(lambda: never.wait(0.002))  # holds the device, as a tile would
+            log.lines.append("long")
+
+    gate = table.hold_device()
+    table.submit("long", long, share="one key")
+    table.submit("short", log.task("short", 2), share="another key")
+    gate.open()
+    table.sink.wait_end("long")
+    assert "short" in log.lines
+    assert "short" not in log.lines[10:]
+
+
+def test_jobs_of_one_key_run_in_the_order_they_came(table: Bench) -> None:
+    log = Log()
+    gate = table.hold_device()
+    table.submit("first", log.task("first", 5), share="one key")
+    table.submit("second", log.task("second", 5), share="one key")
+    gate.open()
+    table.sink.wait_end("second")
+    assert log.lines == ["first"] * 5 + ["second"] * 5
+
+
 def test_urgent_work_overtakes_between_two_calls_of_a_running_job(table: Bench) -> None:
     log, gate = Log(), Gate()
 

@@ -177,10 +177,17 @@ class Bench:
         priority: int = 1,
         previews: Previews = Previews.NONE,
         attempt: int = 1,
+        share: str = "",
     ) -> Run:
         self._turn += 1
         run = make_run(
-            job_id, is_batch=is_batch, priority=priority, turn=self._turn, previews=previews, attempt=attempt
+            job_id,
+            is_batch=is_batch,
+            priority=priority,
+            turn=self._turn,
+            previews=previews,
+            attempt=attempt,
+            share=share,
         )
         self.backend.tasks[job_id] = task
         self.executor.submit(run)
@@ -227,13 +234,14 @@ def make_run(
     previews: Previews = Previews.NONE,
     attempt: int = 1,
     side_px: int = 8,
+    share: str = "",
 ) -> Run:
     return Run(
         job_id=job_id,
         attempt=attempt,
         task=TaskName.TEST_PATTERN,
         params=TestPatternParams(width=side_px, height=side_px),
-        order=Order(is_batch, priority, turn),
+        order=Order(is_batch, priority, turn, share),
         previews=previews,
     )
 
