@@ -22,6 +22,8 @@ _PAGE: Final = 500
 class JobSubscription:
     """One reader's view of one job."""
 
+    __slots__ = ("_attempt", "_bus", "_held", "_last", "_outlet", "has_ended", "job_id", "on_end")
+
     def __init__(self, bus: Bus, outlet: Outlet, job_id: str, after: int) -> None:
         self.job_id = job_id
         self._bus = bus

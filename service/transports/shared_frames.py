@@ -81,6 +81,7 @@ class SharedFrameProtocol(WebSocketsSansIOProtocol):
 
     def hold_above(self, unsent_bytes: int, on_writable: Callable[[], None]) -> None:
         """Say `is_congested` while more than this is unsent, and call `on_writable` each time that is over."""
+        self.is_congested = False  # of its own: looking it up on the class takes longer
         self.transport.set_write_buffer_limits(high=unsent_bytes)
         self.on_writable = on_writable
 

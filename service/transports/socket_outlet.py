@@ -24,6 +24,12 @@ class DirectOutlet:
     than `hard_bytes` unsent is cut off.
     """
 
+    # A thousand viewers are more than fits the processor's cache: what telling one touches lies close together.
+    __slots__ = (
+        "_codec", "_cork", "_form", "_hard_bytes", "_held", "_hints", "_last", "_on_lagging", "_protocol", "_transport",
+        "_writable",
+    )  # fmt: skip
+
     def __init__(
         self,
         protocol: SharedFrameProtocol,
@@ -56,13 +62,20 @@ class DirectOutlet:
         protocol = self._protocol
         if protocol.is_congested or protocol.close_sent or protocol.disconnected:
             self._offer_congested(event)
+            return
+        built = event.frames.get(self._form) or event_frame(event, self._codec)
+        if self._cork.is_in:
+            self._hold(built)
         else:
-            self._write(event.frames.get(self._form) or event_frame(event, self._codec))
+            self._transport.write(built)
 
     def _write(self, built: bytes) -> None:
-        if not self._cork.is_in:
+        if self._cork.is_in:
+            self._hold(built)
+        else:
             self._transport.write(built)
-            return
+
+    def _hold(self, built: bytes) -> None:
         if not self._held:
             self._cork.holding.append(self)
         self._held.append(built)
