@@ -100,6 +100,7 @@ def viewers(port: int, count: int, *, path: str | None) -> Iterator[Viewers]:
             with contextlib.suppress(BrokenPipeError):
                 pipe.send(("stop", None))
             process.join(_GRACE_S)
+            process.kill()  # one that still reads, from a server that no longer writes
 
 
 # ---- in the other processes ----------------------------------------------------------------------------------------
