@@ -18,6 +18,7 @@ logger = structlog.get_logger(__name__)
 
 _RESTARTING: Final = 1012
 _GOODBYE_S: Final = 2.0
+_KEY_CHECK_S: Final = 5.0
 
 
 class Lifecycle:
@@ -48,6 +49,7 @@ class Lifecycle:
                         ("moves", services.dispatcher.tell_moves()),
                         ("expiry", services.expiry.run()),
                         ("webhooks", services.webhooks.run()),
+                        ("keys", self._check_keys()),
                     )
                 ]
                 await asyncio.sleep(0)  # the pump reads where to go on numbering before anything is given to it
@@ -78,6 +80,13 @@ class Lifecycle:
             raise
         finally:
             await services.store.close()
+
+    async def _check_keys(self) -> None:
+        """See to it that a key that is revoked stops working on sockets that are open, too."""
+        while True:
+            await asyncio.sleep(_KEY_CHECK_S)
+            for opened in list(self._services.sockets):
+                await opened.check_key()
 
     async def drain(self) -> None:
         """Stop: admit nothing, end or hand back what runs, tell it, say goodbye. Once, however often it is called."""

@@ -34,6 +34,10 @@ class Socket(Protocol):
         """Events that wait to be written."""
         ...
 
+    async def check_key(self) -> None:
+        """Close it if its key has been revoked."""
+        ...
+
     async def close(self, code: int, reason: str) -> None: ...
 
 

@@ -78,6 +78,8 @@ class _Session:
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._submits = asyncio.Semaphore(_SUBMITS_AT_ONCE)
         self._malformed = 0
+        self._secret: str | None = None
+        """The key it showed."""
         protocol = websocket.scope.get("extensions", {}).get(EXTENSION, {}).get("protocol")
         settings = services.settings
         on_lagging = services.metrics.socket_lagged
@@ -120,6 +122,11 @@ class _Session:
             except (WebSocketDisconnect, RuntimeError):  # starlette's two words for: it is closed already
                 logger.debug("socket.closed_already", code=code)
 
+    async def check_key(self) -> None:
+        """Close the socket if its key has been revoked since it was shown."""
+        if self._secret is not None and await self._services.keys.find(self._secret) is None:
+            await self.close(UNAUTHORIZED, "this API key has been revoked")
+
     async def _run(self) -> None:
         key = await self._authenticate()
         async with asyncio.TaskGroup() as group:
@@ -138,6 +145,7 @@ class _Session:
         secret = secret or secret_from_subprotocols(self._websocket.scope.get("subprotocols", []))
         key = await keys.find(secret)
         if key is not None:
+            self._secret = secret
             return key
         if secret is not None:
             raise _Close(UNAUTHORIZED, "this API key is not known")
@@ -149,7 +157,8 @@ class _Session:
         key = await keys.find(message.key) if isinstance(message, Auth) else None
         if key is None:
             raise _Close(UNAUTHORIZED, "the first message must be auth with a known API key")
-        assert message is not None
+        assert isinstance(message, Auth)
+        self._secret = message.key
         await self._reply(Reply(ref=message.ref, ok=True))
         return key
 

@@ -251,6 +251,16 @@ def test_revoked_key_is_refused_within_seconds(server: ThreadServer, data_dir: P
         viewer.next()
 
 
+def test_socket_whose_key_is_revoked_is_closed(server: ThreadServer, data_dir: Path, codec: Codec) -> None:
+    secret = add_key(data_dir, "short-lived", [Scope.JOBS_READ])
+    with server.client(headers={"X-API-Key": secret}) as http:
+        until(lambda: http.get("/v1/jobs").status_code == 200, "the new key to be known")
+    with Viewer(server, codec, headers={"X-API-Key": secret}) as viewer:
+        assert viewer.ask("ping")["ok"]
+        revoke_key(data_dir, "short-lived")
+        assert viewer.closed() == (4401, "this API key has been revoked")
+
+
 def test_first_key_closes_a_server_that_had_none(tmp_path: Path) -> None:
     with thread_server(tmp_path / "data") as server, server.client() as http:
         assert http.get("/v1/jobs").status_code == 200
