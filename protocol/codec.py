@@ -65,9 +65,7 @@ def body_fields(body: EventBody) -> dict[str, Any]:
     for name in _NAMES[type(body)]:
         value = getattr(body, name)
         if value is not None:
-            fields[name] = (
-                value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
-            )
+            fields[name] = value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
     return fields
 
 
