@@ -248,13 +248,16 @@ class JobManager:
             raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
         return self._with_hints(job)
 
-    async def wait(self, job_id: str, key: Key, wait_s: float) -> Job:
+    async def wait(self, job_id: str, key: Key, wait_s: float, *, known: Job | None = None) -> Job:
         """A job when it has ended, or as it is after `wait_s` seconds.
+
+        Args:
+            known: what the caller knows of it already; a later state is as good.
 
         Raises:
             ProtocolError: `not_found`.
         """
-        job = await self.get(job_id, key)
+        job = known or await self.get(job_id, key)
         if job.status.is_terminal or wait_s <= 0:
             return job
         outlet = BufferedOutlet(self._settings.event_buffer)

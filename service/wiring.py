@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from engine.executor import Executor, ExecutorOptions
 from engine.interface import Backend, Engine
+from engine.lazy_backend import LazyBackend
 from protocol.models import ModelInfo, ModelList
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
@@ -138,11 +140,11 @@ def _engine(settings: Settings, announcer: Announcer) -> Engine:
         call_deadline_s=settings.call_deadline_s,
         preview_interval_s=settings.preview_interval_s,
     )
-    return Executor(_backend(settings, announcer), options)
+    return Executor(LazyBackend(partial(_backend, settings, announcer)), options)
 
 
 def _backend(settings: Settings, announcer: Announcer) -> Backend:
-    # Imported here: neither module is of use to a server that runs the other. Torch itself is imported by `load`.
+    # On the executor thread, and imported here: both need libraries that take long to import.
     if settings.engine is EngineKind.FAKE:
         from engine.fake import FakeBackend
 

@@ -13,8 +13,6 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from service.api import asyncapi, openapi
-from service.api.operations import OPERATIONS, SCHEMAS, TAGS
 from service.api.requests import services_of
 
 MEANINGS: Final = {
@@ -148,11 +146,17 @@ async def _document(request: Request, build: Callable[[str], bytes]) -> Response
 
 @functools.lru_cache(2)
 def _openapi_json(key_header: str) -> bytes:
+    # Imported here, as below: few servers are ever asked, and every one has to start.
+    from service.api import openapi
+    from service.api.operations import OPERATIONS, SCHEMAS, TAGS
+
     return orjson.dumps(openapi.document(OPERATIONS, tags=TAGS, schemas=SCHEMAS, key_header=key_header))
 
 
 @functools.lru_cache(2)
 def _asyncapi_json(key_header: str) -> bytes:
+    from service.api import asyncapi
+
     return orjson.dumps(asyncapi.document(key_header=key_header))
 
 

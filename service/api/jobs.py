@@ -34,7 +34,7 @@ async def submit(request: Request) -> Response:
     accepted = await services.jobs.submit(Submission(await json_body(request), key, idempotency_key))
     job, headers = accepted.job, {"Location": f"/v1/jobs/{accepted.job.id}"}
     if wait_s > 0:
-        job = await services.jobs.wait(job.id, key, wait_s)
+        job = await services.jobs.wait(job.id, key, wait_s, known=job)
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     return _answer(job, 200 if job.status.is_terminal else 202, headers)
 

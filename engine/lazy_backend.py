@@ -1,0 +1,41 @@
+"""A backend that is made where it is used: in the executor thread, after the server already answers."""
+
+from collections.abc import Callable
+
+from engine.interface import Backend, LiveJob, Run, RunContext
+
+
+class LazyBackend:
+    """Implements `engine.interface.Backend`, all of it by the backend that `make` makes when it is loaded.
+
+    Args:
+        make: imports and makes the backend; called once, on the executor thread.
+    """
+
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self._make = make
+        self._made: Backend | None = None
+
+    @property
+    def _backend(self) -> Backend:
+        assert self._made is not None, "the executor loads its backend before it uses it"
+        return self._made
+
+    def load(self) -> str:
+        self._made = self._make()
+        return self._made.load()
+
+    def budget_bytes(self) -> int:
+        return self._backend.budget_bytes()
+
+    def open(self, run: Run, context: RunContext) -> LiveJob:
+        return self._backend.open(run, context)
+
+    def free_memory(self) -> None:
+        self._backend.free_memory()
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        return self._backend.is_out_of_memory(error)
+
+    def close(self) -> None:
+        self._backend.close()
