@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -29,14 +29,15 @@ from engine.interface import (
     EngineStatus,
     EventSink,
     JobClosed,
-    LiveJob,
     OutOfMemory,
     OutputStore,
     Run,
     Where,
 )
+from engine.live import Live, Outcome, run_alone, run_as_one
 from engine.memory import estimate_bytes
 from engine.pool import SidePool
+from engine.room import Room
 from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorBody, ErrorCode
 from protocol.events import EventBody, JobCancelled, JobFailed, JobRequeued, JobStarted, JobSucceeded
@@ -47,8 +48,6 @@ _MOST_HOLD_S: Final = 0.25
 """For how long the device is kept from batch work while interactive work is in the side pool."""
 _MOST_RETRIES: Final = 4
 """Calls of one job that may run out of memory in a row, each smaller than the one before."""
-_BATCH_SHARE: Final = 0.75
-"""Of the memory budget; the rest is kept for interactive work, which would otherwise wait for a batch job to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,50 +71,19 @@ class ExecutorOptions:
     preview_interval_s: float = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a call came back with."""
-
-    value: object = None
-    error: BaseException | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Live:
-    """A job between its first call and its end. It has ended as soon as its context has told so."""
-
-    run: Run
-    bytes: int
-    context: JobContext
-    job: LiveJob | None = None
-    """None before it is opened, and once it has come to an end of its own."""
-    call: Call | None = None
-    """What it waits for; a device call is run when its turn comes."""
-    called_at: float = 0.0
-    """When it began to wait for that."""
-    runs_alone: bool = False
-    """The run of a group this call was in has failed: it is not grouped again."""
-    retries: int = 0
-    """Calls in a row that ran out of memory."""
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def is_ready(self) -> bool:
-        return self.call is not None and self.call.where is Where.DEVICE
-
-
 class Executor:
     """Runs jobs on a backend. Implements `engine.interface.Engine`."""
 
     def __init__(self, backend: Backend, options: ExecutorOptions | None = None) -> None:
         self._backend = backend
         self._options = options or ExecutorOptions()
-        self._budget_bytes = self._options.budget_bytes or 0  # the backend's own is known once it is loaded
+        # The backend's own budget is known once it is loaded.
+        self._room = Room(self._options.budget_bytes or 0, self._options.max_live_jobs)
         self._pool = SidePool(self._options.pool_threads)
-        self._watchdog: Watchdog[_Live] = Watchdog(self._report_late)
+        self._watchdog: Watchdog[Live] = Watchdog(self._report_late)
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._shares = FairShare()
         self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,8 +93,6 @@ class Executor:
         self._detail = ""
         self._device = "none"
         self._is_stopping = False
-        self._live_bytes = {False: 0, True: 0}
-        self._live_count = {False: 0, True: 0}
 
     # ---- for the event loop ----------------------------------------------------------------------------------
 
@@ -140,37 +106,28 @@ class Executor:
         self._thread.start()
 
     def has_room(self, run: Run) -> bool:
-        is_batch = run.order.is_batch
-        needed = self._estimate(run)
         with self._books:
             if self._status is not EngineStatus.READY or self._is_stopping:
                 return False
-            if self._live_count[is_batch] >= self._options.max_live_jobs:
-                return False
-            if self._live_count[is_batch] == 0:
-                return True  # one of each class always fits, or a job larger than the budget would wait for ever
-            if is_batch:
-                return self._live_bytes[True] + needed <= self._budget_bytes * _BATCH_SHARE
-            return sum(self._live_bytes.values()) + needed <= self._budget_bytes
+        return self._room.has(self._estimate(run), is_batch=run.order.is_batch)
 
     def submit(self, run: Run) -> None:
         needed = self._estimate(run)
-        with self._books:
-            self._live_bytes[run.order.is_batch] += needed
-            self._live_count[run.order.is_batch] += 1
+        self._room.take(needed, is_batch=run.order.is_batch)
         self._post(partial(self._open, run, needed))
 
     def cancel(self, job_id: str, reason: str) -> None:
         self._post(partial(self._cancel, job_id, reason))
 
     def state(self) -> EngineState:
+        taken = self._room.taken()
         with self._books:
             return EngineState(
                 status=self._status,
                 device=self._device,
-                live_jobs=sum(self._live_count.values()),
-                live_bytes=sum(self._live_bytes.values()),
-                budget_bytes=self._budget_bytes,
+                live_jobs=taken.jobs,
+                live_bytes=taken.bytes,
+                budget_bytes=self._room.budget_bytes,
                 detail=self._detail,
             )
 
@@ -224,8 +181,9 @@ class Executor:
             logger.exception("engine.load_failed")
             self._set_status(EngineStatus.FAILED, f"the engine could not be loaded: {error}")
             return False
+        self._room.budget_bytes = budget_bytes
         with self._books:
-            self._device, self._budget_bytes, self._status = device, budget_bytes, EngineStatus.READY
+            self._device, self._status = device, EngineStatus.READY
         logger.info("engine.ready", device=device, budget_bytes=budget_bytes)
         self._on_change()
         return True
@@ -246,7 +204,7 @@ class Executor:
             if self._stop_asked.is_set() or self._next_ready() is not None:
                 return
 
-    def _next_ready(self) -> _Live | None:
+    def _next_ready(self) -> Live | None:
         """Whose call the device runs next; None if it has to wait.
 
         A batch call is not begun while interactive work is in the side pool, for a moment: it would come back and find
@@ -258,7 +216,7 @@ class Executor:
             return None
         return first
 
-    def _rank(self, live: _Live) -> tuple[bool, int, float, int]:
+    def _rank(self, live: Live) -> tuple[bool, int, float, int]:
         order = live.run.order
         return (order.is_batch, order.priority, self._shares.clock_s(order.share), order.turn)
 
@@ -278,7 +236,7 @@ class Executor:
             partial(self._pool.submit, run.order),
             preview_interval_s=self._options.preview_interval_s,
         )
-        live = self._live[run.job_id] = _Live(run, needed, context)
+        live = self._live[run.job_id] = Live(run, needed, context)
         self._shares.enter(run.order.share)
         context.emit(JobStarted(worker=self._options.worker, device=self._device, attempt=run.attempt))
         try:
@@ -286,9 +244,9 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 - a raising job fails alone
             self._fail(live, error)
             return
-        self._resume(live, _Outcome())
+        self._resume(live, Outcome())
 
-    def _resume(self, live: _Live, outcome: _Outcome) -> None:
+    def _resume(self, live: Live, outcome: Outcome) -> None:
         """Let a job go on to its next call, or to its end."""
         assert live.job is not None
         live.call = None
@@ -302,18 +260,18 @@ class Executor:
         if isinstance(call, Done):
             live.job = None
             timings = {stage: round(seconds, 4) for stage, seconds in live.timings.items()}
-            self._end(live, JobSucceeded(duration_s=_duration_s(live), timings=timings))
+            self._end(live, JobSucceeded(duration_s=live.duration_s, timings=timings))
             return
-        live.call, live.called_at = call, time.monotonic()
+        live.wait_for(call)
         if call.where is Where.POOL:
             self._pool.submit(live.run.order, partial(self._run_in_pool, live, call))
 
-    def _run_on_device(self, first: _Live) -> None:
+    def _run_on_device(self, first: Live) -> None:
         together = self._compatible(first)
         calls = [live.call for live in together if live.call is not None]
         started_at = time.monotonic()
         watched = [self._watch(live, call) for live, call in zip(together, calls, strict=True)]
-        outcomes = [_run(calls[0])] if len(calls) == 1 else _run_as_one(calls)
+        outcomes = [run_alone(calls[0])] if len(calls) == 1 else run_as_one(calls)
         were_late = [self._watchdog.end(each) for each in watched]
         was_stuck = any(were_late)
         if was_stuck:
@@ -321,7 +279,7 @@ class Executor:
             logger.warning("engine.recovered")
         seconds = time.monotonic() - started_at
         for live, call, outcome in zip(together, calls, outcomes, strict=True):
-            _account(live, call, seconds)
+            live.account(call, seconds)
             self._shares.spent(live.run.order.share, seconds / len(together))
             if len(together) > 1 and outcome.error is not None:
                 self._leave_group(live, outcome.error)
@@ -330,7 +288,7 @@ class Executor:
         if was_stuck:
             self._on_change()
 
-    def _compatible(self, first: _Live) -> list[_Live]:
+    def _compatible(self, first: Live) -> list[Live]:
         """The jobs whose waiting calls can run as one with that of `first`, most urgent first."""
         if first.call is None or first.call.group is None or first.runs_alone:
             return [first]
@@ -343,7 +301,7 @@ class Executor:
         same.sort(key=self._rank)
         return same[: max(1, group.limit)]
 
-    def _leave_group(self, live: _Live, error: BaseException) -> None:
+    def _leave_group(self, live: Live, error: BaseException) -> None:
         """One call spoils a group for the others: each runs again, alone, when its turn comes, and fails alone."""
         if live.context.has_ended:
             self._close(live)
@@ -352,22 +310,22 @@ class Executor:
             self._free_memory(error)
         live.runs_alone = True
 
-    def _run_in_pool(self, live: _Live, call: Call) -> None:
+    def _run_in_pool(self, live: Live, call: Call) -> None:
         """On a side-pool thread."""
         if live.context.has_ended:
             return
         # Its deadline runs from here, not from when it began to wait.
         watched = self._watch(live, call)
         started_at = time.monotonic()
-        outcome = _run(call)
+        outcome = run_alone(call)
         self._watchdog.end(watched)
         self._post(partial(self._after_pool, live, call, outcome, time.monotonic() - started_at))
 
-    def _after_pool(self, live: _Live, call: Call, outcome: _Outcome, seconds: float) -> None:
-        _account(live, call, seconds)
+    def _after_pool(self, live: Live, call: Call, outcome: Outcome, seconds: float) -> None:
+        live.account(call, seconds)
         self._go_on(live, outcome)
 
-    def _go_on(self, live: _Live, outcome: _Outcome) -> None:
+    def _go_on(self, live: Live, outcome: Outcome) -> None:
         """Hand a job what its call came back with, unless it has been ended meanwhile."""
         if live.context.has_ended:
             self._close(live)
@@ -381,7 +339,7 @@ class Executor:
             if live.retries > _MOST_RETRIES:
                 self._fail(live, outcome.error)
             else:
-                self._resume(live, _Outcome(error=OutOfMemory(str(outcome.error))))
+                self._resume(live, Outcome(error=OutOfMemory(str(outcome.error))))
 
     def _is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, Exception) and self._backend.is_out_of_memory(error)
@@ -399,12 +357,12 @@ class Executor:
     def _cancel(self, job_id: str, reason: str) -> None:
         live = self._live.get(job_id)
         if live is not None:
-            self._end(live, JobCancelled(reason=reason, duration_s=_duration_s(live)))
+            self._end(live, JobCancelled(reason=reason, duration_s=live.duration_s))
 
-    def _fail(self, live: _Live, error: BaseException) -> None:
-        self._end(live, JobFailed(error=self._explain(live, error), duration_s=_duration_s(live)))
+    def _fail(self, live: Live, error: BaseException) -> None:
+        self._end(live, JobFailed(error=self._explain(live, error), duration_s=live.duration_s))
 
-    def _explain(self, live: _Live, error: BaseException) -> ErrorBody:
+    def _explain(self, live: Live, error: BaseException) -> ErrorBody:
         if isinstance(error, EngineError):
             return ErrorBody(code=error.code, message=error.message)
         logger.error("job.raised", job_id=live.run.job_id, task=live.run.task, exc_info=error)
@@ -413,11 +371,11 @@ class Executor:
             return ErrorBody(code=ErrorCode.OUT_OF_MEMORY, message=message)
         return ErrorBody(code=ErrorCode.STEP_FAILED, message=f"{type(error).__name__}: {error}")
 
-    def _end(self, live: _Live, body: EventBody) -> None:
+    def _end(self, live: Live, body: EventBody) -> None:
         live.context.end(body)
         self._close(live)
 
-    def _close(self, live: _Live) -> None:
+    def _close(self, live: Live) -> None:
         """Let go of a job that has ended; one suspended in a call runs its own clean-up now."""
         if self._live.get(live.run.job_id) is not live:
             return
@@ -431,9 +389,7 @@ class Executor:
                 pass
             except BaseException:  # its clean-up failed; the job has ended all the same
                 logger.exception("job.close_failed", job_id=live.run.job_id, task=live.run.task)
-        with self._books:
-            self._live_bytes[live.run.order.is_batch] -= live.bytes
-            self._live_count[live.run.order.is_batch] -= 1
+        self._room.give_back(live.bytes, is_batch=live.run.order.is_batch)
         self._on_change()
 
     def _hand_back(self) -> None:
@@ -451,10 +407,10 @@ class Executor:
 
     # ---- calls that take too long ----------------------------------------------------------------------------
 
-    def _watch(self, live: _Live, call: Call) -> Watched[_Live]:
+    def _watch(self, live: Live, call: Call) -> Watched[Live]:
         return self._watchdog.begin(live, call.stage, call.deadline_s or self._options.call_deadline_s)
 
-    def _report_late(self, watched: Watched[_Live]) -> None:
+    def _report_late(self, watched: Watched[Live]) -> None:
         """On the watchdog's thread, while the call is running."""
         live = watched.owner
         message = f"{watched.stage}: expected to take at most {watched.limit_s:g} s, and is still running"
@@ -462,41 +418,13 @@ class Executor:
             "call.late", job_id=live.run.job_id, task=live.run.task, stage=watched.stage, limit_s=watched.limit_s
         )
         error = ErrorBody(code=ErrorCode.STEP_TIMEOUT, message=message)
-        live.context.end(JobFailed(error=error, duration_s=_duration_s(live)))
+        live.context.end(JobFailed(error=error, duration_s=live.duration_s))
         if watched.thread is self._thread:
             self._set_status(EngineStatus.STUCK, f"{live.run.task}: {message}")
             self._on_change()
         else:
             self._pool.replace(watched.thread)
             self._post(partial(self._close, live))
-
-
-def _run(call: Call) -> _Outcome:
-    try:
-        return _Outcome(call.run())
-    except BaseException as error:  # noqa: BLE001 - belongs to the job, which is resumed with it
-        return _Outcome(error=error)
-
-
-def _run_as_one(calls: list[Call]) -> list[_Outcome]:
-    """Run calls of one group; if that fails, every one of them has failed."""
-    assert calls[0].group is not None
-    try:
-        values = list(calls[0].group.run([call.payload for call in calls]))
-        if len(values) != len(calls):
-            raise ValueError(f"a group of {len(calls)} calls gave {len(values)} results")
-    except Exception as error:  # the jobs go on, each alone
-        logger.exception("group.failed", size=len(calls))
-        return [_Outcome(error=error)] * len(calls)
-    return [_Outcome(value) for value in values]
-
-
-def _account(live: _Live, call: Call, seconds: float) -> None:
-    live.timings[call.stage] = live.timings.get(call.stage, 0.0) + seconds
-
-
-def _duration_s(live: _Live) -> float:
-    return round(live.context.elapsed_s, 4)
 
 
 def _handed_back(run: Run) -> JobRequeued:
