@@ -24,6 +24,9 @@ logger = structlog.get_logger(__name__)
 
 _REQUESTS_KEPT: Final = 1000
 """Of more waiting jobs of one class and priority than these, the request is not kept in memory."""
+_ANSWERS_FIRST: Final = 4
+"""Turns of the event loop before the engine is given a job: its threads would take the interpreter from the answer
+to the submit, and from the first event."""
 _MOVES_INTERVAL_S: Final = 0.25
 _MOVES_PER_JOB_S: Final = 0.001
 """How much longer the next look at the queue waits for every job that is watched: keeps the cost of it bounded."""
@@ -97,6 +100,8 @@ class Dispatcher:
         """Work until cancelled."""
         while True:
             await self._wake.wait()
+            for _ in range(_ANSWERS_FIRST):
+                await asyncio.sleep(0)
             self._wake.clear()
             while not self._is_paused and (missing := self._dispatch_all()) is not None:
                 await self._load(missing)

@@ -104,8 +104,7 @@ class Pump:
         """
         draft.done = asyncio.get_running_loop().create_future()
         self.put([draft])
-        # Shielded: the caller's going away does not undo what is being stored.
-        return await asyncio.shield(draft.done)
+        return await draft.done  # the caller's going away does not undo what is being stored
 
     async def drained(self) -> None:
         """Wait until everything taken so far is published."""
