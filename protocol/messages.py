@@ -38,38 +38,33 @@ class Submit(_Message):
     subscribe: StrictBool = True
 
 
-class Subscribe(_Message):
+class _Topic(_Message):
+    """What is watched: one job, all of one's own jobs, or the server topic."""
+
+    ref: Ref | None = None
+    job_id: JobId | None = None
+    jobs: Literal["mine"] | None = None
+    topic: Literal["server"] | None = None
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        if sum(choice is not None for choice in (self.job_id, self.jobs, self.topic)) != 1:
+            raise ValueError("needs exactly one of job_id, jobs and topic")
+        return self
+
+
+class Subscribe(_Topic):
     """Watch one job from a `seq` on, all of one's own jobs from a `cursor` on, or the server topic."""
 
     type: Literal["subscribe"]
-    ref: Ref | None = None
-    job_id: JobId | None = None
     after: StrictInt = Field(0, ge=0, le=MAX_SEQ, description="With job_id: the last seq the client has; 0 for all.")
-    jobs: Literal["mine"] | None = None
     cursor: str | None = Field(None, max_length=128, description="With jobs: from the last fact; none for live only.")
-    topic: Literal["server"] | None = None
-
-    @model_validator(mode="after")
-    def _names_one_thing(self) -> Self:
-        if sum(choice is not None for choice in (self.job_id, self.jobs, self.topic)) != 1:
-            raise ValueError("needs exactly one of job_id, jobs and topic")
-        return self
 
 
-class Unsubscribe(_Message):
+class Unsubscribe(_Topic):
     """Stop watching what a `subscribe` named."""
 
     type: Literal["unsubscribe"]
-    ref: Ref | None = None
-    job_id: JobId | None = None
-    jobs: Literal["mine"] | None = None
-    topic: Literal["server"] | None = None
-
-    @model_validator(mode="after")
-    def _names_one_thing(self) -> Self:
-        if sum(choice is not None for choice in (self.job_id, self.jobs, self.topic)) != 1:
-            raise ValueError("needs exactly one of job_id, jobs and topic")
-        return self
 
 
 class Cancel(_Message):
