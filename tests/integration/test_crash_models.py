@@ -26,7 +26,7 @@ from tests.servers import DEADLINE_S, ProcessServer
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(900)]
 
 SEED = 7
-KILLS = 10
+KILLS = 50
 MODELS_DIR = Path(os.environ.get("SAFELIGHT_MODELS_DIR", "~/.cache/safelight/models")).expanduser()
 
 
