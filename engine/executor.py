@@ -20,6 +20,7 @@ import structlog
 
 from engine.context import JobContext
 from engine.fair_share import FairShare
+from engine.hold import MOST_HOLD_S, DeviceHold
 from engine.interface import (
     Backend,
     Call,
@@ -44,8 +45,6 @@ from protocol.events import EventBody, JobCancelled, JobFailed, JobRequeued, Job
 
 logger = structlog.get_logger(__name__)
 
-_MOST_HOLD_S: Final = 0.25
-"""For how long the device is kept from batch work while interactive work is in the side pool."""
 _MOST_RETRIES: Final = 4
 """Calls of one job that may run out of memory in a row, each smaller than the one before."""
 
@@ -61,6 +60,7 @@ class ExecutorOptions:
         pool_threads: of the side pool, beside the one for interactive work.
         call_deadline_s: after this long a call is reported, and its job failed.
         preview_interval_s: the least time between two throttled previews of a job.
+        most_hold_s: for how long batch work waits for interactive work in the side pool; see `engine.hold`.
     """
 
     worker: str = "local"
@@ -69,6 +69,7 @@ class ExecutorOptions:
     pool_threads: int = 2
     call_deadline_s: float = 600.0
     preview_interval_s: float = 0.25
+    most_hold_s: float = MOST_HOLD_S
 
 
 class Executor:
@@ -85,6 +86,7 @@ class Executor:
         self._wake = threading.Condition()
         self._live: dict[str, Live] = {}
         self._shares = FairShare()
+        self._hold = DeviceHold(self._options.most_hold_s)
         self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
         # Told to other threads, and changed by several: only under `_books`.
@@ -161,10 +163,8 @@ class Executor:
         if not self._load():
             return
         try:
-            while not self._stop_asked.is_set():
-                self._take_messages()
-                if not self._stop_asked.is_set() and (live := self._next_ready()) is not None:
-                    self._run_on_device(live)
+            while (live := self._wait_for_next()) is not None:
+                self._run_on_device(live)
         except BaseException as error:  # a bug of ours or of the backend: say so, or everybody waits for ever
             logger.exception("executor.died")
             self._set_status(EngineStatus.FAILED, f"the executor ended with {type(error).__name__}: {error}")
@@ -192,40 +192,39 @@ class Executor:
         with self._books:
             self._status, self._detail = status, detail
 
-    def _take_messages(self) -> None:
-        while True:
+    def _wait_for_next(self) -> Live | None:
+        """Hear every message, then say whose call the device runs next; None once a stop was asked for."""
+        while not self._stop_asked.is_set():
             with self._wake:
-                while not self._inbox and self._next_ready() is None:
-                    self._wake.wait(_MOST_HOLD_S if self._live else None)
+                while not self._inbox:
+                    if (live := self._next_ready()) is not None:
+                        return live
+                    self._wake.wait(self._hold.left_s)
                 messages = list(self._inbox)
                 self._inbox.clear()
             for message in messages:
                 message()
-            if self._stop_asked.is_set() or self._next_ready() is not None:
-                return
+        return None
 
     def _next_ready(self) -> Live | None:
         """Whose call the device runs next; None if it has to wait.
 
-        A batch call is not begun while interactive work is in the side pool, for a moment: it would come back and find
-        the device taken, once more with every such call.
+        A batch call is not begun while interactive work is in the side pool: see `engine.hold`.
         """
         ready = [live for live in self._live.values() if live.is_ready]
         first = min(ready, key=self._rank, default=None)
-        if first is not None and first.run.order.is_batch and self._is_urgent_work_coming():
-            return None
-        return first
+        is_batch = first is not None and first.run.order.is_batch
+        return None if self._hold.wanted(is_batch and self._is_urgent_work_coming()) else first
 
     def _rank(self, live: Live) -> tuple[bool, int, float, int]:
         order = live.run.order
         return (order.is_batch, order.priority, self._shares.clock_s(order.share), order.turn)
 
     def _is_urgent_work_coming(self) -> bool:
-        since = time.monotonic() - _MOST_HOLD_S
         return any(
-            live.called_at > since
+            live.call is not None and live.call.where is Where.POOL
             for live in self._live.values()
-            if not live.run.order.is_batch and live.call is not None and live.call.where is Where.POOL
+            if not live.run.order.is_batch
         )
 
     def _open(self, run: Run, needed: int) -> None:
@@ -262,7 +261,7 @@ class Executor:
             timings = {stage: round(seconds, 4) for stage, seconds in live.timings.items()}
             self._end(live, JobSucceeded(duration_s=live.duration_s, timings=timings))
             return
-        live.wait_for(call)
+        live.call = call
         if call.where is Where.POOL:
             self._pool.submit(live.run.order, partial(self._run_in_pool, live, call))
 

@@ -1,6 +1,5 @@
 """A live job as the executor keeps it, and what came of its calls."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -31,8 +30,6 @@ class Live:
     """None before it is opened, and once it has come to an end of its own."""
     call: Call | None = None
     """What it waits for; a device call is run when its turn comes."""
-    called_at: float = 0.0
-    """When it began to wait for that."""
     runs_alone: bool = False
     """The run of a group this call was in has failed: it is not grouped again."""
     retries: int = 0
@@ -48,9 +45,6 @@ class Live:
     @property
     def duration_s(self) -> float:
         return round(self.context.elapsed_s, 4)
-
-    def wait_for(self, call: Call) -> None:
-        self.call, self.called_at = call, time.monotonic()
 
     def account(self, call: Call, seconds: float) -> None:
         self.timings[call.stage] = self.timings.get(call.stage, 0.0) + seconds

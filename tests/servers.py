@@ -22,6 +22,8 @@ from service.wiring import Services
 DEADLINE_S = float(os.environ.get("SAFELIGHT_TEST_DEADLINE_S", "10"))
 """The one knob for slow machines: every wait in a test is a multiple of this."""
 REPOSITORY = Path(__file__).parents[1]
+MODELS_DIR = Path(os.environ.get("SAFELIGHT_MODELS_DIR") or "~/.cache/safelight/models").expanduser()
+"""Where the packaged weights are; tests that need them carry the mark `models`."""
 
 
 class Address:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +28,8 @@ from protocol.events import (
     StepFinished,
 )
 from protocol.requests import TASKS, Previews, TaskName
-from tests.servers import DEADLINE_S
+from tests.servers import DEADLINE_S, MODELS_DIR
 
-MODELS_DIR = Path(os.environ.get("SAFELIGHT_MODELS_DIR", "~/.cache/safelight/models")).expanduser()
 PATIENCE_S = 30 * DEADLINE_S
 """For networks on a slow processor that others use too."""
 WIDTH, HEIGHT = 96, 64

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import random
 from pathlib import Path
 
@@ -21,13 +20,12 @@ from tests.integration.crashes import (
     facts_of,
     wait_for_all,
 )
-from tests.servers import DEADLINE_S, ProcessServer
+from tests.servers import DEADLINE_S, MODELS_DIR, ProcessServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(900)]
 
 SEED = 7
 KILLS = 50
-MODELS_DIR = Path(os.environ.get("SAFELIGHT_MODELS_DIR", "~/.cache/safelight/models")).expanduser()
 
 
 def picture(chance: random.Random) -> bytes:

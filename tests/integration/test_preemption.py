@@ -18,7 +18,7 @@ from tests.integration.viewers import (
     started_running,
     submit,
 )
-from tests.servers import ThreadServer, thread_server
+from tests.servers import MODELS_DIR, ThreadServer, thread_server
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
 
@@ -42,6 +42,25 @@ def test_erase_ends_after_at_most_one_step_of_a_long_job(server: ThreadServer, h
             assert steps_in(told, long_job["id"]) <= 1
         assert http.get(f"/v1/jobs/{long_job['id']}").json()["status"] == "running"
         viewer.ask("cancel", job_id=long_job["id"])
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("model", ["compact", "x4plus"])
+def test_erase_of_a_photograph_ends_after_at_most_one_step_of_a_long_upscale(tmp_path: Path, model: str) -> None:
+    photograph = MODELS_DIR / "demo-photograph.jpg"
+    erase = {"image": inline(photograph.read_bytes()), "regions": [{"x": 430, "y": 110, "width": 42, "height": 250}]}
+    enlarge = {"image": erase["image"], "factor": 4, "model": model}
+    with thread_server(tmp_path / "data", engine="torch", models_dir=MODELS_DIR) as real, Viewer(real) as viewer:
+        upscale = viewer.submit("upscale", params=enlarge, previews="none")
+        viewer.until("step.finished", job_id=upscale["id"])
+        for _ in range(2):
+            edit = viewer.submit("erase", params=erase)
+            told = viewer.until_end(edit["id"])
+            assert told[-1]["type"] == "job.succeeded"
+            assert steps_in(told, upscale["id"]) <= 1
+        # It was still at work, or there was nothing to overtake.
+        assert viewer.ask("cancel", job_id=upscale["id"])["job"]["status"] == "running"
+        assert viewer.until_end(upscale["id"])[-1]["type"] == "job.cancelled"
 
 
 def test_cancel_lands_within_one_step(server: ThreadServer, codec: Codec) -> None:

@@ -148,9 +148,43 @@ def test_urgent_work_overtakes_between_two_calls_of_a_running_job(table: Bench) 
     assert log.lines == ["click", "click", "slow", "slow", "slow"]
 
 
-def test_the_device_does_not_wait_for_a_job_that_is_in_the_pool(table: Bench) -> None:
+def test_batch_work_waits_for_interactive_work_that_is_in_the_pool(table: Bench) -> None:
+    log, gate, filled = Log(), Gate(), Gate()
+
+    def click(_run: Run, _context: RunContext) -> Steps:
+        yield Call(lambda: log.lines.append("read"), where=Where.POOL)
+        yield Call(filled, where=Where.POOL)
+        yield Call(lambda: log.lines.append("click"), where=Where.POOL)
+
+    def slow(_run: Run, _context: RunContext) -> Steps:
+        yield Call(gate)
+        yield Call(lambda: log.lines.append("slow"))
+
+    table.submit("slow", slow)
+    gate.wait_entered()
+    table.submit("click", click, is_batch=False)
+    gate.open()
+    filled.wait_entered()
+    filled.open()
+    table.sink.wait_end("slow", "click")
+    assert log.lines == ["read", "click", "slow"]
+
+
+def test_the_device_does_not_wait_for_ever_for_a_job_that_is_in_the_pool() -> None:
     gate = Gate()
-    table.submit("reader", lambda _run, _context: calls(gate, where=Where.POOL), is_batch=False)
+    with bench(most_hold_s=0.05) as table:
+        table.submit("reader", lambda _run, _context: calls(gate, where=Where.POOL), is_batch=False)
+        gate.wait_entered()
+        table.submit("worker", lambda _run, _context: calls(nothing, nothing))
+        table.sink.wait_end("worker")
+        assert not table.sink.has_ended("reader")
+        gate.open()
+        table.sink.wait_end("reader")
+
+
+def test_the_device_does_not_wait_for_batch_work_that_is_in_the_pool(table: Bench) -> None:
+    gate = Gate()
+    table.submit("reader", lambda _run, _context: calls(gate, where=Where.POOL))
     gate.wait_entered()
     table.submit("worker", lambda _run, _context: calls(nothing, nothing))
     table.sink.wait_end("worker")
