@@ -31,7 +31,7 @@ setup: $(INSTALLED) $(MODELS) $(if $(BROWSER),browser) ## install everything int
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[engine,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[engine,training,dev]'
 	touch $@
 
 $(MODELS): $(INSTALLED) $(MODEL_LIST)
