@@ -20,8 +20,9 @@ from engine.fake import FakeBackend
 from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, hold
+from protocol.editing import TestPatternParams
 from protocol.events import OutputReady, PreviewReady
-from protocol.requests import TaskName, TestPatternParams
+from protocol.requests import TaskName
 
 PREVIEW_BYTES: Final = 20_000
 ENCODE_S: Final = 0.004

@@ -16,7 +16,8 @@ from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
 from engine.memory import default_budget_bytes
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
-from protocol.requests import TaskName, TestPatternParams
+from protocol.editing import TestPatternParams
+from protocol.requests import TaskName
 
 STEPS: Final = 4
 """Steps per image of every task but the test pattern."""

@@ -14,20 +14,17 @@ from engine import images
 from engine.colour import Warn
 from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
-from protocol.errors import ErrorCode
-from protocol.requests import (
-    MAX_SIDE_PX,
+from protocol.editing import (
     BackgroundResult,
     DescribeParams,
     EraseParams,
-    OutputFormat,
-    Region,
     RemoveBackgroundParams,
     RemoveTextParams,
     SegmentParams,
-    TaskParams,
     UpscaleParams,
 )
+from protocol.errors import ErrorCode
+from protocol.params import MAX_SIDE_PX, OutputFormat, Region, TaskParams
 
 Mask: TypeAlias = NDArray[np.bool_]
 Inputs: TypeAlias = Mapping[str, Picture]

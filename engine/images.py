@@ -32,7 +32,7 @@ from PIL import (
 from engine.colour import Profile, Warn, foreign_profile, to_srgb
 from engine.interface import EncodedImage, EngineError
 from protocol.errors import ErrorCode
-from protocol.requests import OutputFormat
+from protocol.params import OutputFormat
 
 if TYPE_CHECKING:
     import torch

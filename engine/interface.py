@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from protocol.errors import ErrorCode
 from protocol.events import EventBody
-from protocol.requests import Previews, TaskName, TaskParams
+from protocol.params import TaskParams
+from protocol.requests import Previews, TaskName
 
 
 class EngineError(Exception):

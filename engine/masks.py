@@ -18,7 +18,7 @@ from engine import images
 from engine.images import Floats
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
-from protocol.requests import Region
+from protocol.params import Region
 
 Mask: TypeAlias = NDArray[np.bool_]
 

@@ -3,7 +3,9 @@
 import os
 from typing import Final
 
-from protocol.requests import OutputFormat, TaskName, TaskParams, TestPatternParams, UpscaleParams
+from protocol.editing import TestPatternParams, UpscaleParams
+from protocol.params import OutputFormat, TaskParams
+from protocol.requests import TaskName
 
 _FLOAT_RGB: Final = 3 * 4
 _UINT8_RGB: Final = 3

@@ -9,7 +9,8 @@ from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody, PreviewReady
 from protocol.jobs import Job, JobPage
 from protocol.messages import CLIENT_MESSAGES, Reply
 from protocol.models import ModelInfo, ModelList
-from protocol.requests import TASKS, JobRequest, Previews, Priority, TaskParams, Webhook
+from protocol.params import TaskParams
+from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -18,7 +18,8 @@ from safelight import version
 if TYPE_CHECKING:
     from protocol.events import Event
     from protocol.jobs import JobStatus
-    from protocol.requests import JobRequest, Point, Previews, Priority, Region, TaskName, Webhook
+    from protocol.params import Point, Region
+    from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
     from safelight.blocking import Client, Job, Output
     from safelight.client import AsyncClient, Health
     from safelight.errors import (

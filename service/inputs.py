@@ -12,9 +12,11 @@ from typing import Final
 
 import anyio.to_thread
 
+from protocol.editing import EraseParams, RemoveTextParams, SegmentParams
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import is_id
-from protocol.requests import TASKS, EraseParams, JobRequest, Region, RemoveTextParams, SegmentParams
+from protocol.params import Region
+from protocol.requests import TASKS, JobRequest
 from service.auth import Key
 from service.clock import timestamp
 from service.fetch import Fetcher

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.requests import MAX_SIDE_PX
+from protocol.params import MAX_SIDE_PX
 
 if TYPE_CHECKING:
     from PIL import Image

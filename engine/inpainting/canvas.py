@@ -9,7 +9,7 @@ from engine.images import Bytes, Floats, Picture
 from engine.inpainting import registry
 from engine.inpainting.opencv import TELEA
 from engine.masks import Box, Group, Mask
-from protocol.requests import FillMethod
+from protocol.editing import FillMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from engine.inpainting.base import Fill
 from engine.inpainting.opencv import NAVIER_STOKES, TELEA
 from engine.inpainting.patchmatch import PatchMatchFill
 from engine.masks import Mask
-from protocol.requests import FillMethod
+from protocol.editing import FillMethod
 
 PATCHMATCH: Final = PatchMatchFill()
 FILLS: Final[Mapping[FillMethod, Fill]] = {

@@ -12,7 +12,7 @@ from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.models.files import locate
 from engine.models.residency import Residency
 from engine.steps import twice
-from protocol.requests import DescribeParams
+from protocol.editing import DescribeParams
 
 if TYPE_CHECKING:
     from engine.describing.colours import Colour

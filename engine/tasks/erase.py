@@ -7,7 +7,7 @@ from engine import images, masks
 from engine.inpainting.canvas import Canvas
 from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
-from protocol.requests import EraseParams
+from protocol.editing import EraseParams
 
 _READ: Final = 0.05
 _FILLED: Final = 0.95

@@ -13,7 +13,8 @@ from engine.models.files import is_present
 from engine.models.onnx_session import Session, open_session
 from engine.models.residency import Residency
 from engine.steps import twice
-from protocol.requests import BackgroundResult, OutputFormat, RemoveBackgroundParams
+from protocol.editing import BackgroundResult, RemoveBackgroundParams
+from protocol.params import OutputFormat
 
 _SIDE_PX: Final = 320
 _MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)

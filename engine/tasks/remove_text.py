@@ -15,7 +15,8 @@ from engine.masks import Box, Group, Mask
 from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
 from engine.text.detect import READER, TextLine
 from engine.text.strokes import Corners, find_strokes
-from protocol.requests import Region, RemoveTextParams
+from protocol.editing import RemoveTextParams
+from protocol.params import Region
 
 _DETECTED: Final = 0.3
 _FILLED: Final = 0.95

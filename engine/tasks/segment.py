@@ -13,8 +13,8 @@ from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.segmentation.embeddings import EmbeddingCache, content_key
 from engine.steps import twice
+from protocol.editing import SegmentParams
 from protocol.errors import ErrorCode
-from protocol.requests import SegmentParams
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine import images
 from engine.images import Bytes, Picture
 from engine.interface import Call, CallGroup, EncodedImage, Run, RunContext, Steps
-from protocol.requests import TestPatternParams
+from protocol.editing import TestPatternParams
 
 _BAND_ROWS: Final = 256
 """Rows drawn at a time, so that a large pattern needs little beside itself."""

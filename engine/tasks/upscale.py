@@ -13,7 +13,9 @@ from engine.images import Bytes, Picture, decode, encode, from_uint8, to_tensor,
 from engine.interface import Call, EncodedImage, OutOfMemory, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.upscaling.tiling import Span, cut, widen
-from protocol.requests import MAX_SIDE_PX, Previews, UpscaleModel, UpscaleParams
+from protocol.editing import UpscaleModel, UpscaleParams
+from protocol.params import MAX_SIDE_PX
+from protocol.requests import Previews
 
 if TYPE_CHECKING:
     from pathlib import Path

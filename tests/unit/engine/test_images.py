@@ -15,7 +15,7 @@ from engine import images
 from engine.images import Picture
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
-from protocol.requests import OutputFormat
+from protocol.params import OutputFormat
 from tests.unit.engine.pictures import pixels_of, png, swapped_profile, texture
 
 

@@ -10,7 +10,7 @@ from engine import masks
 from engine.interface import EngineError
 from engine.masks import Box, Mask
 from protocol.errors import ErrorCode
-from protocol.requests import Region
+from protocol.params import Region
 from tests.unit.engine.pictures import png
 
 SMALL_MASKS = arrays.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 14)))

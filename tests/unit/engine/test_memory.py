@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.memory import default_budget_bytes, estimate_bytes
-from protocol.requests import TASKS, OutputFormat, TaskName, TaskParams, TestPatternParams, UpscaleParams
+from protocol.editing import TestPatternParams, UpscaleParams
+from protocol.params import OutputFormat, TaskParams
+from protocol.requests import TASKS, TaskName
 
 EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.ERASE: {"image": "x", "mask": "x"},

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from engine.executor import Executor, ExecutorOptions
 from engine.interface import Call, LiveJob, Order, Run, RunContext, Steps, StoredOutput, Where
 from engine.steps import GeneratorJob, GreenletJob, await_call
+from protocol.editing import TestPatternParams
 from protocol.events import TERMINAL_FACTS, EventBody, JobRequeued
-from protocol.requests import Previews, TaskName, TestPatternParams
+from protocol.requests import Previews, TaskName
 from tests.servers import DEADLINE_S
 
 Body = TypeVar("Body", bound=EventBody)

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.requests import MAX_SIDE_PX, TASKS, JobRequest, Previews, Priority, TaskName, parse_job_request
+from protocol.params import MAX_SIDE_PX
+from protocol.requests import TASKS, JobRequest, Previews, Priority, TaskName, parse_job_request
 
 IMAGE = "aGVsbG8="
 REGION = {"x": 0, "y": 0, "width": 1, "height": 1}

@@ -4,7 +4,8 @@ from typing import Any
 import httpx
 import pytest
 
-from protocol.requests import Priority, Region, parse_job_request
+from protocol.params import Region
+from protocol.requests import Priority, parse_job_request
 from safelight.address import Address
 from safelight.arguments import request_fields
 from safelight.errors import PictureUnreadable, RequestRefused

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from engine.interface import Run
+from protocol.editing import TestPatternParams
 from protocol.events import JobCancelled, JobRequeued, JobStarted, JobSucceeded, QueueMoved
-from protocol.requests import Priority, TestPatternParams, parse_job_request
+from protocol.requests import Priority, parse_job_request
 from service import dispatcher as dispatcher_module
 from service.admission import Admission
 from service.dispatcher import Dispatcher

@@ -6,7 +6,7 @@ import pytest
 from engine import images, masks
 from engine.images import Picture
 from engine.inpainting.canvas import Canvas
-from protocol.requests import FillMethod
+from protocol.editing import FillMethod
 from tests.unit.engine.pictures import texture
 
 RED = (1.0, 0.0, 0.0)

@@ -11,7 +11,7 @@ from engine.inpainting import patchmatch as patchmatch_module
 from engine.inpainting import registry
 from engine.inpainting.base import Fill, NothingToFillFrom
 from engine.masks import Mask
-from protocol.requests import FillMethod
+from protocol.editing import FillMethod
 from tests.unit.engine.pictures import texture
 
 

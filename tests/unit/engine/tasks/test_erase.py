@@ -10,9 +10,11 @@ from PIL import Image
 from engine import masks
 from engine.interface import EngineError, Where
 from engine.tasks.erase import erase
+from protocol.editing import FillMethod
 from protocol.errors import ErrorCode
 from protocol.events import OutputReady, StepFinished
-from protocol.requests import FillMethod, OutputFormat, Previews, TaskName
+from protocol.params import OutputFormat
+from protocol.requests import Previews, TaskName
 from tests.unit.engine.driver import Driver, drive, make_run
 from tests.unit.engine.pictures import pixels_of, save, texture
 

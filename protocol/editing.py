@@ -1,0 +1,123 @@
+"""What may be asked of the tasks that work on a given picture without generating one, and of the test pattern."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, StrictFloat, StrictInt, model_validator
+
+from protocol.params import ImageRef, PictureOutParams, Point, Region, Seed, TaskParams
+
+
+class FillMethod(StrEnum):
+    """How the hole is filled when something is erased."""
+
+    AUTO = "auto"
+    PATCHMATCH = "patchmatch"
+    TELEA = "telea"
+    NAVIER_STOKES = "navier_stokes"
+
+
+class UpscaleModel(StrEnum):
+    """Which Real-ESRGAN weights upscale; `auto` takes the compact ones on a CPU and x4plus on a GPU."""
+
+    AUTO = "auto"
+    COMPACT = "compact"
+    X4PLUS = "x4plus"
+    X4PLUS_ANIME = "x4plus-anime"
+
+
+class BackgroundResult(StrEnum):
+    """What `remove_background` gives back: the subject on transparency, or the mask alone."""
+
+    CUTOUT = "cutout"
+    MASK = "mask"
+
+
+class EraseParams(PictureOutParams):
+    """Remove what the mask or the regions cover and fill the hole from the rest of the picture."""
+
+    image: ImageRef
+    mask: ImageRef | None = Field(None, description="Same size as the image; white (1) is repainted.")
+    regions: tuple[Region, ...] = Field((), max_length=1000)
+    method: FillMethod = Field(FillMethod.AUTO, description="auto: patchmatch, or telea for a very thin mask.")
+    grow_px: StrictInt = Field(4, ge=0, le=256, description="Widen the mask, so that it covers the object's rim.")
+    feather_px: StrictInt = Field(2, ge=0, le=256, description="Width of the soft edge of the fill; 0 is a hard edge.")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_something_to_erase(self) -> Self:
+        if self.mask is None and not self.regions:
+            raise ValueError("needs a mask or at least one region")
+        return self
+
+
+class RemoveTextParams(PictureOutParams):
+    """Remove writing: in the given regions, or wherever it is found. Masks follow the strokes of the letters."""
+
+    image: ImageRef
+    regions: tuple[Region, ...] | None = Field(
+        None, max_length=1000, description="Where the writing is; without it, text is searched for."
+    )
+    min_confidence: StrictFloat = Field(0.8, ge=0, le=1, description="Found text below this recognition score stays.")
+    method: FillMethod = FillMethod.AUTO
+    grow_px: StrictInt | None = Field(
+        None, ge=0, le=256, description="Widen the strokes; by default 12 % of the text height."
+    )
+    feather_px: StrictInt = Field(1, ge=0, le=256)
+    seed: Seed = 0
+
+
+class UpscaleParams(PictureOutParams):
+    """Enlarge with Real-ESRGAN, tile by tile."""
+
+    image: ImageRef
+    factor: StrictFloat = Field(2.0, ge=1, le=4, description="Output size over input size; need not be whole.")
+    model: UpscaleModel = UpscaleModel.AUTO
+    tile_px: StrictInt | None = Field(
+        None, ge=32, le=2048, description="Side of a tile in input pixels; chosen by the device if not given."
+    )
+
+
+class RemoveBackgroundParams(PictureOutParams):
+    """Cut the subject out (U2-Net)."""
+
+    image: ImageRef
+    result: BackgroundResult = BackgroundResult.CUTOUT
+
+
+class SegmentParams(TaskParams):
+    """A mask of the object under the clicks or in the box (Segment Anything). Always PNG; white is the object."""
+
+    image: ImageRef
+    points: tuple[Point, ...] = Field((), max_length=64)
+    box: Region | None = None
+    count: StrictInt = Field(1, ge=1, le=3, description="How many alternative masks, best first.")
+
+    @model_validator(mode="after")
+    def _has_a_prompt(self) -> Self:
+        if self.box is None and not any(point.include for point in self.points):
+            raise ValueError("needs a box or at least one point with include true")
+        return self
+
+
+class DescribeParams(TaskParams):
+    """Tags for a picture: what a classifier sees, text, faces and main colours. Tags, not a sentence."""
+
+    image: ImageRef
+    max_tags: StrictInt = Field(10, ge=1, le=100)
+
+
+class TestPatternParams(PictureOutParams):
+    """Draw a deterministic pattern in steps: for trying a client, an installation or a load without any model."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    width: StrictInt = Field(256, ge=8, le=4096)
+    height: StrictInt = Field(256, ge=8, le=4096)
+    images: StrictInt = Field(1, ge=1, le=64)
+    steps: StrictInt = Field(4, ge=0, le=1000, description="Steps per image; 0 finishes at once.")
+    step_ms: StrictInt = Field(0, ge=0, le=10_000, description="How long a step holds the device.")
+    seed: Seed = 0
+    fail_at_step: StrictInt | None = Field(
+        None, ge=1, le=1000, description="Raise in this step, to try error handling."
+    )
