@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import structlog
 
-from engine.interface import Call, EncodedImage, EventSink, OutputStore, Run, Steps, Where
+from engine.interface import PREVIEW_MAX_SIDE_PX, Call, EncodedImage, EventSink, OutputStore, Run, Steps, Where
 from protocol.events import EventBody, JobWarning, OutputReady, PreviewReady, StepFinished
 from protocol.requests import Previews
 
 logger = structlog.get_logger(__name__)
 
-PREVIEW_MAX_SIDE_PX: Final = 256
 _PREVIEW_QUALITY: Final = 80
 
 
@@ -98,12 +97,14 @@ class JobContext:
             return False
         return self.run.previews is Previews.ALL or time.monotonic() >= self._next_preview_at
 
-    def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0) -> None:
+    def preview(
+        self, step: int, picture: Callable[[], Any], *, image: int = 0, max_px: int = PREVIEW_MAX_SIDE_PX
+    ) -> None:
         if not self.wants_previews:
             return
         self._preview_is_pending = True
         self._next_preview_at = time.monotonic() + self._preview_interval_s
-        self._pool(lambda: self._show(step, picture, image))
+        self._pool(lambda: self._show(step, picture, image, max_px))
 
     def output(
         self,
@@ -134,9 +135,9 @@ class JobContext:
 
         self.emit((yield Call(keep, where=Where.POOL, stage="encode")))
 
-    def _show(self, step: int, picture: Callable[[], Any], image: int) -> None:
+    def _show(self, step: int, picture: Callable[[], Any], image: int, max_px: int) -> None:
         try:
-            content, width, height = _thumbnail(picture())
+            content, width, height = _thumbnail(picture(), max_px)
         except Exception:  # a preview is a courtesy: the job goes on without it
             logger.exception("preview.failed", job_id=self.run.job_id, task=self.run.task)
         else:
@@ -147,13 +148,13 @@ class JobContext:
             self._preview_is_pending = False
 
 
-def _thumbnail(pixels: Any) -> tuple[bytes, int, int]:
+def _thumbnail(pixels: Any, max_px: int) -> tuple[bytes, int, int]:
     import io
 
     from PIL import Image
 
     thumbnail = Image.fromarray(pixels, "RGB")
-    thumbnail.thumbnail((PREVIEW_MAX_SIDE_PX, PREVIEW_MAX_SIDE_PX))
+    thumbnail.thumbnail((max_px, max_px))
     buffer = io.BytesIO()
     thumbnail.save(buffer, "JPEG", quality=_PREVIEW_QUALITY)
     return buffer.getvalue(), thumbnail.width, thumbnail.height

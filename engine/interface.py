@@ -20,6 +20,9 @@ from protocol.events import EventBody
 from protocol.params import TaskParams
 from protocol.requests import Previews, TaskName
 
+PREVIEW_MAX_SIDE_PX: Final = 256
+"""Longest side of a preview nobody asked to be larger."""
+
 
 class EngineError(Exception):
     """A job cannot go on, for a reason the client should see as it is.
@@ -294,12 +297,15 @@ class RunContext(Protocol):
         """Whether a preview made now would be used: the job asked for some and the throttle is open."""
         ...
 
-    def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0) -> None:
+    def preview(
+        self, step: int, picture: Callable[[], Any], *, image: int = 0, max_px: int = PREVIEW_MAX_SIDE_PX
+    ) -> None:
         """Show the image as it is now, if anyone wants to see it.
 
         Args:
             picture: makes (H, W, 3) RGB uint8, an ndarray; called on a side-pool thread, and not at all when no
                 preview is due. Must not touch the device, nor memory the job goes on writing to.
+            max_px: a larger picture is made smaller, to this longest side.
         """
         ...
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import greenlet
 
 from engine.interface import DONE, Call, Done, LiveJob, OutOfMemory, Steps, Where
+
+T = TypeVar("T")
 
 
 class GeneratorJob:
@@ -64,6 +66,38 @@ class SettledJob:
             return result
 
         return replace(call, run=run_and_wait)
+
+
+def blocking(work: Callable[[], object]) -> Steps:
+    """An ordinary function that comes to `await_call`, as the steps of a task; see `GreenletJob`."""
+    job = GreenletJob(work)
+    value: object = None
+    error: BaseException | None = None
+    while not isinstance(call := job.resume(value, error), Done):
+        try:
+            value, error = (yield call), None
+        except BaseException as thrown:  # noqa: BLE001 - whatever is thrown in is the function's to meet
+            value, error = None, thrown
+
+
+def await_steps(steps: Generator[Call, Any, T]) -> T:
+    """From inside a `GreenletJob`: go through `steps` and return what they return.
+
+    Raises:
+        BaseException: what they raised.
+    """
+    value: object = None
+    error: BaseException | None = None
+    while True:
+        try:
+            call = steps.send(value) if error is None else steps.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            value, error = await_call(call), None
+        except BaseException as thrown:  # noqa: BLE001 - likewise
+            value, error = None, thrown
 
 
 def twice(call: Call) -> Generator[Call, Any, Any]:

@@ -43,7 +43,7 @@ class Driver:
     def wants_previews(self) -> bool:
         return self.run.previews is not Previews.NONE
 
-    def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0) -> None:
+    def preview(self, step: int, picture: Callable[[], Any], *, image: int = 0, max_px: int = 256) -> None:
         if self.wants_previews:
             self._pending.append(partial(self._show, step, picture, image))
 

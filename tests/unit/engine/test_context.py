@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.context import PREVIEW_MAX_SIDE_PX, JobContext
-from engine.interface import EncodedImage, Where
+from engine.context import JobContext
+from engine.interface import PREVIEW_MAX_SIDE_PX, EncodedImage, Where
 from protocol.events import JobCancelled, JobSucceeded, OutputReady, PreviewReady, StepFinished
 from protocol.requests import Previews
 from tests.servers import DEADLINE_S

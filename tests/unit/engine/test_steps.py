@@ -1,10 +1,12 @@
 import gc
 import threading
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 from engine.interface import DONE, Call, Done, JobClosed, OutOfMemory, Steps, Where
-from engine.steps import GeneratorJob, GreenletJob, SettledJob, await_call, twice
+from engine.steps import GeneratorJob, GreenletJob, SettledJob, await_call, await_steps, blocking, twice
 from tests.unit.engine.workbench import ADAPTERS, Adapter, nothing
 
 CALLS = [Call(nothing), Call(nothing), Call(nothing)]
@@ -207,3 +209,31 @@ def test_a_call_that_cannot_be_smaller_is_made_twice_and_no_more() -> None:
     job.resume(error=OutOfMemory())
     with pytest.raises(OutOfMemory):
         job.resume(error=OutOfMemory())
+
+
+def test_steps_within_a_blocking_function_give_it_what_they_return() -> None:
+    got: list[object] = []
+
+    def steps() -> Generator[Call, Any, str]:
+        return "made of " + (yield CALLS[0])
+
+    job = GreenletJob(lambda: got.append(await_steps(steps())))
+    assert job.resume() is CALLS[0]
+    assert job.resume("paper") is DONE
+    assert got == ["made of paper"]
+
+
+def test_a_blocking_function_within_steps_ends_when_the_job_is_closed() -> None:
+    ended: list[str] = []
+
+    def work() -> None:
+        try:
+            await_call(CALLS[0])
+        finally:
+            ended.append("cleaned up")
+
+    job = GeneratorJob(blocking(work))
+    job.resume()
+    with pytest.raises(JobClosed):
+        job.resume(error=JobClosed())
+    assert ended == ["cleaned up"]

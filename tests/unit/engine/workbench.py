@@ -4,11 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from engine.executor import Executor, ExecutorOptions
 from engine.interface import Call, LiveJob, Order, Run, RunContext, Steps, StoredOutput, Where
-from engine.steps import GeneratorJob, GreenletJob, await_call
+from engine.steps import GeneratorJob, GreenletJob, await_steps, blocking
 from protocol.editing import TestPatternParams
 from protocol.events import TERMINAL_FACTS, EventBody, JobRequeued
 from protocol.requests import Previews, TaskName
@@ -21,23 +22,19 @@ Adapter = Callable[[Steps], LiveJob]
 
 def as_greenlet(steps: Steps) -> LiveJob:
     """The same work as an ordinary blocking function."""
-
-    def work() -> None:
-        value, error = None, None
-        while True:
-            try:
-                call = steps.send(value) if error is None else steps.throw(error)
-            except StopIteration:
-                return
-            try:
-                value, error = await_call(call), None
-            except BaseException as raised:  # noqa: BLE001 - thrown on, as the executor threw it in
-                value, error = None, raised
-
-    return GreenletJob(work)
+    return GreenletJob(partial(await_steps, steps))
 
 
-ADAPTERS: Mapping[str, Adapter] = {"generator": GeneratorJob, "greenlet": as_greenlet}
+def as_steps_of_a_greenlet(steps: Steps) -> LiveJob:
+    """As tasks that call a pipeline are written."""
+    return GeneratorJob(blocking(partial(await_steps, steps)))
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "generator": GeneratorJob,
+    "greenlet": as_greenlet,
+    "blocking": as_steps_of_a_greenlet,
+}
 
 
 @dataclass(frozen=True)
