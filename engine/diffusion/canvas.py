@@ -1,0 +1,129 @@
+"""The part of a picture that is repainted: cut out at the model's size, and pasted back where the mask says."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from engine import masks
+from engine.diffusion.sizes import Size, WorkingSize
+from engine.images import Floats
+from engine.masks import Box, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What a model is given to repaint.
+
+    Attributes:
+        original: (H, W, 3), RGB in [0, 1]: the whole picture.
+        mask: (H, W) bool; 1 repaints.
+        box: the part of the picture the model sees.
+        size: at which it sees it.
+        blur_px: width of the soft edge within the mask.
+    """
+
+    original: Floats
+    mask: Mask
+    box: Box
+    size: Size
+    blur_px: int
+
+    @property
+    def image(self) -> Floats:
+        """(size.height, size.width, 3): what the model starts from."""
+        return resize(self.original[self.box.slices], self.size)
+
+    @property
+    def model_mask(self) -> Floats:
+        """(size.height, size.width) of 0 and 1; a pixel that is only partly masked is repainted."""
+        weights = resize(self.mask[self.box.slices].astype(np.float32), self.size)
+        return (weights > 0.01).astype(np.float32)
+
+    def pasted(self, generated: Floats) -> Floats:
+        """The whole picture with what the model made, exactly `original` outside the mask.
+
+        Args:
+            generated: (size.height, size.width, 3) in [0, 1].
+        """
+        result = self.original.copy()
+        patch = resize(generated, Size(self.box.width, self.box.height))
+        weights = soft_inside(self.mask, self.blur_px)[self.box.slices][..., None]
+        inside = result[self.box.slices]
+        inside += weights * (patch - inside)
+        np.clip(result, 0, 1, out=result)
+        return result
+
+
+def cut_out(original: Floats, mask: Mask, working: WorkingSize, *, margin_px: int | None, blur_px: int) -> Canvas:
+    """Choose the part to work on and its size.
+
+    Args:
+        margin_px: surroundings of the mask that the model sees; None shows it the whole picture.
+    """
+    height, width = mask.shape
+    box = Box(0, 0, width, height) if margin_px is None else _with_surroundings(mask, margin_px)
+    whole = Size(box.width, box.height)
+    # A part is looked at as closely as the model can; a whole picture is not made larger than it is.
+    size = working.at_most(whole, share=1.5) if margin_px is None else working.natively(whole)
+    return Canvas(original, mask, box, size, blur_px)
+
+
+def soft_inside(mask: Mask, width_px: int) -> Floats:
+    """Weights that are 0 outside the mask and rise evenly to 1 at `width_px` within it.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    # The picture's own edge is no edge of the mask: a mask that reaches it stays whole there.
+    framed = np.pad(mask, 1, mode="edge").view(np.uint8)
+    inside = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    if mask.all():
+        return np.ones(mask.shape, np.float32)
+    return np.clip(inside / (width_px + 1), 0, 1).astype(np.float32)
+
+
+def resize(values: Floats, size: Size) -> Floats:
+    """(H, W) or (H, W, 3) in [0, 1] to `size`, by Lanczos; the same array if it has that size.
+
+    Source: Lanczos 1956 by way of Pillow, which widens the window where a picture gets smaller.
+    """
+    if values.shape[:2] == (size.height, size.width):
+        return values
+    planes = values[..., None] if values.ndim == 2 else values
+    resized = [
+        np.asarray(Image.fromarray(planes[..., number]).resize((size.width, size.height), Image.Resampling.LANCZOS))
+        for number in range(planes.shape[2])
+    ]
+    stacked = np.clip(np.stack(resized, axis=2), 0, 1)
+    return np.ascontiguousarray(stacked[..., 0] if values.ndim == 2 else stacked)
+
+
+def stretch(rgb: Floats, *, left: int, top: int, right: int, bottom: int) -> Floats:
+    """A larger canvas around a picture, filled with its own mirrored and blurred edges: something to start from.
+
+    Returns:
+        (top + H + bottom, left + W + right, 3), exactly `rgb` in its place.
+    """
+    height, width = rgb.shape[:2]
+    canvas = np.pad(rgb, ((top, bottom), (left, right), (0, 0)), mode="edge")
+    sigma = max(left, top, right, bottom) / 8
+    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), sigmaX=max(sigma, 0.5)), np.float32)
+    canvas[top : top + height, left : left + width] = rgb
+    return canvas
+
+
+def _with_surroundings(mask: Mask, margin_px: int) -> Box:
+    """The mask's bounds with the margin, no flatter than 1 to 2 where the picture has the room."""
+    box = masks.crop_around(mask, margin_px)
+    assert box is not None, "an empty mask has no canvas"
+    height, width = mask.shape
+    left, box_width = _wide_enough(box.x, box.width, box.height // 2, width)
+    top, box_height = _wide_enough(box.y, box.height, box.width // 2, height)
+    return Box(left, top, box_width, box_height)
+
+
+def _wide_enough(start: int, length: int, least: int, limit: int) -> tuple[int, int]:
+    wanted = min(max(length, least), limit)
+    return min(max(0, start - (wanted - length) // 2), limit - wanted), wanted

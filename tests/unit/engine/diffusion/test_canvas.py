@@ -1,0 +1,89 @@
+"""Of `engine.diffusion.canvas`."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.diffusion.canvas import cut_out, resize, soft_inside, stretch
+from engine.diffusion.sizes import Size, WorkingSize
+from engine.images import Floats
+from engine.masks import Box, Mask
+
+WORKING = WorkingSize(64, 8)
+
+
+@pytest.fixture
+def photo() -> Floats:
+    return np.random.default_rng(3).random((90, 140, 3), np.float32)
+
+
+def square(x: int, y: int, side: int = 20) -> Mask:
+    mask = np.zeros((90, 140), np.bool_)
+    mask[y : y + side, x : x + side] = True
+    return mask
+
+
+@given(st.integers(0, 120), st.integers(0, 70), st.integers(0, 12), st.one_of(st.none(), st.integers(0, 60)))
+def test_every_pixel_outside_the_mask_keeps_its_value(x: int, y: int, blur: int, margin: int | None) -> None:
+    photo = np.random.default_rng(x).random((90, 140, 3), np.float32)
+    mask = square(x, y)
+    canvas = cut_out(photo, mask, WORKING, margin_px=margin, blur_px=blur)
+    pasted = canvas.pasted(np.ones((canvas.size.height, canvas.size.width, 3), np.float32))
+    assert np.array_equal(pasted[~mask], photo[~mask])
+    assert (pasted[mask] > photo[mask]).any()
+
+
+def test_a_hard_edge_repaints_the_whole_mask(photo: Floats) -> None:
+    mask = square(40, 30)
+    canvas = cut_out(photo, mask, WORKING, margin_px=8, blur_px=0)
+    assert np.array_equal(
+        canvas.pasted(np.ones((canvas.size.height, canvas.size.width, 3), np.float32))[mask], 1 - 0 * photo[mask]
+    )
+
+
+def test_a_soft_edge_rises_within_the_mask() -> None:
+    weights = soft_inside(square(40, 30), 4)[40, 40:50]
+    assert weights[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0], abs=0.01)
+    assert weights[9] == 1
+
+
+def test_the_edge_of_the_picture_is_no_edge_of_the_mask() -> None:
+    assert soft_inside(square(0, 30), 4)[40, 0] == 1
+    assert (soft_inside(np.ones((5, 5), np.bool_), 4) == 1).all()
+
+
+def test_the_model_sees_the_mask_and_its_surroundings_at_its_own_size(photo: Floats) -> None:
+    canvas = cut_out(photo, square(40, 30), WORKING, margin_px=10, blur_px=4)
+    assert canvas.box == Box(30, 20, 40, 40)
+    assert canvas.size == Size(64, 64)
+    assert canvas.image.shape == (64, 64, 3)
+    assert canvas.model_mask.shape == (64, 64)
+    assert canvas.model_mask[32, 32] == 1
+    assert canvas.model_mask[0, 0] == 0
+
+
+def test_a_flat_mask_is_shown_with_enough_above_and_below(photo: Floats) -> None:
+    mask = np.zeros((90, 140), np.bool_)
+    mask[4:8, 10:130] = True
+    box = cut_out(photo, mask, WORKING, margin_px=0, blur_px=4).box
+    assert (box.x, box.y, box.width, box.height) == (10, 0, 120, 60)
+
+
+def test_without_a_margin_the_model_sees_the_whole_picture(photo: Floats) -> None:
+    canvas = cut_out(photo, square(40, 30), WORKING, margin_px=None, blur_px=4)
+    assert canvas.box == Box(0, 0, 140, 90)
+    assert canvas.size.area <= 1.5 * 64 * 64 * 1.1
+
+
+def test_resizing_keeps_what_has_the_size_already(photo: Floats) -> None:
+    assert resize(photo, Size(140, 90)) is photo
+    assert resize(photo, Size(70, 45)).mean() == pytest.approx(photo.mean(), abs=0.01)
+
+
+def test_a_stretched_canvas_holds_the_picture_and_goes_on_from_its_edges(photo: Floats) -> None:
+    photo[:, :30] = 0.25
+    wide = stretch(photo, left=40, top=0, right=0, bottom=7)
+    assert wide.shape == (97, 180, 3)
+    assert np.array_equal(wide[:90, 40:], photo)
+    assert wide[:80, :20] == pytest.approx(0.25, abs=0.02)
