@@ -81,7 +81,7 @@ def test_loading_and_dropping_are_told(folder):
     used(residency, "a", Loader())
     residency.clear("a job ran out of memory")
     assert told == [
-        ModelLoading(model="a", phase="read", done=0, total=100),
+        ModelLoading(model="a", phase="device", done=0, total=100),
         ModelLoaded(model="a", device="cpu", size_bytes=100),
         ModelUnloaded(model="a", reason="a job ran out of memory"),
     ]
@@ -112,3 +112,60 @@ def test_a_load_that_ran_out_of_memory_is_tried_again_now_that_others_are_gone(f
     with pytest.raises(StopIteration) as end:
         steps.send(again.run())
     assert end.value.value == "network of a.onnx"
+
+
+def kept(residency, name, size_bytes, load, **about):
+    steps, stages, value = residency.keep(name, size_bytes, load, **about), [], None
+    while True:
+        try:
+            call = steps.send(value)
+        except StopIteration as end:
+            return end.value, stages
+        stages.append((call.stage, call.where.value))
+        value = call.run()
+
+
+def test_what_a_job_is_using_stays_whoever_needs_the_room(folder):
+    residency = Residency(folder, "cpu", budget_bytes=250)
+    for name in "ab":
+        used(residency, name, Loader())
+    with residency.in_use("a"):
+        used(residency, "c", Loader())
+        assert residency.names == ("a", "c")
+        residency.clear("a job ran out of memory")
+        assert residency.names == ("a",)
+        assert not residency.unload("a", "asked")
+    assert residency.unload("a", "asked")
+    assert residency.names == ()
+
+
+def test_what_nobody_used_for_a_while_goes(folder):
+    residency = Residency(folder, "cpu")
+    used(residency, "a", Loader())
+    residency.unload_idle(3600)
+    assert residency.names == ("a",)
+    with residency.in_use("a"):
+        residency.unload_idle(-1)
+        assert residency.names == ("a",)
+    residency.unload_idle(-1)
+    assert residency.names == ()
+
+
+def test_the_room_is_counted_by_what_the_weights_really_take(folder):
+    residency = Residency(folder, "cpu", budget_bytes=250)
+    used(residency, "a", Loader())
+    kept(residency, "wide", 100, lambda: "weights", size_of=lambda _network: 200)
+    assert residency.names == ("wide",)
+
+
+def test_large_files_are_read_beside_the_device_and_told_of_in_parts(folder, monkeypatch):
+    monkeypatch.setattr("engine.models.residency._READ_AHEAD_BYTES", 150)
+    monkeypatch.setattr("engine.models.residency._CHUNK_BYTES", 40)
+    told = []
+    residency = Residency(folder, "cpu", told.append)
+    files = [folder / "a.onnx", folder / "b.onnx"]
+    value, stages = kept(residency, "large", 200, lambda: "weights", files=files)
+    assert (value, stages) == ("weights", [("read", "pool"), ("load", "device")])
+    shares = [body.done / body.total for body in told if isinstance(body, ModelLoading) and body.phase == "read"]
+    assert shares == [0.2, 0.4, 0.5, 0.7, 0.9, 1.0]
+    assert kept(residency, "large", 200, lambda: "weights", files=files) == ("weights", [])
