@@ -1,0 +1,329 @@
+"""Sampler and noise schedule names -> a scheduler object of a job's own, made from its model's scheduler config.
+
+    Sampler           one row of the table: the class and options that give a name the field's usual meaning
+    make_scheduler    the object; what cannot be had is approximated or left out, and said
+    total_steps       how many model calls a job makes, which is what its progress counts
+
+The table and where each row comes from: docs/schedulers.md.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import diffusers
+import numpy as np
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DEISMultistepScheduler,
+    DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+    TCDScheduler,
+    UniPCMultistepScheduler,
+)
+
+from engine.diffusion.flow_spacing import SpacedFlowEuler, SpacedFlowHeun
+from engine.diffusion.noise_levels import Levels, noise_levels
+from engine.diffusion.sigma_solvers import (
+    DdimSolver,
+    Dpm2AncestralSolver,
+    Dpm2Solver,
+    Dpmpp2sAncestralSolver,
+    Dpmpp3mSdeSolver,
+    DpmppSdeSolver,
+    LmsSolver,
+)
+from engine.diffusion.spacing import Form, Spaced, spaced
+from protocol.sampling import NoiseSchedule, SchedulerName
+
+Warn: TypeAlias = Callable[[str, str], None]
+"""(code, message): tells the client of the job (`job.warning`)."""
+Scheduler: TypeAlias = Any
+"""A diffusers `SchedulerMixin` with `set_timesteps`, `timesteps` and `step`; diffusers has no type that says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """How a name is served on models that were trained on betas (SD 1, SD 2, SDXL).
+
+    Attributes:
+        kind: the scheduler class.
+        options: laid over the model's own config.
+        form: how the class holds its noise levels; None if it must keep evenly spaced timesteps.
+        last_level: stands for the 0 that noise schedules end with.
+        spaced_by: serves the name instead of `kind` when a noise schedule is asked for.
+        skips_penultimate: the noise schedule is made for one step more and its smallest level left out, as ComfyUI and
+            A1111 do for solvers that make too much of a last step from little noise.
+        stands_for: what the name really means, if this is an approximation.
+        own_schedule: the levels that go with the name, when no noise schedule is asked for.
+    """
+
+    kind: type[Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    form: Form | None = Form.SIGMAS
+    last_level: float = 0.0
+    spaced_by: type[Any] | None = None
+    skips_penultimate: bool = False
+    stands_for: str | None = None
+    own_schedule: NoiseSchedule | None = None
+
+
+_NEARLY_CLEAN: Final = 1e-3
+"""As ComfyUI's UniPC: the last level of solvers in which the logarithm of the last sigma has to exist."""
+
+
+def _dpmpp(algorithm: str, solver_type: str = "midpoint", order: int = 2) -> dict[str, Any]:
+    return {
+        "algorithm_type": algorithm,
+        "solver_type": solver_type,
+        "solver_order": order,
+        "final_sigmas_type": "zero",
+        "lower_order_final": True,
+    }
+
+
+_FAST: Final = Sampler(
+    kind=DPMSolverSinglestepScheduler,
+    options=_dpmpp("dpmsolver++", order=3),
+    stands_for="DPM-Solver-fast",
+    own_schedule=NoiseSchedule.EXPONENTIAL,
+)
+
+SAMPLERS: Final[Mapping[SchedulerName, Sampler]] = {
+    SchedulerName.EULER: Sampler(kind=EulerDiscreteScheduler),
+    SchedulerName.EULER_ANCESTRAL: Sampler(kind=EulerAncestralDiscreteScheduler),
+    SchedulerName.HEUN: Sampler(kind=HeunDiscreteScheduler, options={"clip_sample": False}, form=Form.PAIRS),
+    SchedulerName.HEUNPP2: Sampler(
+        kind=HeunDiscreteScheduler, options={"clip_sample": False}, form=Form.PAIRS, stands_for="Heun++ 2"
+    ),
+    SchedulerName.DPM_2: Sampler(kind=Dpm2Solver, skips_penultimate=True),
+    SchedulerName.DPM_2_ANCESTRAL: Sampler(kind=Dpm2AncestralSolver, skips_penultimate=True),
+    SchedulerName.LMS: Sampler(kind=LmsSolver),
+    SchedulerName.DPM_FAST: _FAST,
+    SchedulerName.DPM_ADAPTIVE: Sampler(
+        kind=_FAST.kind,
+        options=_FAST.options,
+        stands_for="DPM-Solver with steps of its own choice",
+        own_schedule=_FAST.own_schedule,
+    ),
+    SchedulerName.DPMPP_2S_ANCESTRAL: Sampler(kind=Dpmpp2sAncestralSolver),
+    SchedulerName.DPMPP_SDE: Sampler(kind=DpmppSdeSolver),
+    SchedulerName.DPMPP_2M: Sampler(kind=DPMSolverMultistepScheduler, options=_dpmpp("dpmsolver++")),
+    SchedulerName.DPMPP_2M_SDE: Sampler(kind=DPMSolverMultistepScheduler, options=_dpmpp("sde-dpmsolver++")),
+    SchedulerName.DPMPP_2M_SDE_HEUN: Sampler(
+        kind=DPMSolverMultistepScheduler, options=_dpmpp("sde-dpmsolver++", "heun")
+    ),
+    SchedulerName.DPMPP_3M_SDE: Sampler(kind=Dpmpp3mSdeSolver, own_schedule=NoiseSchedule.EXPONENTIAL),
+    SchedulerName.DDIM: Sampler(kind=DDIMScheduler, options={"clip_sample": False}, spaced_by=DdimSolver),
+    SchedulerName.DDPM: Sampler(kind=DDPMScheduler, options={"clip_sample": False}, form=Form.TIMESTEPS),
+    SchedulerName.PNDM: Sampler(kind=PNDMScheduler, options={"skip_prk_steps": True}, form=None),
+    SchedulerName.UNI_PC: Sampler(
+        kind=UniPCMultistepScheduler,
+        options={"solver_type": "bh1", "solver_order": 3, "final_sigmas_type": "sigma_min"},
+        last_level=_NEARLY_CLEAN,
+        skips_penultimate=True,
+    ),
+    SchedulerName.UNI_PC_BH2: Sampler(
+        kind=UniPCMultistepScheduler,
+        options={"solver_type": "bh2", "solver_order": 3, "final_sigmas_type": "sigma_min"},
+        last_level=_NEARLY_CLEAN,
+        skips_penultimate=True,
+    ),
+    SchedulerName.DEIS: Sampler(
+        kind=DEISMultistepScheduler,
+        options={"algorithm_type": "deis", "solver_type": "logrho", "solver_order": 3},
+        last_level=_NEARLY_CLEAN,
+    ),
+    SchedulerName.LCM: Sampler(kind=LCMScheduler, options={"clip_sample": False}, form=Form.TIMESTEPS),
+    SchedulerName.TCD: Sampler(kind=TCDScheduler, options={"clip_sample": False}, form=Form.TIMESTEPS),
+    SchedulerName.RESTART: Sampler(kind=EulerDiscreteScheduler, stands_for="Restart sampling"),
+}
+"""Every name but the `flow_` ones, which are for flow-matching models alone."""
+
+FLOW_SAMPLERS: Final[Mapping[SchedulerName, type[Any]]] = {
+    SchedulerName.EULER: SpacedFlowEuler,
+    SchedulerName.FLOW_EULER: SpacedFlowEuler,
+    SchedulerName.HEUN: SpacedFlowHeun,
+    SchedulerName.FLOW_HEUN: SpacedFlowHeun,
+}
+"""The names that flow-matching models (SD3, Flux) can be sampled with."""
+
+_EVEN: Final = {NoiseSchedule.DDIM_UNIFORM: ("leading", 1), NoiseSchedule.TRAILING: ("trailing", 0)}
+"""What PNDM, which steps by a fixed stride, can do: timestep_spacing and steps_offset."""
+
+_STAND_INS: Final = {
+    "LMSDiscreteScheduler": SchedulerName.LMS,
+    "DPMSolverSDEScheduler": SchedulerName.DPMPP_SDE,
+    "KDPM2DiscreteScheduler": SchedulerName.DPM_2,
+    "KDPM2AncestralDiscreteScheduler": SchedulerName.DPM_2_ANCESTRAL,
+}
+"""Classes of diffusers that ours stand in for: the first two need packages that are not ours to ask for."""
+
+_NO_SPACING: Final = {
+    "use_karras_sigmas": False,
+    "use_exponential_sigmas": False,
+    "use_beta_sigmas": False,
+    "use_lu_lambdas": False,
+}
+"""Laid over a config whose levels are replaced anyway: diffusers refuses some of these together, or without scipy."""
+
+
+def make_scheduler(
+    config: Mapping[str, Any],
+    name: SchedulerName | None = None,
+    noise_schedule: NoiseSchedule | None = None,
+    *,
+    warn: Warn,
+    is_sdxl: bool = False,
+) -> Scheduler:
+    """A new scheduler for one job; the model's own, if neither name is given.
+
+    The noise schedule is built in: it is made when a pipeline calls `set_timesteps(steps)`. What the config says of the
+    model (prediction type, betas, flow shift) is kept; its spacing too, unless a noise schedule is named.
+
+    Args:
+        config: of the model's own scheduler, with `_class_name`.
+        warn: told `approximated_sampler`, `sampler_not_for_model` or `noise_schedule_unused`.
+        is_sdxl: the model is of the SDXL family; `align_your_steps` has a table for it.
+    """
+    if _is_flow(config):
+        return _flow_scheduler(config, name, noise_schedule, warn)
+    if name in FLOW_SAMPLERS and name not in SAMPLERS:
+        warn("sampler_not_for_model", f"{name} is for flow-matching models; the model's own sampler is used")
+        name = None
+    if not _is_trained_on_betas(config):
+        if name is not None:
+            warn("sampler_not_for_model", f"this model can only be sampled with its own sampler, not with {name}")
+        if noise_schedule is not None:
+            warn("noise_schedule_unused", f"this model's sampler keeps its own levels; {noise_schedule} is not used")
+        return _own_class(config).from_config(config)
+    if noise_schedule is None and config.get("use_beta_sigmas"):
+        noise_schedule = NoiseSchedule.BETA  # without scipy, which diffusers' own would need
+    if name is None:
+        sampler = _own_sampler(config)
+    else:
+        sampler = SAMPLERS[name]
+        if sampler.stands_for is not None:
+            warn("approximated_sampler", f"{name} ({sampler.stands_for}) is approximated by {sampler.kind.__name__}")
+    return _beta_scheduler(config, sampler, noise_schedule or (sampler.own_schedule if name else None), warn, is_sdxl)
+
+
+def total_steps(scheduler: Scheduler) -> int:
+    """How many model calls a job makes, once its timesteps are set: more than its steps for two-call samplers."""
+    return len(scheduler.timesteps)
+
+
+def eta_for(scheduler: Scheduler, eta: float | None, *, warn: Warn) -> float:
+    """What to pass to a pipeline as `eta`: the request's, or else the sampler's own default.
+
+    Pipelines pass 0 unless told otherwise, which is DDIM's default but not TCD's.
+    """
+    parameter = inspect.signature(scheduler.step).parameters.get("eta")
+    if parameter is None:
+        if eta:
+            warn("eta_unused", f"eta has no effect on {type(scheduler).__name__}; ddim and tcd have it")
+        return 0.0
+    return float(parameter.default) if eta is None else eta
+
+
+def _beta_scheduler(
+    config: Mapping[str, Any], sampler: Sampler, schedule: NoiseSchedule | None, warn: Warn, is_sdxl: bool
+) -> Scheduler:
+    options: dict[str, Any] = dict(sampler.options)
+    kind: Any = sampler.kind
+    if schedule is not None:
+        options |= {key: value for key, value in _NO_SPACING.items() if key in config}
+        kind = sampler.spaced_by or kind
+        if sampler.form is None and schedule in _EVEN:
+            options["timestep_spacing"], options["steps_offset"] = _EVEN[schedule]
+            schedule = None
+        elif sampler.form is None:
+            warn("noise_schedule_unused", f"{kind.__name__} needs evenly spaced steps; {schedule} is not used")
+            schedule = None
+    needs_room = "original_inference_steps" in inspect.signature(kind).parameters
+    if (schedule is not None or needs_room) and sampler.form is not None and not issubclass(kind, Spaced):
+        kind = spaced(kind, sampler.form, sampler.last_level)
+    # The config's own class decides which of its keys are meant for others; a stand-in would make diffusers complain.
+    scheduler = kind.from_config(dict(config), **_known(kind, options))
+    if schedule is not None:
+        scheduler.levels = partial(_levels, schedule, is_sdxl=is_sdxl, skips_penultimate=sampler.skips_penultimate)
+    return scheduler
+
+
+def _levels(schedule: NoiseSchedule, table: Levels, steps: int, *, is_sdxl: bool, skips_penultimate: bool) -> Levels:
+    if not skips_penultimate:
+        return noise_levels(schedule, table, steps, is_sdxl=is_sdxl)
+    return np.delete(noise_levels(schedule, table, steps + 1, is_sdxl=is_sdxl), -2)
+
+
+def _flow_scheduler(
+    config: Mapping[str, Any], name: SchedulerName | None, schedule: NoiseSchedule | None, warn: Warn
+) -> Scheduler:
+    own = _own_class(config)
+    if name is not None and name not in FLOW_SAMPLERS:
+        warn("sampler_not_for_model", f"{name} is not for flow-matching models; the model's own sampler is used")
+        name = None
+    if schedule is NoiseSchedule.ALIGN_YOUR_STEPS:
+        warn("noise_schedule_unused", f"{schedule} has no table for flow-matching models; the model's own is used")
+        schedule = None
+    kind = SpacedFlowEuler if own is FlowMatchEulerDiscreteScheduler else None
+    if name is not None:
+        kind = FLOW_SAMPLERS[name]
+    if schedule is not None and (kind is None or config.get("invert_sigmas")):
+        warn("noise_schedule_unused", f"{own.__name__} keeps its own noise levels; {schedule} is not used")
+        schedule = None
+    if kind is None or (kind is SpacedFlowEuler and schedule is None):
+        return (own if kind is None else FlowMatchEulerDiscreteScheduler).from_config(dict(config))
+    options = _NO_SPACING if schedule is not None else {}
+    plain: type[Any] = FlowMatchEulerDiscreteScheduler
+    ruler = plain.from_config(dict(config), **_known(FlowMatchEulerDiscreteScheduler, options))
+    scheduler: Scheduler = kind.from_config(dict(ruler.config))
+    # Pipelines read the shift by size off the config of whatever scheduler they are given.
+    scheduler.register_to_config(**{key: value for key, value in ruler.config.items() if not key.startswith("_")})
+    scheduler.ruler = ruler
+    if schedule is not None:
+        scheduler.levels = partial(noise_levels, schedule)
+    return scheduler
+
+
+def _own_sampler(config: Mapping[str, Any]) -> Sampler:
+    """The model's own class as it is configured."""
+    if config["_class_name"] in _STAND_INS:
+        return SAMPLERS[_STAND_INS[config["_class_name"]]]
+    own = _own_class(config)
+    for sampler in SAMPLERS.values():
+        if sampler.kind is own:
+            return Sampler(kind=own, form=sampler.form, last_level=sampler.last_level, spaced_by=sampler.spaced_by)
+    return Sampler(kind=own, form=None)
+
+
+def _own_class(config: Mapping[str, Any]) -> type[Any]:
+    own: type[Any] = getattr(diffusers, str(config["_class_name"]))
+    return own
+
+
+def _is_flow(config: Mapping[str, Any]) -> bool:
+    return (
+        "FlowMatch" in config["_class_name"]
+        or bool(config.get("use_flow_sigmas"))
+        or config.get("prediction_type") == "flow_prediction"
+    )
+
+
+def _is_trained_on_betas(config: Mapping[str, Any]) -> bool:
+    if config["_class_name"] in _STAND_INS:
+        return True
+    return "beta_schedule" in inspect.signature(_own_class(config)).parameters
+
+
+def _known(kind: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key in inspect.signature(kind).parameters}

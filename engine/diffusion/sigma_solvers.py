@@ -1,0 +1,306 @@
+"""Samplers of k-diffusion that diffusers has not, or not in the field's meaning, as diffusers schedulers.
+
+Latents are clean latents plus sigma times unit noise, as in diffusers' Euler, whose bookkeeping is inherited. A solver
+that calls the model twice a step gets two timesteps a step, but for a last step down to 0, which is one Euler step.
+
+Source of the methods: the papers named at each class, and k-diffusion for their forms in sigma.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler, EulerDiscreteSchedulerOutput
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from engine.diffusion.noise_levels import timesteps_at
+from engine.diffusion.spacing import Form, Spaced, place, training_sigmas
+
+Generators: TypeAlias = torch.Generator | list[torch.Generator] | None
+Output: TypeAlias = EulerDiscreteSchedulerOutput | tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """From one noise level to the next.
+
+    Attributes:
+        sigma, following: the levels.
+        middle: where the second model call of the step is made; `following` if there is none.
+    """
+
+    sigma: float
+    following: float
+    middle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a solver has to go on with after a model call.
+
+    Attributes:
+        sigma, following, middle: see `Rung`.
+        latents: what the model was shown, before scaling; float32.
+        clean: what the model makes of it without noise.
+        start: the latents at the start of the step, if this is its second call.
+        noise: draws unit noise of the shape of the latents from the job's generator.
+    """
+
+    sigma: float
+    following: float
+    middle: float
+    latents: Tensor
+    clean: Tensor
+    start: Tensor
+    noise: Callable[[], Tensor]
+
+
+class SigmaSolver(Spaced, EulerDiscreteScheduler):  # type: ignore[misc]  # diffusers' own bases differ in a class field
+    """What the solvers share: the rungs, the predicted clean latents, and noise from the job's own generator."""
+
+    calls: ClassVar[int] = 1
+    """Model calls a step."""
+    config: Any
+    _step_index: Any
+
+    def set_timesteps(
+        self, num_inference_steps: int | None = None, device: str | torch.device | None = None, *rest: Any, **named: Any
+    ) -> None:
+        super().set_timesteps(num_inference_steps, device, *rest, **named)
+        levels = [float(sigma) for sigma in self.sigmas]
+        self._rungs = [
+            Rung(sigma, following, self.middle(sigma, following) if self.calls == 2 and following > 0 else following)
+            for sigma, following in itertools.pairwise(levels)
+        ]
+        if self.calls == 2:
+            visited = np.array(
+                [
+                    level
+                    for rung in self._rungs
+                    for level in ([rung.sigma, rung.middle] if rung.following > 0 else [rung.sigma])
+                ]
+            )
+            timesteps = timesteps_at(visited, training_sigmas(self))
+            place(self, np.append(visited, levels[-1]), timesteps, Form.SIGMAS, device)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what was kept of earlier steps."""
+        self._start: Tensor | None = None
+
+    def middle(self, sigma: float, following: float) -> float:
+        """Where the second call of a step is made: half-way in the logarithm, unless a solver says otherwise."""
+        return math.sqrt(sigma * following)
+
+    def step(  # type: ignore[override]  # Euler's churn is not for these
+        self,
+        model_output: Tensor,
+        timestep: float | Tensor,
+        sample: Tensor,
+        generator: Generators = None,
+        return_dict: bool = True,
+    ) -> Output:
+        """One model call on: to the middle of a step, or to its end. Same contract as diffusers' `step`."""
+        if self._step_index is None:
+            self._init_step_index(timestep)
+        index: int = self._step_index
+        rung = self._rungs[index // self.calls]
+        latents = sample.float()
+        clean = self._clean(model_output.float(), latents, float(self.sigmas[index]))
+
+        def noise() -> Tensor:
+            drawn: Tensor = randn_tensor(latents.shape, generator=generator, device=latents.device, dtype=torch.float32)
+            return drawn
+
+        start = latents if self._start is None else self._start
+        turn = Turn(rung.sigma, rung.following, rung.middle, latents, clean, start, noise)
+        if self.calls == 1 or rung.following == 0:
+            result = self.advance(turn)
+        elif self._start is None:
+            self._start, result = latents, self.to_middle(turn)
+        else:
+            self._start, result = None, self.from_middle(turn)
+        self._step_index = index + 1
+        result = result.to(model_output.dtype)
+        if not return_dict:
+            return (result, clean)
+        return EulerDiscreteSchedulerOutput(prev_sample=result, pred_original_sample=clean)
+
+    def _clean(self, model_output: Tensor, latents: Tensor, sigma: float) -> Tensor:
+        kind = self.config.prediction_type
+        if kind == "epsilon":
+            return latents - sigma * model_output
+        if kind == "v_prediction":
+            return latents / (sigma**2 + 1) - model_output * (sigma / math.sqrt(sigma**2 + 1))
+        return model_output
+
+    def advance(self, turn: Turn) -> Tensor:
+        """A whole step with one call: Euler's, unless a solver says otherwise."""
+        return toward(turn.latents, turn.clean, turn.following / turn.sigma)
+
+    def to_middle(self, turn: Turn) -> Tensor:
+        """The first half of a step: the latents at `middle`."""
+        return toward(turn.latents, turn.clean, turn.middle / turn.sigma)
+
+    def from_middle(self, turn: Turn) -> Tensor:
+        """The second half of a step: from its start, with what the model said at `middle`, to its end."""
+        raise NotImplementedError
+
+
+def toward(latents: Tensor, clean: Tensor, share: float) -> Tensor:
+    """The latents with `share` of their noise left: Euler's step, and DPM-Solver++'s of order 1."""
+    return clean + (latents - clean) * share
+
+
+def ancestral(sigma: float, following: float, eta: float = 1.0) -> tuple[float, float]:
+    """How far down to go without noise, and how much noise to add, to arrive at `following`.
+
+    Source: Song et al., "Denoising Diffusion Implicit Models", 2020, equation 16, in sigma.
+    """
+    up = min(following, eta * following * math.sqrt(max(sigma**2 - following**2, 0.0)) / sigma)
+    return math.sqrt(following**2 - up**2), up
+
+
+class DdimSolver(SigmaSolver):
+    """DDIM over any levels: diffusers' own knows only evenly spaced timesteps."""
+
+    _eta = 0.0
+
+    def step(  # type: ignore[override]  # as DDIM's own, this one has eta
+        self,
+        model_output: Tensor,
+        timestep: float | Tensor,
+        sample: Tensor,
+        eta: float = 0.0,
+        generator: Generators = None,
+        return_dict: bool = True,
+    ) -> Output:
+        self._eta = eta
+        return super().step(model_output, timestep, sample, generator, return_dict)
+
+    def advance(self, turn: Turn) -> Tensor:
+        down, up = ancestral(turn.sigma, turn.following, self._eta)
+        result = toward(turn.latents, turn.clean, down / turn.sigma)
+        return result + up * turn.noise() if up > 0 else result
+
+
+class LmsSolver(SigmaSolver):
+    """Linear multistep of order 4: the polynomial through the last slopes, integrated over the step.
+
+    Diffusers' own integrates with scipy; two Gauss points are exact for a cubic and need none.
+    """
+
+    def forget(self) -> None:
+        super().forget()
+        self._slopes: list[tuple[float, Tensor]] = []
+
+    def advance(self, turn: Turn) -> Tensor:
+        self._slopes = [*self._slopes, (turn.sigma, (turn.latents - turn.clean) / turn.sigma)][-4:]
+        nodes = [sigma for sigma, _ in self._slopes]
+        half, centre = (turn.following - turn.sigma) / 2, (turn.following + turn.sigma) / 2
+        points = [centre + half * at for at in (-math.sqrt(1 / 3), math.sqrt(1 / 3))]
+        result = turn.latents
+        for own, (sigma, slope) in enumerate(self._slopes):
+            others = [node for index, node in enumerate(nodes) if index != own]
+            weight = half * sum(math.prod((point - node) / (sigma - node) for node in others) for point in points)
+            result = result + weight * slope
+        return result
+
+
+class Dpm2Solver(SigmaSolver):
+    """DPM-Solver-2: the slope at the middle of the step.
+
+    Source: Karras et al. 2022, algorithm 2, with the middle taken in the logarithm.
+    """
+
+    calls = 2
+
+    def from_middle(self, turn: Turn) -> Tensor:
+        slope = (turn.latents - turn.clean) / turn.middle
+        return turn.start + slope * (turn.following - turn.sigma)
+
+
+class Dpm2AncestralSolver(SigmaSolver):
+    """DPM-Solver-2 that stops short of the next level, and goes up to it with fresh noise."""
+
+    calls = 2
+
+    def middle(self, sigma: float, following: float) -> float:
+        return math.sqrt(sigma * ancestral(sigma, following)[0])
+
+    def from_middle(self, turn: Turn) -> Tensor:
+        down, up = ancestral(turn.sigma, turn.following)
+        slope = (turn.latents - turn.clean) / turn.middle
+        return turn.start + slope * (down - turn.sigma) + up * turn.noise()
+
+
+class Dpmpp2sAncestralSolver(Dpm2AncestralSolver):
+    """DPM-Solver++(2S) with fresh noise. Source: Lu et al., "DPM-Solver++", 2022, algorithm 1, r = 1/2."""
+
+    def from_middle(self, turn: Turn) -> Tensor:
+        down, up = ancestral(turn.sigma, turn.following)
+        return toward(turn.start, turn.clean, down / turn.sigma) + up * turn.noise()
+
+
+class DpmppSdeSolver(SigmaSolver):
+    """DPM-Solver++ for the stochastic equation, r = 1/2, with noise in both halves of a step.
+
+    The noise of the whole step is the sum of its halves', as increments of one Brownian path in sigma; k-diffusion gets
+    the same from a tree of them (torchsde). Source: Lu et al. 2022, section 5, in k-diffusion's form.
+    """
+
+    calls = 2
+
+    def forget(self) -> None:
+        super().forget()
+        self._first: Tensor | None = None
+
+    def to_middle(self, turn: Turn) -> Tensor:
+        self._first = turn.noise()
+        down, up = ancestral(turn.sigma, turn.middle)
+        return toward(turn.latents, turn.clean, down / turn.sigma) + up * self._first
+
+    def from_middle(self, turn: Turn) -> Tensor:
+        assert self._first is not None
+        share = (turn.sigma - turn.middle) / (turn.sigma - turn.following)
+        noise = math.sqrt(share) * self._first + math.sqrt(1 - share) * turn.noise()
+        self._first = None
+        down, up = ancestral(turn.sigma, turn.following)
+        return toward(turn.start, turn.clean, down / turn.sigma) + up * noise
+
+
+class Dpmpp3mSdeSolver(SigmaSolver):
+    """DPM-Solver++(3M) for the stochastic equation, eta = 1.
+
+    Diffusers' `sde-dpmsolver++` of order 3 has a constant of its last term with the sign the other way round, so the
+    term does not vanish with the step; and its second step is the midpoint form, k-diffusion's the Heun form.
+    """
+
+    def forget(self) -> None:
+        super().forget()
+        self._earlier: list[tuple[float, Tensor]] = []
+
+    def advance(self, turn: Turn) -> Tensor:
+        if turn.following == 0:
+            return turn.clean
+        width = math.log(turn.sigma / turn.following)
+        twice = 2 * width
+        result = toward(turn.latents, turn.clean, math.exp(-twice))
+        phi_2 = math.expm1(-twice) / twice + 1
+        if self._earlier:
+            width_1, clean_1 = self._earlier[0]
+            near = (turn.clean - clean_1) * (width / width_1)
+            if len(self._earlier) == 1:
+                result = result + phi_2 * near
+            else:
+                width_2, clean_2 = self._earlier[1]
+                ratio_0, ratio_1 = width_1 / width, width_2 / width
+                bend = (near - (clean_1 - clean_2) / ratio_1) / (ratio_0 + ratio_1)
+                result = result + phi_2 * (near + ratio_0 * bend) - (phi_2 / twice - 0.5) * bend
+        self._earlier = [(width, turn.clean), *self._earlier][:2]
+        return result + turn.following * math.sqrt(-math.expm1(-twice)) * turn.noise()
