@@ -1,7 +1,8 @@
 """Whole diffusion models of a few thousand weights, made from a seed: the real classes and formats, in no time.
 
 Every `make_*` gives a stock pipeline with random weights on the CPU in float32; `save_pretrained` writes it as a
-diffusers folder. Four VAE stages, so a latent is 8 pixels wide as in the real families; the pictures are noise.
+diffusers folder. Weights want no gradients: whether they do decides how torch folds its products, and so how these are
+rounded. Four VAE stages, so a latent is 8 pixels wide as in the real families; the pictures are noise.
 The layouts of single files are in `tests.tiny_files`, the adapters in `tests.tiny_adapters`.
 """
 
@@ -90,59 +91,72 @@ def make_text_encoder(hidden: int = HIDDEN, layers: int = 2, *, projects: bool =
         eos_token_id=END,
         pad_token_id=END,
     )
-    return (CLIPTextModelWithProjection if projects else CLIPTextModel)(config).eval()
+    return (
+        (CLIPTextModelWithProjection if projects else CLIPTextModel)(config).requires_grad_(requires_grad=False).eval()
+    )
 
 
-def make_vae(scaling_factor: float = 0.18215, *, force_upcast: bool = True, **more: Any) -> AutoencoderKL:
-    return AutoencoderKL(
-        block_out_channels=CHANNELS,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        norm_num_groups=GROUPS,
-        latent_channels=4,
-        sample_size=SIDE_PX,
-        scaling_factor=scaling_factor,
-        force_upcast=force_upcast,
-        **more,
-    ).eval()
+def make_vae(scaling_factor: float = 0.18215, latent_channels: int = 4, **more: Any) -> AutoencoderKL:
+    return (
+        AutoencoderKL(
+            block_out_channels=CHANNELS,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=1,
+            norm_num_groups=GROUPS,
+            latent_channels=latent_channels,
+            sample_size=SIDE_PX,
+            scaling_factor=scaling_factor,
+            **more,
+        )
+        .requires_grad_(requires_grad=False)
+        .eval()
+    )
 
 
 def make_unet(in_channels: int = 4, *, linear: bool = False) -> UNet2DConditionModel:
     """The four blocks of SD 1 and 2."""
-    return UNet2DConditionModel(
-        sample_size=SIDE_PX // 8,
-        in_channels=in_channels,
-        block_out_channels=CHANNELS,
-        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-        layers_per_block=1,
-        cross_attention_dim=HIDDEN,
-        attention_head_dim=2,
-        norm_num_groups=GROUPS,
-        use_linear_projection=linear,
-    ).eval()
+    return (
+        UNet2DConditionModel(
+            sample_size=SIDE_PX // 8,
+            in_channels=in_channels,
+            block_out_channels=CHANNELS,
+            down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+            up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+            layers_per_block=1,
+            cross_attention_dim=HIDDEN,
+            attention_head_dim=2,
+            norm_num_groups=GROUPS,
+            use_linear_projection=linear,
+        )
+        .requires_grad_(requires_grad=False)
+        .eval()
+    )
 
 
 def make_xl_unet(in_channels: int = 4, *, is_refiner: bool = False) -> UNet2DConditionModel:
     text = HIDDEN_2 if is_refiner else HIDDEN + HIDDEN_2
     attention = ("CrossAttnDownBlock2D",) * 2
-    return UNet2DConditionModel(
-        sample_size=SIDE_PX // 8,
-        in_channels=in_channels,
-        block_out_channels=CHANNELS if is_refiner else XL_CHANNELS,
-        down_block_types=("DownBlock2D", *attention, *(("DownBlock2D",) if is_refiner else ())),
-        up_block_types=(*(("UpBlock2D",) if is_refiner else ()), *("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
-        transformer_layers_per_block=2 if is_refiner else (1, 1, 2),
-        layers_per_block=1,
-        cross_attention_dim=text,
-        attention_head_dim=2,
-        norm_num_groups=GROUPS,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=TIME_IDS_WIDTH,
-        projection_class_embeddings_input_dim=HIDDEN_2 + (5 if is_refiner else 6) * TIME_IDS_WIDTH,
-    ).eval()
+    return (
+        UNet2DConditionModel(
+            sample_size=SIDE_PX // 8,
+            in_channels=in_channels,
+            block_out_channels=CHANNELS if is_refiner else XL_CHANNELS,
+            down_block_types=("DownBlock2D", *attention, *(("DownBlock2D",) if is_refiner else ())),
+            up_block_types=(*(("UpBlock2D",) if is_refiner else ()), *("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
+            transformer_layers_per_block=2 if is_refiner else (1, 1, 2),
+            layers_per_block=1,
+            cross_attention_dim=text,
+            attention_head_dim=2,
+            norm_num_groups=GROUPS,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=TIME_IDS_WIDTH,
+            projection_class_embeddings_input_dim=HIDDEN_2 + (5 if is_refiner else 6) * TIME_IDS_WIDTH,
+        )
+        .requires_grad_(requires_grad=False)
+        .eval()
+    )
 
 
 def make_scheduler(prediction: str = "epsilon") -> DDIMScheduler:
@@ -230,24 +244,28 @@ def make_t5(width: int) -> tuple[T5Tokenizer, T5EncoderModel]:
     pieces += [(chr(ord("a") + at), -3.0) for at in range(26)]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=TOKENS)
     config = T5Config(vocab_size=len(pieces), d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    return tokenizer, T5EncoderModel(config).eval()
+    return tokenizer, T5EncoderModel(config).requires_grad_(requires_grad=False).eval()
 
 
 def make_flux(seed: int = 0, *, guidance_embeds: bool = False) -> DiffusionPipeline:
     """Flux: a transformer on packed latents, CLIP's pooled text and T5's, flow matching."""
     with seeded(seed):
         tokenizer_2, text_encoder_2 = make_t5(32)
-        transformer = FluxTransformer2DModel(
-            in_channels=16,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=16,
-            num_attention_heads=2,
-            joint_attention_dim=32,
-            pooled_projection_dim=HIDDEN,
-            axes_dims_rope=(4, 4, 8),
-            guidance_embeds=guidance_embeds,
-        ).eval()
+        transformer = (
+            FluxTransformer2DModel(
+                in_channels=16,
+                num_layers=1,
+                num_single_layers=1,
+                attention_head_dim=16,
+                num_attention_heads=2,
+                joint_attention_dim=32,
+                pooled_projection_dim=HIDDEN,
+                axes_dims_rope=(4, 4, 8),
+                guidance_embeds=guidance_embeds,
+            )
+            .requires_grad_(requires_grad=False)
+            .eval()
+        )
         text_encoder = make_text_encoder()
         vae = make_vae(0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False)
     return FluxPipeline(
@@ -265,22 +283,26 @@ def make_sd3(seed: int = 0) -> DiffusionPipeline:
     """Stable Diffusion 3: two CLIP text encoders with projections and T5, flow matching."""
     with seeded(seed):
         tokenizer_3, text_encoder_3 = make_t5(48)
-        transformer = SD3Transformer2DModel(
-            sample_size=SIDE_PX // 8,
-            patch_size=2,
-            in_channels=4,
-            out_channels=4,
-            num_layers=2,
-            attention_head_dim=8,
-            num_attention_heads=2,
-            joint_attention_dim=48,
-            caption_projection_dim=16,
-            pooled_projection_dim=HIDDEN + HIDDEN_2,
-            pos_embed_max_size=16,
-        ).eval()
+        transformer = (
+            SD3Transformer2DModel(
+                sample_size=SIDE_PX // 8,
+                patch_size=2,
+                in_channels=16,
+                out_channels=16,
+                num_layers=2,
+                attention_head_dim=8,
+                num_attention_heads=2,
+                joint_attention_dim=48,
+                caption_projection_dim=16,
+                pooled_projection_dim=HIDDEN + HIDDEN_2,
+                pos_embed_max_size=16,
+            )
+            .requires_grad_(requires_grad=False)
+            .eval()
+        )
         first = make_text_encoder(projects=True)
         second = make_text_encoder(HIDDEN_2, projects=True, act="gelu")
-        vae = make_vae(1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
+        vae = make_vae(1.5305, 16, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
     return StableDiffusion3Pipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -304,7 +326,7 @@ def make_controlnet(seed: int = 1) -> ControlNetModel:
             model.controlnet_cond_embedding.conv_out,
         ):
             torch.nn.init.normal_(layer.weight, std=0.5)
-    return model.eval()
+    return model.requires_grad_(requires_grad=False).eval()
 
 
 def make_image_encoder(seed: int = 2) -> CLIPVisionModelWithProjection:
@@ -319,7 +341,7 @@ def make_image_encoder(seed: int = 2) -> CLIPVisionModelWithProjection:
         patch_size=8,
     )
     with seeded(seed):
-        return CLIPVisionModelWithProjection(config).eval()
+        return CLIPVisionModelWithProjection(config).requires_grad_(requires_grad=False).eval()
 
 
 def _euler() -> EulerDiscreteScheduler:

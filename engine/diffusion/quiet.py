@@ -17,7 +17,7 @@ _SETTINGS: Final = {
 def quieten() -> None:
     """Have the libraries report errors only, draw no bars and use no network.
 
-    Call it before importing either; it is cheap to repeat. Anything that matters to a user is said by our own errors and warnings.
+    Call it before importing either; it is cheap to repeat. What matters to a user is said by our own errors.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

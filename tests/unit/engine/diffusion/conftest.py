@@ -1,6 +1,6 @@
 """Tiny models in the real formats, made once per run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -40,10 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _without_gradients() -> object:
-    """As on the executor's thread."""
+def _as_on_the_executors_thread() -> Iterator[None]:
+    """No gradients. And one thread: tensors this small are waited for longer than they are worked on."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.no_grad():
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

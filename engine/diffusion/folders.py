@@ -1,0 +1,162 @@
+"""Models saved as diffusers folders: `model_index.json` and one folder per component."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from engine.diffusion.vaes import share_vae, vae_dtype
+from engine.diffusion.weights import check_complete, settle
+from engine.library.records import Family
+
+INDEX: Final = "model_index.json"
+_LIBRARIES: Final = ("diffusers", "transformers")
+_LEFT_OUT: Final = ("safety_checker",)
+_LEFT_OUT_OF_STABLE_DIFFUSION: Final = ("feature_extractor",)
+"""Only the safety checker uses it; an IP-Adapter brings its own."""
+_WEIGHTS: Final = re.compile(
+    r"^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<variant>[\w-]+?))?(?:-\d+-of-\d+)?\.(?P<kind>safetensors|bin)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of `model_index.json`: a component, and the class that reads it."""
+
+    name: str
+    library: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`model_index.json`.
+
+    Attributes:
+        absent: components the model was saved without.
+        settings: what the pipeline's class takes beside components.
+    """
+
+    pipeline_class: str
+    parts: tuple[Part, ...]
+    absent: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def read_index(folder: Path, family: Family) -> Index:
+    """What a diffusers folder says it holds; no weights are read.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or asks for code that is not diffusers' or transformers' own.
+    """
+    lines = _json(folder / INDEX)
+    pipeline_class = lines.get("_class_name")
+    if not isinstance(pipeline_class, str):
+        # A pair of a module and a class: code that lies in the folder.
+        raise ValueError("it names a pipeline of its own, and that code would have to be run")
+    is_stable_diffusion = family not in (Family.OTHER, Family.FLUX, Family.SD3)
+    left_out = _LEFT_OUT + (_LEFT_OUT_OF_STABLE_DIFFUSION if is_stable_diffusion else ())
+    parts, absent, settings = [], [], {}
+    for name, value in lines.items():
+        if name.startswith("_"):
+            continue
+        if not (isinstance(value, list) and len(value) == 2):
+            settings[name] = value
+        elif value[0] is None or name in left_out:
+            absent.append(name)
+        elif all(isinstance(word, str) and word.isidentifier() for word in value):
+            parts.append(Part(name, *value))
+        else:
+            raise ValueError(f"{INDEX}: {name}: expected a library and a class, got {value!r:.80}")
+    if not parts:
+        raise ValueError(f"{INDEX} names no components")
+    return Index(pipeline_class, tuple(parts), tuple(absent), settings)
+
+
+def load_part(folder: Path, part: Part, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load one component onto the device. For the executor thread: the libraries change global state meanwhile.
+
+    Raises:
+        READ_ERRORS: its files are missing, corrupt or incomplete.
+    """
+    found = _class_of(part)
+    if not issubclass(found, nn.Module):
+        return found.from_pretrained(folder, subfolder=part.name, local_files_only=True)
+    place = folder / part.name
+    if part.name == "vae":
+        dtype = vae_dtype(_json(place / "config.json"), dtype)
+    more = {"trust_remote_code": False} if part.library == "transformers" else {}
+    module, told = found.from_pretrained(
+        folder,
+        subfolder=part.name,
+        dtype=dtype,
+        local_files_only=True,
+        output_loading_info=True,
+        **_weights_of(place),
+        **more,
+    )
+    check_complete(part.name, sorted(told["missing_keys"]))
+    check_complete(part.name, [str(key) for key in told["mismatched_keys"]])
+    settle(module, part.name)
+    if part.name == "vae":
+        share_vae(module)
+    return module.to(device)
+
+
+def scheduler_config(folder: Path, family: Family) -> dict[str, Any]:
+    """The configuration of the scheduler a folder was saved with, with its `_class_name`.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    config = _json(folder / "scheduler" / "scheduler_config.json")
+    if family in (Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT):
+        # Folders saved before these were settled; the pipelines would correct them on each use, and complain.
+        if "steps_offset" in config:
+            config["steps_offset"] = 1
+        if "clip_sample" in config:
+            config["clip_sample"] = False
+    return config
+
+
+def _class_of(part: Part) -> Any:
+    import diffusers
+    import transformers
+    from diffusers import pipelines
+
+    libraries = {"diffusers": diffusers, "transformers": transformers}
+    home = libraries.get(part.library) or getattr(pipelines, part.library, None)
+    found = getattr(home, part.class_name, None)
+    if not (isinstance(found, type) and hasattr(found, "from_pretrained")) or part.class_name.startswith("_"):
+        raise ValueError(f"its {part.name} is a {part.library}.{part.class_name}, which is not known here")
+    return found
+
+
+def _weights_of(place: Path) -> dict[str, Any]:
+    """Which of the weight files in a component's folder to read: safetensors first, then whole precision first."""
+    matches = [match for file in _listed(place) if (match := _WEIGHTS.match(file))]
+    kind = "safetensors" if any(match["kind"] == "safetensors" for match in matches) else "bin"
+    variants = {match["variant"] for match in matches if match["kind"] == kind}
+    variant = None if None in variants or not variants else ("fp16" if "fp16" in variants else min(variants))
+    return {"use_safetensors": kind == "safetensors", "variant": variant}
+
+
+def _listed(place: Path) -> Iterator[str]:
+    return (file.name for file in sorted(place.iterdir()))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{path.parent.name}/{path.name} is not there") from None
+    except ValueError:
+        raise ValueError(f"{path.parent.name}/{path.name} is no JSON") from None
+    if not isinstance(read, dict):
+        raise ValueError(f"{path.parent.name}/{path.name} holds no object")
+    return read

@@ -1,0 +1,24 @@
+"""Records of model files, as the library makes them."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.library.records import Family, FoundModel, ModelKind
+
+
+def found_at(path: Path, family: Family, kind: ModelKind = ModelKind.CHECKPOINT, **more: Any) -> FoundModel:
+    """The record of what lies at `path`; its name is the file's own."""
+    facts = {
+        "name": path.stem,
+        "kind": kind,
+        "family": family,
+        "path": path,
+        "is_folder": path.is_dir(),
+        "size_bytes": 0,
+        "source": "tests",
+        "problem": None,
+        "is_pickle": path.suffix in {".ckpt", ".pt"},
+        "modified_at": 0.0,
+        "relative": path.stem,
+    }
+    return FoundModel(**{**facts, **more})
