@@ -1,0 +1,1 @@
+"""Training code for the models of our own. Nothing that serves jobs imports it."""
