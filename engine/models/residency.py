@@ -1,20 +1,19 @@
 """Which models are in memory: loaded when first needed, dropped when others need the room or nobody used them long."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, Where
+from engine.interface import Call, OutOfMemory, Where
 from engine.models.catalogue import find
 from engine.models.files import locate
-from engine.steps import twice
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 
 logger = structlog.get_logger(__name__)
@@ -22,6 +21,8 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 Loader = Callable[[Path, str], T]
 """Makes a network of the model's first file, on a device."""
+Loading: TypeAlias = Generator[Call, Any, T]
+"""Loads a model in calls, and returns it."""
 Tell = Callable[[EventBody], None]
 
 DEFAULT_BUDGET_BYTES: Final = 1 << 30
@@ -44,6 +45,30 @@ class _Resident:
     used_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(slots=True)
+class _Load:
+    """A model on its way, however many jobs wait for it."""
+
+    steps: "Loading[None]"
+    call: Call | None = None
+    """Comes next; None before the first."""
+
+    def advance(self) -> None:
+        """Make one call, and find out which one comes next.
+
+        Raises:
+            StopIteration: that was the last.
+        """
+        if self.call is None:
+            self.call = next(self.steps)
+        try:
+            value = self.call.run()
+        except BaseException as error:  # noqa: BLE001 - it is the loader's to clean up after
+            self.call = self.steps.throw(error)
+        else:
+            self.call = self.steps.send(value)
+
+
 class Residency:
     """The networks in memory, shared by all jobs. For the executor thread.
 
@@ -62,6 +87,9 @@ class Residency:
         self._tell = tell
         self._budget_bytes = budget_bytes
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
+        self._loads: dict[str, _Load] = {}
+        self._waiting: Counter[str] = Counter()
+        """Jobs that wait for each model on its way."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,25 +110,31 @@ class Residency:
         if name in self._residents:
             return cast("T", self._found(name).network)
         path = locate(name, self.models_dir)
-        size_bytes = find(name).size_bytes
-        return (yield from self.keep(name, size_bytes, lambda: load(path, self.device), files=(path,)))
+
+        def steps() -> Loading[T]:
+            return cast("T", (yield Call(lambda: load(path, self.device))))
+
+        return (yield from self.keep(name, find(name).size_bytes, steps, files=(path,)))
 
     def keep(
         self,
         name: str,
         size_bytes: int,
-        load: Callable[[], T],
+        load: Callable[[], Loading[T]],
         *,
         files: Sequence[Path] = (),
         size_of: Callable[[T], int] | None = None,
     ) -> Generator[Call, Any, T]:
         """What `load` made the first time it was needed. Use with `yield from`.
 
-        Large files are first read beside the device, in the side pool (stage `read`), so that the device call (stage
-        `load`) finds them in the machine's file cache: the jobs that run on other models wait for that call alone.
+        Large files are first read beside the device, in the side pool (stage `read`), so that the device calls (stage
+        `load`) find them in the machine's file cache: the jobs that run on other models wait for those calls alone,
+        and go on between them. Several jobs that wait for one model share its loading; it is given up when the last
+        of them has gone.
 
         Args:
             name: unique among all kinds of models; `load` is always the same for one name.
+            load: its calls are all run on the device thread, one after the other, by whichever job's turn it is.
             size_bytes: of the weights in memory, as far as that is known before.
             files: what `load` will read.
             size_of: what the weights really take, once they are loaded.
@@ -110,8 +144,11 @@ class Residency:
         total = sum(file.stat().st_size for file in files if file.exists())
         if total >= _READ_AHEAD_BYTES:
             yield Call(partial(self._read_ahead, name, files, total), Where.POOL, "read")
-        loaded: T = yield from twice(Call(lambda: self._load(name, size_bytes, load, size_of), stage="load"))
-        return loaded
+        try:
+            return cast("T", (yield from self._join(name, size_bytes, load, size_of)))
+        except OutOfMemory:
+            # By now the caches were freed, of models above all, so there may be room.
+            return cast("T", (yield from self._join(name, size_bytes, load, size_of)))
 
     @contextmanager
     def in_use(self, name: str) -> Iterator[None]:
@@ -170,19 +207,50 @@ class Residency:
                         told = done / total
                         self._tell(ModelLoading(model=name, phase="read", done=min(done, total), total=total))
 
-    def _load(self, name: str, size_bytes: int, load: Callable[[], T], size_of: Callable[[T], int] | None) -> T:
-        if name in self._residents:  # another job asked for it too, and its call came first
-            return cast("T", self._found(name).network)
+    def _join(
+        self, name: str, size_bytes: int, load: Callable[[], Loading[T]], size_of: Callable[[T], int] | None
+    ) -> Generator[Call, Any, object]:
+        """Go on with the loading of a model, whoever began it, until it is done."""
+        self._waiting[name] += 1
+        try:
+            while name not in self._residents:
+                if name not in self._loads:
+                    self._loads[name] = _Load(self._whole(name, size_bytes, load, size_of))
+                yield Call(partial(self._advance, name), stage="load")
+            return self._found(name).network
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]
+                if name in self._loads:
+                    self._loads.pop(name).steps.close()
+
+    def _advance(self, name: str) -> None:
+        """Make the next call of a load, unless another job made its last."""
+        load = self._loads.get(name)
+        if load is None:
+            return
+        try:
+            load.advance()
+        except StopIteration:
+            del self._loads[name]
+        except BaseException:
+            # It begins anew with whoever else waits for it, and fails for each in its own call.
+            self._loads.pop(name, None)
+            raise
+
+    def _whole(
+        self, name: str, size_bytes: int, load: Callable[[], Loading[T]], size_of: Callable[[T], int] | None
+    ) -> Loading[None]:
         self._tell(ModelLoading(model=name, phase="device", done=0, total=size_bytes))
         self._make_room(size_bytes)
-        network = load()
+        network = yield from load()
         if size_of is not None:
             size_bytes = size_of(network)
             self._make_room(size_bytes)
         self._residents[name] = _Resident(network, size_bytes)
         logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes)
         self._tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
-        return network
 
     def _make_room(self, size_bytes: int) -> None:
         """Drop what was used longest ago, and is not used now, until there is room or nothing left to drop."""

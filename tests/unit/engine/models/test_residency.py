@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.interface import EngineError, OutOfMemory
+from engine.interface import Call, EngineError, OutOfMemory
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency
@@ -31,6 +31,13 @@ class Loader:
         return f"network of {path.name}"
 
 
+def end_of(steps):
+    """What the steps return, now that what they waited for is done."""
+    with pytest.raises(StopIteration) as end:
+        steps.send(None)
+    return end.value.value
+
+
 def used(residency, name, load):
     """What `use` returns, and the stages of the calls it made."""
     stages, value = [], None
@@ -54,8 +61,9 @@ def test_a_network_is_loaded_once_on_the_device(folder):
 def test_two_jobs_that_wait_for_one_network_share_it(folder):
     load, residency = Loader(), Residency(folder, "cpu")
     first, second = residency.use("a", load), residency.use("a", load)
-    calls = [next(first), next(second)]
-    assert calls[0].run() is calls[1].run()
+    for call in (next(first), next(second)):
+        call.run()
+    assert [end_of(steps) for steps in (first, second)] == ["network of a.onnx"] * 2
     assert len(load.loaded) == 1
 
 
@@ -109,9 +117,15 @@ def test_a_load_that_ran_out_of_memory_is_tried_again_now_that_others_are_gone(f
     steps = residency.use("a", load)
     next(steps)
     again = steps.throw(OutOfMemory("the caches are free now"))
-    with pytest.raises(StopIteration) as end:
-        steps.send(again.run())
-    assert end.value.value == "network of a.onnx"
+    again.run()
+    assert end_of(steps) == "network of a.onnx"
+
+
+def at_once(network):
+    def load():
+        return (yield Call(lambda: network))
+
+    return load
 
 
 def kept(residency, name, size_bytes, load, **about):
@@ -154,7 +168,7 @@ def test_what_nobody_used_for_a_while_goes(folder):
 def test_the_room_is_counted_by_what_the_weights_really_take(folder):
     residency = Residency(folder, "cpu", budget_bytes=250)
     used(residency, "a", Loader())
-    kept(residency, "wide", 100, lambda: "weights", size_of=lambda _network: 200)
+    kept(residency, "wide", 100, at_once("weights"), size_of=lambda _network: 200)
     assert residency.names == ("wide",)
 
 
@@ -164,8 +178,61 @@ def test_large_files_are_read_beside_the_device_and_told_of_in_parts(folder, mon
     told = []
     residency = Residency(folder, "cpu", told.append)
     files = [folder / "a.onnx", folder / "b.onnx"]
-    value, stages = kept(residency, "large", 200, lambda: "weights", files=files)
+    value, stages = kept(residency, "large", 200, at_once("weights"), files=files)
     assert (value, stages) == ("weights", [("read", "pool"), ("load", "device")])
     shares = [body.done / body.total for body in told if isinstance(body, ModelLoading) and body.phase == "read"]
     assert shares == [0.2, 0.4, 0.5, 0.7, 0.9, 1.0]
-    assert kept(residency, "large", 200, lambda: "weights", files=files) == ("weights", [])
+    assert kept(residency, "large", 200, at_once("weights"), files=files) == ("weights", [])
+
+
+class SlowLoad:
+    """Loads in three calls."""
+
+    def __init__(self):
+        self.done = []
+        self.is_let_go = False
+
+    def __call__(self):
+        try:
+            for part in range(3):
+                yield Call(lambda part=part: self.done.append(part))
+        except GeneratorExit:
+            self.is_let_go = True
+            raise
+        return "weights"
+
+
+def test_jobs_that_wait_for_one_model_share_the_calls_of_its_loading(folder):
+    residency, load = Residency(folder, "cpu"), SlowLoad()
+    first, second = residency.keep("m", 1, load), residency.keep("m", 1, load)
+    next(first).run()
+    next(second).run()
+    first.send(None).run()
+    assert load.done == [0, 1, 2]
+    assert [end_of(steps) for steps in (first, second)] == ["weights"] * 2
+
+
+def test_a_loading_goes_on_when_one_of_its_jobs_is_gone_and_ends_with_the_last(folder):
+    residency, load = Residency(folder, "cpu"), SlowLoad()
+    first, second = residency.keep("m", 1, load), residency.keep("m", 1, load)
+    next(first).run()
+    next(second)
+    first.close()
+    assert not load.is_let_go
+    second.close()
+    assert load.is_let_go
+    assert kept(residency, "m", 1, SlowLoad())[0] == "weights"
+
+
+def test_a_loading_that_fails_fails_for_each_and_leaves_nothing(folder):
+    residency = Residency(folder, "cpu")
+
+    def broken():
+        yield Call(lambda: None)
+        raise ValueError("damaged")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="damaged"):
+            kept(residency, "m", 1, broken)
+    assert residency.names == ()
+    assert kept(residency, "m", 1, at_once("weights"))[0] == "weights"
