@@ -1,0 +1,213 @@
+"""Makes a module's expensive methods calls that a job waits for, so that the executor decides when each is run.
+
+It is done once per module, on the instance: a stock pipeline notices nothing. Outside of jobs the methods just run.
+"""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, Final
+
+import greenlet
+from torch.nn import Module
+
+from engine.diffusion.batching import ForwardGroup, RowLimit
+from engine.diffusion.pace import Pace
+from engine.diffusion.rows import read_arguments
+from engine.diffusion.scope import JobScope, current_scope, job_scope, switch_adapters
+from engine.interface import Call
+from engine.steps import await_call
+
+Wait = Callable[[], None]
+"""Returns when the device has nothing left to do, and raises what went wrong there."""
+
+_MOST_PACES: Final = 64
+"""Shapes of arguments per module whose times are remembered."""
+_STATELESS_VAES: Final = frozenset({"AutoencoderKL", "AutoencoderTiny"})
+"""Others may keep something of one picture between their tiles; those of video models do."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _settled() -> None:
+    """A CPU is done when a function returns."""
+
+
+class Interception:
+    """One method of one module, intercepted.
+
+    Inside a job, which is a greenlet within `job_scope`, it becomes a `Call`. Elsewhere, in the run of such a call
+    above all, it runs at once, without adapters if no scope names any.
+    """
+
+    _is_active: bool = False
+
+    def __init__(
+        self,
+        module: Module,
+        name: str,
+        *,
+        stage: str,
+        group: bool,
+        wait: Wait = _settled,
+        pace: Callable[[], RowLimit] = Pace,
+        is_inline: Callable[[], bool] = _never,
+    ) -> None:
+        self._module = module
+        self._name = name
+        self._stage = stage
+        self._wait = wait
+        self._make_pace = pace
+        self._is_inline = is_inline
+        self._paces: OrderedDict[Hashable, RowLimit] = OrderedDict()
+        # Whatever is there now is run inside: accelerate's hooks move weights, and that belongs to the call.
+        self._inner = getattr(module, name)
+        earlier = getattr(self._inner, "interception", None)
+        if isinstance(earlier, Interception) and earlier._is_active:
+            raise ValueError(f"{type(module).__name__}.{name} is intercepted already")
+        self._signature = _groupable_signature(self._inner) if group else None
+        self._replaced = vars(module).get(name)
+        self._is_active = True
+
+        @wraps(self._inner)
+        def intercepted(*args: Any, **kwargs: Any) -> Any:
+            return self._came(args, kwargs)
+
+        vars(intercepted)["interception"] = self
+        self._outer = intercepted
+        setattr(module, name, intercepted)
+
+    def undo(self) -> None:
+        """Leave the module as it was found. What was wrapped around the method since stays, now around the original."""
+        self._is_active = False
+        if vars(self._module).get(self._name) is not self._outer:
+            return
+        if self._replaced is None:
+            delattr(self._module, self._name)
+        else:
+            setattr(self._module, self._name, self._replaced)
+
+    def _came(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._is_active:
+            return self._inner(*args, **kwargs)
+        scope = current_scope()
+        if scope is None or greenlet.getcurrent().parent is None:
+            return self._run(scope or JobScope(), args, kwargs)
+        if self._is_inline():
+            return self._inner(*args, **kwargs)
+        return await_call(self._call(scope, args, kwargs))
+
+    def _run(self, scope: JobScope, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        # What else is intercepted and runs inside this has the same adapters.
+        with job_scope(scope):
+            switch_adapters(self._module, scope.adapters)
+            result = self._inner(*args, **kwargs)
+            self._wait()
+            return result
+
+    def _call(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        run = partial(self._run, scope, args, kwargs)
+        call = partial(Call, stage=self._stage, deadline_s=scope.deadline_s)
+        if self._signature is None or scope.deterministic:
+            return call(run)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = read_arguments(bound.arguments)
+        if arguments is None:
+            return call(run)
+        group = ForwardGroup(
+            (self, scope.adapters, arguments.key),
+            arguments.rows,
+            partial(self._run_named, scope),
+            self._pace(arguments.shape),
+        )
+        return call(partial(group.run_alone, run), group=group, payload=arguments)
+
+    def _run_named(self, scope: JobScope, **kwargs: Any) -> Any:
+        return self._run(scope, (), kwargs)
+
+    def _pace(self, shape: Hashable) -> RowLimit:
+        if (pace := self._paces.get(shape)) is None:
+            pace = self._paces[shape] = self._make_pace()
+            if len(self._paces) > _MOST_PACES:
+                self._paces.popitem(last=False)
+        self._paces.move_to_end(shape)
+        return pace
+
+
+def intercept_forward(
+    module: Module, *, stage: str, group: bool, wait: Wait = _settled, pace: Callable[[], RowLimit] = Pace
+) -> Interception:
+    """Intercept a module's forward, outside of whatever hooks it has now.
+
+    Args:
+        stage: names its calls in timings.
+        group: whether several jobs may share one forward; then every output has to depend on its own row alone.
+        wait: for a device that works on its own; called at the end of every run.
+        pace: makes what decides how many rows a forward takes, for each shape of arguments.
+
+    Raises:
+        ValueError: it is intercepted already.
+    """
+    return Interception(module, "forward", stage=stage, group=group, wait=wait, pace=pace)
+
+
+def intercept_method(
+    module: Module, name: str, *, stage: str, wait: Wait = _settled, is_inline: Callable[[], bool] = _never
+) -> Interception:
+    """Intercept another method, as calls that are never grouped.
+
+    Args:
+        is_inline: if true when it is called, the method runs in the job, and what it calls in turn are the calls: the
+            tiles of a decode.
+
+    Raises:
+        ValueError: it is intercepted already.
+    """
+    return Interception(module, name, stage=stage, group=False, wait=wait, is_inline=is_inline)
+
+
+def intercept_components(
+    components: Mapping[str, object], *, wait: Wait = _settled, pace: Callable[[], RowLimit] = Pace
+) -> list[Interception]:
+    """Intercept what is expensive among the components of a pipeline, by their names in diffusers.
+
+    A VAE that tiles gives one call for each tile, else one for the whole picture.
+    """
+    return [
+        made for name, each in components.items() if isinstance(each, Module) for made in _all(name, each, wait, pace)
+    ]
+
+
+def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit]) -> Iterator[Interception]:
+    if name in ("unet", "transformer", "transformer_2", "prior"):
+        yield intercept_forward(module, stage="denoise", group=True, wait=wait, pace=pace)
+    elif name == "controlnet":
+        # Several at once are a module that calls each in turn.
+        for net in getattr(module, "nets", [module]):
+            yield intercept_forward(net, stage="control", group=True, wait=wait, pace=pace)
+    elif name == "vae":
+        for method, part in (("encode", "encoder"), ("decode", "decoder")):
+            if not hasattr(module, method):
+                continue
+            yield intercept_method(module, method, stage=method, wait=wait, is_inline=partial(_is_cut, module))
+            if isinstance(inner := getattr(module, part, None), Module):
+                yield intercept_forward(inner, stage=method, group=False, wait=wait)
+    elif name.startswith(("text_encoder", "image_encoder")):
+        yield intercept_forward(module, stage="prompt", group=False, wait=wait)
+
+
+def _is_cut(vae: Module) -> bool:
+    """Whether it works in tiles or pictures that other jobs may come between."""
+    is_stateless = type(vae).__name__ in _STATELESS_VAES
+    return is_stateless and bool(getattr(vae, "use_tiling", False) or getattr(vae, "use_slicing", False))
+
+
+def _groupable_signature(method: Callable[..., Any]) -> inspect.Signature | None:
+    """None if arguments may come without a name of their own, so that nothing is known about them."""
+    signature = inspect.signature(method)
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return signature if all(each.kind in named for each in signature.parameters.values()) else None

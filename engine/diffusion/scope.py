@@ -1,0 +1,89 @@
+"""What a job wants of the shared modules while it runs: its adapters, and whether it may share a forward."""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from torch.nn import Module
+
+
+def _leave_as_it_is(_module: Module) -> None:
+    """What a module without adapters needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterState:
+    """What is laid over a shared module: a LoRA set with weights, adapter scales, FreeU. Equal by `key` alone.
+
+    Attributes:
+        key: tells apart what gives other results; () is the module as it was loaded.
+        activate: lays it over a module that has nothing over it. Takes any intercepted module, also one it has nothing
+            for. If it raises, it has left the module as it was.
+        deactivate: the opposite.
+    """
+
+    key: Hashable = ()
+    activate: Callable[[Module], None] = field(default=_leave_as_it_is, compare=False)
+    deactivate: Callable[[Module], None] = field(default=_leave_as_it_is, compare=False)
+
+
+NO_ADAPTERS: Final = AdapterState()
+
+
+@dataclass(frozen=True, slots=True)
+class JobScope:
+    """What holds for every intercepted call of a job.
+
+    Attributes:
+        adapters: over each intercepted module while a call of this job runs.
+        deterministic: never run with other jobs: other numbers of rows are rounded differently.
+        deadline_s: of each call; None takes the executor's.
+    """
+
+    adapters: AdapterState = NO_ADAPTERS
+    deterministic: bool = False
+    deadline_s: float | None = None
+
+
+_CURRENT: ContextVar[JobScope | None] = ContextVar("job_scope", default=None)
+"""A greenlet has context variables of its own, so this is the job's alone."""
+_ACTIVE: Final[WeakKeyDictionary[Module, AdapterState]] = WeakKeyDictionary()
+
+
+@contextmanager
+def job_scope(scope: JobScope) -> Iterator[None]:
+    """Inside a job's greenlet: intercepted calls in this block wait for the executor, under `scope`.
+
+    On the executor's own stack, where no job is, it names the adapters of what is run there.
+    """
+    token = _CURRENT.set(scope)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def current_scope() -> JobScope | None:
+    """The scope this code runs in, if any."""
+    return _CURRENT.get()
+
+
+def switch_adapters(module: Module, wanted: AdapterState) -> None:
+    """Have exactly `wanted` over `module`; nothing is done if that is so already. On the executor thread.
+
+    Call it with `NO_ADAPTERS` before the weights of an adapter are removed.
+
+    Raises:
+        Exception: what `activate` or `deactivate` raised. The module has nothing over it after the first, and what it
+            had before after the second.
+    """
+    active = _ACTIVE.get(module, NO_ADAPTERS)
+    if active == wanted:
+        return
+    active.deactivate(module)
+    _ACTIVE.pop(module, None)
+    wanted.activate(module)
+    _ACTIVE[module] = wanted
