@@ -54,7 +54,7 @@ SCHEDULER_DESCRIPTIONS: Final[Mapping[SchedulerName, str]] = {
     SchedulerName.DPMPP_2M: "DPM-Solver++ 2M; good pictures in 15 to 30 steps.",
     SchedulerName.DPMPP_2M_SDE: "DPM-Solver++ 2M for the stochastic equation, midpoint form.",
     SchedulerName.DPMPP_2M_SDE_HEUN: "DPM-Solver++ 2M for the stochastic equation, Heun form.",
-    SchedulerName.DPMPP_3M_SDE: "DPM-Solver++ 3M for the stochastic equation; exponential levels unless told otherwise.",
+    SchedulerName.DPMPP_3M_SDE: "DPM-Solver++ 3M for the stochastic equation; its own levels are exponential.",
     SchedulerName.DDIM: "Denoising diffusion implicit models; `eta` adds noise.",
     SchedulerName.DDPM: "Ancestral sampling of the original diffusion models; wants many steps.",
     SchedulerName.PNDM: "Pseudo numerical methods, known as PLMS.",

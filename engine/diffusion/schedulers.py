@@ -18,7 +18,6 @@ import numpy as np
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
-    DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
     DPMSolverSinglestepScheduler,
     EulerAncestralDiscreteScheduler,
@@ -35,6 +34,7 @@ from engine.diffusion.flow_spacing import SpacedFlowEuler, SpacedFlowHeun
 from engine.diffusion.noise_levels import Levels, noise_levels
 from engine.diffusion.sigma_solvers import (
     DdimSolver,
+    DeisSolver,
     Dpm2AncestralSolver,
     Dpm2Solver,
     Dpmpp2sAncestralSolver,
@@ -138,11 +138,7 @@ SAMPLERS: Final[Mapping[SchedulerName, Sampler]] = {
         last_level=_NEARLY_CLEAN,
         skips_penultimate=True,
     ),
-    SchedulerName.DEIS: Sampler(
-        kind=DEISMultistepScheduler,
-        options={"algorithm_type": "deis", "solver_type": "logrho", "solver_order": 3},
-        last_level=_NEARLY_CLEAN,
-    ),
+    SchedulerName.DEIS: Sampler(kind=DeisSolver),
     SchedulerName.LCM: Sampler(kind=LCMScheduler, options={"clip_sample": False}, form=Form.TIMESTEPS),
     SchedulerName.TCD: Sampler(kind=TCDScheduler, options={"clip_sample": False}, form=Form.TIMESTEPS),
     SchedulerName.RESTART: Sampler(kind=EulerDiscreteScheduler, stands_for="Restart sampling"),
@@ -163,10 +159,11 @@ _EVEN: Final = {NoiseSchedule.DDIM_UNIFORM: ("leading", 1), NoiseSchedule.TRAILI
 _STAND_INS: Final = {
     "LMSDiscreteScheduler": SchedulerName.LMS,
     "DPMSolverSDEScheduler": SchedulerName.DPMPP_SDE,
+    "DEISMultistepScheduler": SchedulerName.DEIS,
     "KDPM2DiscreteScheduler": SchedulerName.DPM_2,
     "KDPM2AncestralDiscreteScheduler": SchedulerName.DPM_2_ANCESTRAL,
 }
-"""Classes of diffusers that ours stand in for: the first two need packages that are not ours to ask for."""
+"""Classes of diffusers that ours stand in for. The first two need packages that are not ours to ask for."""
 
 _NO_SPACING: Final = {
     "use_karras_sigmas": False,

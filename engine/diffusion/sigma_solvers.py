@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from torch import Tensor
 
 from engine.diffusion.noise_levels import timesteps_at
 from engine.diffusion.spacing import Form, Spaced, place, training_sigmas
+
+_GAUSS = [(float(at), float(share)) for at, share in zip(*np.polynomial.legendre.leggauss(8), strict=True)]
+"""Points in -1..1 and their weights: exact far beyond float32 over any step a sampler takes."""
 
 Generators: TypeAlias = torch.Generator | list[torch.Generator] | None
 Output: TypeAlias = EulerDiscreteSchedulerOutput | tuple[Tensor, Tensor]
@@ -63,8 +66,8 @@ class Turn:
 class SigmaSolver(Spaced, EulerDiscreteScheduler):  # type: ignore[misc]  # diffusers' own bases differ in a class field
     """What the solvers share: the rungs, the predicted clean latents, and noise from the job's own generator."""
 
-    calls: ClassVar[int] = 1
-    """Model calls a step."""
+    order: int = 1
+    """Model calls a step; diffusers' word for it, by which pipelines skip steps for image-to-image."""
     config: Any
     _step_index: Any
 
@@ -74,10 +77,10 @@ class SigmaSolver(Spaced, EulerDiscreteScheduler):  # type: ignore[misc]  # diff
         super().set_timesteps(num_inference_steps, device, *rest, **named)
         levels = [float(sigma) for sigma in self.sigmas]
         self._rungs = [
-            Rung(sigma, following, self.middle(sigma, following) if self.calls == 2 and following > 0 else following)
+            Rung(sigma, following, self.middle(sigma, following) if self.order == 2 and following > 0 else following)
             for sigma, following in itertools.pairwise(levels)
         ]
-        if self.calls == 2:
+        if self.order == 2:
             visited = np.array(
                 [
                     level
@@ -109,7 +112,7 @@ class SigmaSolver(Spaced, EulerDiscreteScheduler):  # type: ignore[misc]  # diff
         if self._step_index is None:
             self._init_step_index(timestep)
         index: int = self._step_index
-        rung = self._rungs[index // self.calls]
+        rung = self._rungs[index // self.order]
         latents = sample.float()
         clean = self._clean(model_output.float(), latents, float(self.sigmas[index]))
 
@@ -119,7 +122,7 @@ class SigmaSolver(Spaced, EulerDiscreteScheduler):  # type: ignore[misc]  # diff
 
         start = latents if self._start is None else self._start
         turn = Turn(rung.sigma, rung.following, rung.middle, latents, clean, start, noise)
-        if self.calls == 1 or rung.following == 0:
+        if self.order == 1 or rung.following == 0:
             result = self.advance(turn)
         elif self._start is None:
             self._start, result = latents, self.to_middle(turn)
@@ -212,13 +215,43 @@ class LmsSolver(SigmaSolver):
         return result
 
 
+class DeisSolver(SigmaSolver):
+    """Like `LmsSolver` of order 3, but with the polynomial in the logarithm of sigma; the step to 0 is Euler's.
+
+    Diffusers' own stops short of 0, and hands tensors to numpy where numpy no longer wants them.
+
+    Source: Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", 2022, rho-AB with log rho.
+    """
+
+    def forget(self) -> None:
+        super().forget()
+        self._slopes: list[tuple[float, Tensor]] = []
+
+    def advance(self, turn: Turn) -> Tensor:
+        self._slopes = [*self._slopes, (math.log(turn.sigma), (turn.latents - turn.clean) / turn.sigma)][-3:]
+        if turn.following == 0:
+            return turn.clean
+        nodes = [place for place, _ in self._slopes]
+        half = math.log(turn.following / turn.sigma) / 2
+        centre = math.log(turn.following * turn.sigma) / 2
+        result = turn.latents
+        for own, (node, slope) in enumerate(self._slopes):
+            others = [other for index, other in enumerate(nodes) if index != own]
+            weight = half * sum(
+                share * math.exp(point) * math.prod((point - other) / (node - other) for other in others)
+                for share, point in ((share, centre + half * at) for at, share in _GAUSS)
+            )
+            result = result + weight * slope
+        return result
+
+
 class Dpm2Solver(SigmaSolver):
     """DPM-Solver-2: the slope at the middle of the step.
 
     Source: Karras et al. 2022, algorithm 2, with the middle taken in the logarithm.
     """
 
-    calls = 2
+    order = 2
 
     def from_middle(self, turn: Turn) -> Tensor:
         slope = (turn.latents - turn.clean) / turn.middle
@@ -228,7 +261,7 @@ class Dpm2Solver(SigmaSolver):
 class Dpm2AncestralSolver(SigmaSolver):
     """DPM-Solver-2 that stops short of the next level, and goes up to it with fresh noise."""
 
-    calls = 2
+    order = 2
 
     def middle(self, sigma: float, following: float) -> float:
         return math.sqrt(sigma * ancestral(sigma, following)[0])
@@ -254,7 +287,7 @@ class DpmppSdeSolver(SigmaSolver):
     the same from a tree of them (torchsde). Source: Lu et al. 2022, section 5, in k-diffusion's form.
     """
 
-    calls = 2
+    order = 2
 
     def forget(self) -> None:
         super().forget()
@@ -277,8 +310,8 @@ class DpmppSdeSolver(SigmaSolver):
 class Dpmpp3mSdeSolver(SigmaSolver):
     """DPM-Solver++(3M) for the stochastic equation, eta = 1.
 
-    Diffusers' `sde-dpmsolver++` of order 3 has a constant of its last term with the sign the other way round, so the
-    term does not vanish with the step; and its second step is the midpoint form, k-diffusion's the Heun form.
+    Diffusers' `sde-dpmsolver++` of order 3 has a constant of its last term with the sign the other way round, which
+    makes the method one of first order; and its second step is the midpoint form, k-diffusion's the Heun form.
     """
 
     def forget(self) -> None:
