@@ -31,7 +31,7 @@ class Family(StrEnum):
     SD1 = "sd1"
     SD1_INPAINT = "sd1_inpaint"
     SD2 = "sd2"
-    """Predicts the noise or the velocity: the weights look the same. `FoundModel.prediction` says which, if it is known."""
+    """Predicts noise or velocity, which the weights do not show. `FoundModel.prediction` says which, if it is known."""
     SD2_INPAINT = "sd2_inpaint"
     SDXL = "sdxl"
     SDXL_INPAINT = "sdxl_inpaint"
@@ -39,7 +39,7 @@ class Family(StrEnum):
     SD3 = "sd3"
     FLUX = "flux"
     OTHER = "other"
-    """Known to be none of the above: a pipeline that only its diffusers folder describes, or a file without a denoiser."""
+    """None of the above: a pipeline only its diffusers folder describes, or a model that needs no denoiser."""
     UNKNOWN = "unknown"
     """Not to be told from the file."""
 

@@ -1,0 +1,177 @@
+"""Which folders of a root hold which kind of model, for our own root and for other programs' installations in place.
+
+    layout         recognised by                                          folders looked into
+    -------------  -----------------------------------------------------  ------------------------------------------
+    huggingface    `models--ORG--NAME` folders, here or in `hub/`         the repositories (see `hub`)
+    fooocus        `fooocus_version.py`, `models/prompt_expansion/`, or   `models/*` by its table, and what
+                   a `config.txt` with `path_checkpoints`                 `config.txt` names
+    a1111          `models/Stable-diffusion/` (A1111, Forge)              `models/*` by its table, `embeddings/`
+    comfyui        `models/checkpoints/`                                  `models/*` by its table, and what
+                                                                          `extra_model_paths.yaml` names
+    iopaint        `torch/hub/checkpoints/`, `stable_diffusion/`,         these, and `huggingface/hub/`; nothing
+                   `stable_diffusion_xl/`                                 else, since its folder is the user's cache
+    folder         anything else, our own models folder among them       all of it
+
+In a plain folder the first subfolder's name is the hint: both our own names and those of the programs above count.
+A root is recognised anew at each look: a folder that appears in it later is seen.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from engine.library import foreign_paths, hub
+from engine.library.records import ModelKind
+
+
+class Layout(StrEnum):
+    """How a root is arranged."""
+
+    HUGGINGFACE = "huggingface"
+    FOOOCUS = "fooocus"
+    A1111 = "a1111"
+    COMFYUI = "comfyui"
+    IOPAINT = "iopaint"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A folder to find models in.
+
+    Attributes:
+        layout: None recognises it by its structure.
+        source: what models found in it say they come from; "" takes the layout's name.
+        ignored: names of files in it that are no models of this library.
+    """
+
+    path: Path
+    layout: Layout | None = None
+    source: str = ""
+    ignored: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFolder:
+    """A folder with models in it, at any depth.
+
+    Attributes:
+        kind: of the files whose contents do not tell; None takes it from the subfolders' names.
+        only: the names of the files that count; None counts all.
+    """
+
+    path: Path
+    kind: ModelKind | None = None
+    only: frozenset[str] | None = None
+
+
+_SHARED: Final[Mapping[str, ModelKind]] = {
+    "checkpoints": ModelKind.CHECKPOINT,
+    "diffusers": ModelKind.CHECKPOINT,
+    "loras": ModelKind.LORA,
+    "vae": ModelKind.VAE,
+    "controlnet": ModelKind.CONTROLNET,
+    "upscale_models": ModelKind.UPSCALER,
+    "embeddings": ModelKind.EMBEDDING,
+    "clip_vision": ModelKind.IMAGE_ENCODER,
+}
+_COMFYUI: Final[Mapping[str, ModelKind]] = {
+    **_SHARED,
+    "unet": ModelKind.CHECKPOINT,
+    "diffusion_models": ModelKind.CHECKPOINT,
+    "ipadapter": ModelKind.IP_ADAPTER,
+}
+_A1111: Final[Mapping[str, ModelKind]] = {
+    "Stable-diffusion": ModelKind.CHECKPOINT,
+    "diffusers": ModelKind.CHECKPOINT,
+    "Lora": ModelKind.LORA,
+    "LyCORIS": ModelKind.LORA,
+    "VAE": ModelKind.VAE,
+    "ControlNet": ModelKind.CONTROLNET,
+    "ESRGAN": ModelKind.UPSCALER,
+    "RealESRGAN": ModelKind.UPSCALER,
+    "SwinIR": ModelKind.UPSCALER,
+    "DAT": ModelKind.UPSCALER,
+    "HAT": ModelKind.UPSCALER,
+}
+_OWN: Final[Mapping[str, ModelKind]] = {
+    "ip_adapter": ModelKind.IP_ADAPTER,
+    "image_encoders": ModelKind.IMAGE_ENCODER,
+    "upscalers": ModelKind.UPSCALER,
+}
+HINTS: Final[Mapping[str, ModelKind]] = {
+    name.casefold(): kind for table in (_A1111, _COMFYUI, _OWN) for name, kind in table.items()
+}
+"""Name of a subfolder, in lower case -> kind of the models in it."""
+
+_ERASERS: Final = frozenset(
+    {
+        "big-lama.pt",
+        "anime-manga-big-lama.pt",
+        "Places_512_FullData_G.pth",
+        "places_512_G.pth",
+        "migan_traced.pt",
+        "cond_stage_model_encode.pt",
+        "cond_stage_model_decode.pt",
+        "diffusion.pt",
+        "zits-inpaint-0717.pt",
+        "zits-edge-line-0717.pt",
+        "zits-structure-upsample-0717.pt",
+        "zits-wireframe-0717.pt",
+        "manga_inpaintor.jit",
+        "erika.jit",
+    }
+)
+"""What IOPaint downloads into torch's hub folder, which other programs share."""
+
+
+def recognise(path: Path) -> Layout:
+    """How a folder is arranged; a plain folder if nothing speaks for anything else, or it cannot be read."""
+    if hub.is_cache(path) or hub.is_cache(path / "hub"):
+        return Layout.HUGGINGFACE
+    if (path / "fooocus_version.py").is_file() or (path / "models" / "prompt_expansion").is_dir():
+        return Layout.FOOOCUS
+    if foreign_paths.is_fooocus_config(path / "config.txt"):
+        return Layout.FOOOCUS
+    if (path / "models" / "Stable-diffusion").is_dir():
+        return Layout.A1111
+    if (path / "models" / "checkpoints").is_dir() or (path / foreign_paths.COMFYUI_FILE).is_file():
+        return Layout.COMFYUI
+    markers = (path / "torch" / "hub" / "checkpoints", path / "stable_diffusion", path / "stable_diffusion_xl")
+    return Layout.IOPAINT if any(marker.is_dir() for marker in markers) else Layout.FOLDER
+
+
+def folders_of(root: Root) -> Iterator[ModelFolder]:
+    """The folders to look into, whether they are there or not, the most telling first."""
+    path = root.path
+    match root.layout or recognise(path):
+        case Layout.HUGGINGFACE:
+            yield ModelFolder(path=path if hub.is_cache(path) else path / "hub")
+        case Layout.FOOOCUS:
+            named = list(foreign_paths.of_fooocus(path))
+            yield from (ModelFolder(path=folder, kind=kind) for folder, kind in named)
+            yield from _by_table(path / "models", _SHARED)
+        case Layout.A1111:
+            yield from _by_table(path / "models", _A1111)
+            yield ModelFolder(path=path / "embeddings", kind=ModelKind.EMBEDDING)
+            extension = path / "extensions" / "sd-webui-controlnet" / "models"
+            yield ModelFolder(path=extension, kind=ModelKind.CONTROLNET)
+        case Layout.COMFYUI:
+            yield from _by_table(path / "models", _COMFYUI)
+            named = list(foreign_paths.of_comfyui(path, _COMFYUI))
+            yield from (ModelFolder(path=folder, kind=kind) for folder, kind in named)
+        case Layout.IOPAINT:
+            erasers = path / "torch" / "hub" / "checkpoints"
+            yield ModelFolder(path=erasers, kind=ModelKind.ERASER, only=_ERASERS)
+            for name in ("stable_diffusion", "stable_diffusion_xl"):
+                yield ModelFolder(path=path / name, kind=ModelKind.CHECKPOINT)
+            yield ModelFolder(path=path / "huggingface" / "hub")
+        case Layout.FOLDER:
+            yield ModelFolder(path=path)
+
+
+def _by_table(models: Path, table: Mapping[str, ModelKind]) -> Iterator[ModelFolder]:
+    for name, kind in table.items():
+        yield ModelFolder(path=models / name, kind=kind)
