@@ -16,7 +16,7 @@ from training.spark.threads import Threads
 
 STAGES = ("fetch", "render", "vae", "latents", "unet", "sample", "export", "judge", "proof")
 FOLDER = Path(__file__).parents[2] / "engine" / "diffusion" / "spark"
-JUDGE_STEPS = 2500
+JUDGE_STEPS = 1500
 
 
 def main() -> None:

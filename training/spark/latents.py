@@ -22,9 +22,9 @@ from training.spark.sprites import Sprites
 from training.spark.vae import build
 from training.spark.words import BACKGROUNDS, NOUNS
 
-JITTERS = 4
+JITTERS = 2
 """Places per noun, colour and background."""
-JITTERS_OF_PLAIN = 12
+JITTERS_OF_PLAIN = 8
 """The same for nouns that come in one colour only, which have fewer scenes."""
 OWN_COLOUR_SHARE = 0.35
 WHITE_SHARE = 0.45

@@ -80,6 +80,7 @@ def scheduler() -> Any:
         beta_schedule="scaled_linear",
         prediction_type="v_prediction",
         timestep_spacing="trailing",
+        steps_offset=1,  # unused with trailing spacing, but the stock pipeline rewrites any other value
     )
 
 
