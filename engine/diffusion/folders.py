@@ -84,7 +84,7 @@ def load_part(folder: Path, part: Part, dtype: torch.dtype, device: torch.device
     Raises:
         READ_ERRORS: its files are missing, corrupt or incomplete.
     """
-    found = _class_of(part)
+    found = class_of(part)
     if not issubclass(found, nn.Module):
         return found.from_pretrained(folder, subfolder=part.name, local_files_only=True)
     place = folder / part.name
@@ -124,7 +124,12 @@ def scheduler_config(folder: Path, family: Family) -> dict[str, Any]:
     return config
 
 
-def _class_of(part: Part) -> Any:
+def class_of(part: Part) -> Any:
+    """The class that reads a component; a scheduler, tokenizer or module of diffusers or transformers, no other code.
+
+    Raises:
+        ValueError: there is no such class.
+    """
     import diffusers
     import transformers
     from diffusers import pipelines

@@ -33,7 +33,7 @@ class ModelUnusable(EngineError):
     """It is corrupt, truncated, hostile, unknown, or not of the family it looked like. The message names it."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(ErrorCode.MODEL_MISSING, f"the model {name!r} cannot be used: {problem}")
+        super().__init__(ErrorCode.BAD_MODEL, f"the model {name!r} cannot be used: {problem}")
 
 
 def explain(error: Exception, path: Path) -> str:

@@ -37,6 +37,18 @@ def read_tensors(path: Path, prefixes: Sequence[str], dtype: torch.dtype | None)
     return {name: _own(tensor, dtype) for name, tensor in found.items()}
 
 
+def names_in(path: Path) -> frozenset[str]:
+    """The names of the tensors in a file; none of them is read.
+
+    Raises:
+        SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, ValueError: as `read_tensors`.
+    """
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            return frozenset(file.keys())
+    return frozenset(_unpickled(path))
+
+
 def fill(module: nn.Module, tensors: Tensors, *, part: str) -> None:
     """Put `tensors` in the place of all parameters of a module that was made without memory for them.
 
