@@ -69,7 +69,7 @@ def _finder(
     if sigmas is not None:
         index = scheduler.step_index - 1 if before is None else before
         sigma = float(sigmas[index])
-        if "FlowMatch" in type(scheduler).__name__ or kind == "flow_prediction":
+        if kind == "flow_prediction" or any("FlowMatch" in base.__name__ for base in type(scheduler).__mro__):
             return lambda: sample - sigma * model_output
         scaled = not math.isclose(float(torch.as_tensor(scheduler.init_noise_sigma)), 1.0)
         alpha = 1.0 if scaled else 1 / math.sqrt(1 + sigma**2)
