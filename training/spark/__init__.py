@@ -6,6 +6,7 @@ The stages, each resumable on its own and each a command of `python -m training.
     render   sprites.py    every noun in every colour, as small RGBA pictures
     vae      vae.py        the autoencoder, then whitened latents of a fixed set of scenes (latents.py)
     unet     unet.py       text encoder and UNet together, v-prediction
+    decoder  decoder.py    a sharper decoder for the same latents; any time after the latents
     export   export.py     a standard diffusers folder in fp16
     proof    proof.py      fixed prompts, judged by a classifier that has seen only real icons (judge.py)
 """

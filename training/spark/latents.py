@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from training.spark.checkpoint import load as load_checkpoint
 from training.spark.files import write_atomically
@@ -113,18 +113,12 @@ def prepare(work_dir: Path, sprites: Sprites, device: torch.device) -> Latents:
     values = encode(vae, sprites, scenes, device)
     write_atomically(path, lambda file: np.savez(file, scenes=_table(scenes), values=values.numpy()))
     weights = {name: weight.contiguous().cpu() for name, weight in vae.state_dict().items()}
+    (work_dir / "decoder.pt").unlink(missing_ok=True)  # it belongs to other latents
     unfinished = vae_path.with_suffix(".part")
     save_file(weights, unfinished)
     unfinished.replace(vae_path)
     logger.info("encoded %d scenes, std %.3f", len(scenes), float(values[:4000].float().std()))
     return Latents(values, scenes)
-
-
-def whitened_vae(work_dir: Path) -> Any:
-    """The autoencoder that belongs to the latents of `work_dir`."""
-    vae = build()
-    vae.load_state_dict(load_file(work_dir / "vae.safetensors"))
-    return vae.eval().requires_grad_(False)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from training.spark import tokenizer, unet
-from training.spark.latents import whitened_vae
+from training.spark.decoder import best_vae
 from training.spark.stock import StableDiffusionPipeline
 
 GUIDANCE_SCALE = 3.5
@@ -19,7 +19,7 @@ def assemble(work_dir: Path, checkpoint: str = "unet.pt") -> Any:
     """The pipeline of a work folder, in fp32 on the CPU."""
     modules = unet.trained(work_dir, checkpoint)
     return StableDiffusionPipeline(
-        vae=whitened_vae(work_dir),
+        vae=best_vae(work_dir),
         text_encoder=modules["text_encoder"],
         tokenizer=tokenizer.build(),
         unet=modules["unet"],

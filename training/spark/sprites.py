@@ -64,7 +64,8 @@ def render(work_dir: Path) -> Sprites:
 
 def shrink(icon: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """RGBA with straight alpha, any size, to a sprite: premultiplied, so that edges do not bleed hidden colours."""
-    alpha = icon[..., 3:].astype(np.float32) / 255
-    premultiplied = np.concatenate([icon[..., :3] * alpha, icon[..., 3:]], -1).round().astype(np.uint8)
-    side = SPRITE_PX
-    return np.asarray(Image.fromarray(premultiplied, "RGBA").resize((side, side), Image.Resampling.BOX))
+    side = (SPRITE_PX, SPRITE_PX)
+    # Pillow averages RGBA weighted by alpha and hands back straight alpha.
+    small = np.asarray(Image.fromarray(icon, "RGBA").resize(side, Image.Resampling.BOX)).astype(np.float32)
+    colours = small[..., :3] * (small[..., 3:] / 255)
+    return np.concatenate([colours, small[..., 3:]], -1).round().astype(np.uint8)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from training.spark import unet, vae
+from training.spark import decoder, unet, vae
 from training.spark.budget import Budget
 from training.spark.latents import Latents, every_scene, prepare
 from training.spark.scenes import Scene
@@ -112,3 +112,28 @@ def test_latents_are_encoded_once_and_belong_to_their_autoencoder(
     again = prepare(tmp_path, sprites, CPU)
     torch.testing.assert_close(first.values, again.values)
     assert float(first.values.float().mean()) == pytest.approx(0, abs=0.02)
+
+
+def test_training_the_decoder_leaves_the_latents_as_they_are(
+    small: None, sprites: Sprites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [Scene(noun, 0, 0) for noun in range(20)]
+    monkeypatch.setattr("training.spark.latents.every_scene", lambda *_: few)
+    vae.train(tmp_path, sprites, Budget(steps=1), CPU, threads=ONE, precision="fp32")
+    prepare(tmp_path, sprites, CPU)
+    before = decoder.best_vae(tmp_path).state_dict()
+    decoder.train(tmp_path, sprites, Budget(steps=2), CPU, threads=ONE, precision="fp32")
+    after = decoder.best_vae(tmp_path).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "post_quant_conv"}
+
+
+def test_a_new_encoding_forgets_the_decoder_of_the_old_one(
+    small: None, sprites: Sprites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [Scene(noun, 0, 0) for noun in range(20)]
+    monkeypatch.setattr("training.spark.latents.every_scene", lambda *_: few)
+    vae.train(tmp_path, sprites, Budget(steps=1), CPU, threads=ONE, precision="fp32")
+    (tmp_path / decoder.FILE).write_bytes(b"of other latents")
+    prepare(tmp_path, sprites, CPU)
+    assert not (tmp_path / decoder.FILE).exists()
