@@ -153,8 +153,8 @@ FLOW_SAMPLERS: Final[Mapping[SchedulerName, type[Any]]] = {
 }
 """The names that flow-matching models (SD3, Flux) can be sampled with."""
 
-_EVEN: Final = {NoiseSchedule.DDIM_UNIFORM: ("leading", 1), NoiseSchedule.TRAILING: ("trailing", 0)}
-"""What PNDM, which steps by a fixed stride, can do: timestep_spacing and steps_offset."""
+_EVEN: Final = {NoiseSchedule.DDIM_UNIFORM: "leading", NoiseSchedule.TRAILING: "trailing"}
+"""What PNDM, which steps by a fixed stride, can do, and the `timestep_spacing` it has for it."""
 
 _STAND_INS: Final = {
     "LMSDiscreteScheduler": SchedulerName.LMS,
@@ -241,7 +241,8 @@ def _beta_scheduler(
         options |= {key: value for key, value in _NO_SPACING.items() if key in config}
         kind = sampler.spaced_by or kind
         if sampler.form is None and schedule in _EVEN:
-            options["timestep_spacing"], options["steps_offset"] = _EVEN[schedule]
+            # The offset counts for `leading` only; pipelines want it to be 1 whatever the spacing.
+            options |= {"timestep_spacing": _EVEN[schedule], "steps_offset": 1}
             schedule = None
         elif sampler.form is None:
             warn("noise_schedule_unused", f"{kind.__name__} needs evenly spaced steps; {schedule} is not used")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,13 +31,6 @@ from protocol.sampling import SchedulerName
 from tests.unit.engine.diffusion.gaussian import SD1_CONFIG, predict
 
 SQUARE = Size(256, 256)
-
-
-@pytest.fixture(autouse=True)
-def _without_gradients() -> Iterator[None]:
-    """As on the executor thread."""
-    with torch.no_grad():
-        yield
 
 
 class LinearVae(nn.Module):
