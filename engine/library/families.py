@@ -76,7 +76,9 @@ def of_transformer(shapes: Mapping[str, Shape]) -> Family:
 
 def of_unet(shapes: Mapping[str, Shape]) -> Family:
     """The family of a UNet, alone or in a checkpoint, in LDM's names or those of diffusers."""
-    channels = size_at(shapes, "input_blocks.0.0.weight", 1) or size_at(shapes, "conv_in.weight", 1)
+    channels = size_at(shapes, "input_blocks.0.0.weight", 1)
+    if channels is None and len(shapes.get("conv_in.weight", ())) > 1:  # by its whole name: the VAE has one, too
+        channels = shapes["conv_in.weight"][1]
     if "edm_mean" in shapes or (channels is not None and channels not in _USUAL_CHANNELS):
         return Family.OTHER
     family = _four_channel_unet(shapes)
