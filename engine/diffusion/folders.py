@@ -85,9 +85,13 @@ def load_part(folder: Path, part: Part, dtype: torch.dtype, device: torch.device
         READ_ERRORS: its files are missing, corrupt or incomplete.
     """
     found = class_of(part)
-    if not issubclass(found, nn.Module):
-        return found.from_pretrained(folder, subfolder=part.name, local_files_only=True)
     place = folder / part.name
+    if not issubclass(found, nn.Module):
+        # A tokenizer made of nothing is not refused by its class: it knows no words, and every prompt is the same.
+        vocabularies = getattr(found, "vocab_files_names", {}).values()
+        if vocabularies and not any((place / file).is_file() for file in vocabularies):
+            raise ValueError(f"its {part.name} has none of {', '.join(sorted(vocabularies))}")
+        return found.from_pretrained(folder, subfolder=part.name, local_files_only=True)
     if part.name == "vae":
         dtype = vae_dtype(_json(place / "config.json"), dtype)
     more = {"trust_remote_code": False} if part.library == "transformers" else {}

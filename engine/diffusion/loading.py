@@ -15,7 +15,7 @@ from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.quiet import quieten
 from engine.diffusion.saved_defaults import with_saved
 from engine.diffusion.single_files import SingleFile
-from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain
+from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
 from engine.interface import Call, Where
 from engine.library.records import Family, FoundModel, ModelKind
 
@@ -62,17 +62,19 @@ def load_model(
     """
     steps = loading(found, device, dtype, models_dir=models_dir, config_dir=config_dir, on_progress=on_progress)
     result: Any = None
+    failed: Exception | None = None
     while True:
         try:
-            call = steps.send(result)
+            call = steps.send(result) if failed is None else steps.throw(failed)
         except StopIteration as stop:
             loaded: LoadedModel = stop.value
             return loaded
+        result, failed = None, None
         try:
             result = call.run()
-        except BaseException as error:
-            steps.throw(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - `loading` decides what it means, as for any other caller
+            failed = error
+        del call  # it may hold tensors, and an error that is raised now holds this frame
 
 
 def loading(
@@ -111,13 +113,12 @@ def loading(
     quieten()
     target = Target(device=torch.device(device), dtype=dtype)
     sources = Sources(models_dir=models_dir, config_dir=config_dir)
-    # Said outside the except block: an error raised inside would hold on to the frames, and so to what was loaded.
-    problem = None
     try:
         if found.is_folder:
             return (yield from _folder(found, target, on_progress))
         return (yield from _single_file(found, target, sources, on_progress))
     except READ_ERRORS as error:
+        let_go(error)
         problem = explain(error, found.path)
     raise ModelUnusable(found.name, problem)
 

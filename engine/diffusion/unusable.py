@@ -1,6 +1,7 @@
 """A model file or folder that is there and cannot be used."""
 
 import pickle
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,14 @@ class ModelUnusable(EngineError):
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(ErrorCode.BAD_MODEL, f"the model {name!r} cannot be used: {problem}")
+
+
+def let_go(error: BaseException) -> None:
+    """Empty the frames that an error came through: whoever keeps the error would keep what was loaded there."""
+    told: BaseException | None = error
+    while told is not None:
+        traceback.clear_frames(told.__traceback__)
+        told = told.__cause__ or told.__context__
 
 
 def explain(error: Exception, path: Path) -> str:
