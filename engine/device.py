@@ -11,6 +11,10 @@ from engine.memory import default_budget_bytes
 _BUDGET_SHARE: Final = 0.5
 """Of the memory that is free on a GPU; weights, the libraries' own workspaces and fragments have the rest."""
 
+_WEIGHTS_SHARE_OF_RAM: Final = 0.4
+_WEIGHTS_SHARE_OF_GPU: Final = 0.6
+"""Activations, caches and other programs have the rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -40,6 +44,13 @@ class Device:
         """Give the memory that torch keeps for later back to the driver; what is in use stays."""
         if self.is_cuda:
             torch.cuda.empty_cache()
+
+    def weights_budget_bytes(self) -> int:
+        """Memory that the weights of all models may take together."""
+        if not self.is_cuda:
+            return int(2 * default_budget_bytes() * _WEIGHTS_SHARE_OF_RAM)
+        _, total_bytes = torch.cuda.mem_get_info(self.torch_device)
+        return int(total_bytes * _WEIGHTS_SHARE_OF_GPU)
 
     def budget_bytes(self) -> int:
         """Memory that live jobs may need together: a part of the machine's and, on a GPU, of what is free there now.

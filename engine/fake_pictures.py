@@ -24,6 +24,13 @@ from protocol.editing import (
     UpscaleParams,
 )
 from protocol.errors import ErrorCode
+from protocol.generation import (
+    GenerationParams,
+    ImageToImageParams,
+    InpaintParams,
+    OutpaintParams,
+    TextToImageParams,
+)
 from protocol.params import MAX_SIDE_PX, OutputFormat, Region, TaskParams
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -70,18 +77,58 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Produc
             return [_segment(params, inputs, index) for index in range(params.count)]
         case DescribeParams():
             return [_describe(params, inputs)]
+        case GenerationParams():
+            return [_generate(params, inputs, index) for index in range(params.images)]
     raise TypeError(f"the fake engine knows no task with {type(params).__name__}")
+
+
+def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
+    """Plain paper of a colour that prompt and seed decide, within the mask or around the picture if there is one."""
+    seed = ((params.seed or 0) + index) % 2**32
+    colour = np.random.default_rng([seed, *params.prompt.encode()]).random(3, np.float32)
+    before = _canvas(params, inputs)
+    painted = np.ones((before.height, before.width), np.bool_)
+    if isinstance(params, InpaintParams):
+        painted = _covered(before, params.regions)
+        if "mask" in inputs:
+            painted |= _mask_like(before, inputs["mask"])
+    elif isinstance(params, OutpaintParams):
+        inner = inputs["image"]
+        painted[params.top : params.top + inner.height, params.left : params.left + inner.width] = False
+    after = before.with_rgb(np.where(painted[..., None], colour, before.rgb).astype(np.float32))
+    encode = partial(images.encode, after, params.format, params.quality)
+    return Product(before=before, after=after, encode=encode, seed=seed, data={"model": "fake"})
+
+
+def _canvas(params: GenerationParams, inputs: Inputs) -> Picture:
+    """What a generating task starts from, in the size of its output."""
+    if isinstance(params, TextToImageParams):
+        return Picture(np.full((params.height or 64, params.width or 64, 3), 0.5, np.float32))
+    picture = inputs["image"]
+    if isinstance(params, OutpaintParams):
+        sides = ((params.top, params.bottom), (params.left, params.right), (0, 0))
+        return Picture(np.pad(images.on_white(picture), sides, mode="edge"))
+    if isinstance(params, ImageToImageParams):
+        size = (params.width or picture.width, params.height or picture.height)
+        resized = Image.fromarray(images.to_uint8(images.on_white(picture))).resize(size)
+        return Picture(images.from_uint8(np.asarray(resized)))
+    return picture
+
+
+def _mask_like(picture: Picture, given: Picture) -> Mask:
+    """Where a mask picture is light; it has to have the size of the picture."""
+    if (given.width, given.height) != (picture.width, picture.height):
+        sizes = f"expected {picture.width} x {picture.height} px like the image, got {given.width} x {given.height}"
+        raise EngineError(ErrorCode.INVALID_PARAMS, f"mask: {sizes} at $.params.mask")
+    light: Mask = given.rgb.mean(axis=2) >= 0.5
+    return light
 
 
 def _erase(params: EraseParams, inputs: Inputs, warn: Warn) -> Product:
     picture = inputs["image"]
     mask = _covered(picture, params.regions)
     if "mask" in inputs:
-        given = inputs["mask"]
-        if (given.width, given.height) != (picture.width, picture.height):
-            sizes = f"expected {picture.width} x {picture.height} px like the image, got {given.width} x {given.height}"
-            raise EngineError(ErrorCode.INVALID_PARAMS, f"mask: {sizes} at $.params.mask")
-        mask |= given.rgb.mean(axis=2) >= 0.5
+        mask |= _mask_like(picture, inputs["mask"])
     if not mask.any():
         warn("empty_mask", "the mask is empty: there was nothing to erase, the picture is unchanged")
     if mask.all():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 
 from engine.interface import EngineError, LiveJob, Run, RunContext, Steps
+from engine.library.library import Library
+from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
 from engine.models.residency import Residency, Tell, say_nothing
 from engine.segmentation.embeddings import EmbeddingCache
@@ -48,15 +50,29 @@ class TorchBackend:
     Args:
         models_dir: where `safelight models pull` put the model files; nothing is downloaded here.
         tell: hears `model.loading`, `model.loaded` and `model.unloaded`, on the executor thread.
+        library: the diffusion models there are; by default those in `models_dir` and the embedded one.
+        default_model: for requests that name none; see `engine.diffusion.studio.Studio`.
+        model_budget_bytes: weights in memory together; None takes a part of what the device has.
         device: `cpu`, `cuda` or `cuda:N`; None takes CUDA where there is one.
         threads: for calculations on the CPU; None takes every core this process may use.
     """
 
     def __init__(
-        self, models_dir: Path, tell: Tell = say_nothing, *, device: str | None = None, threads: int | None = None
+        self,
+        models_dir: Path,
+        tell: Tell = say_nothing,
+        *,
+        library: Library | None = None,
+        default_model: str | None = None,
+        model_budget_bytes: int | None = None,
+        device: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._tell = tell
+        self._library = library or make_library(models_dir)
+        self._default_model = default_model
+        self._model_budget_bytes = model_budget_bytes
         self._wanted_device = device
         self._threads = threads or _usable_cores()
         self._device: Device | None = None
@@ -71,8 +87,13 @@ class TorchBackend:
             from engine.device import find_device
 
             device = self._device = find_device(self._wanted_device)
-            self._residency = Residency(self._models_dir, device.name, self._tell)
-            self._tasks = _import_tasks(self._residency, self._embeddings)
+            budget_bytes = self._model_budget_bytes or device.weights_budget_bytes()
+            self._residency = Residency(self._models_dir, device.name, self._tell, budget_bytes)
+            self._tasks = {
+                **_import_tasks(self._residency, self._embeddings),
+                **_import_generating_tasks(self._library, self._residency, device, self._default_model),
+            }
+            self._library.refresh()
         except ImportError as error:
             message = f"the engine's libraries are not all installed ({error}); see docs/operations.md, Installing"
             raise EngineError(ErrorCode.NOT_READY, message) from error
@@ -140,6 +161,25 @@ def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") ->
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
         TaskName.DESCRIBE: partial(describe, residency=residency),
         TaskName.TEST_PATTERN: draw_test_pattern,
+    }
+
+
+def _import_generating_tasks(
+    library: Library, residency: Residency, device: "Device", default_model: str | None
+) -> dict[TaskName, Task]:
+    """The tasks on diffusers; imports it, which takes seconds."""
+    from engine.diffusion.studio import Studio
+    from engine.tasks.image_to_image import image_to_image
+    from engine.tasks.inpaint import inpaint
+    from engine.tasks.outpaint import outpaint
+    from engine.tasks.text_to_image import text_to_image
+
+    studio = Studio(library, residency, device, default_model=default_model)
+    return {
+        TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
+        TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
+        TaskName.INPAINT: partial(inpaint, studio=studio),
+        TaskName.OUTPAINT: partial(outpaint, studio=studio),
     }
 
 

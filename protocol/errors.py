@@ -49,6 +49,7 @@ class ErrorCode(StrEnum):
     STEP_TIMEOUT = "step_timeout"
     OUT_OF_MEMORY = "out_of_memory"
     MODEL_MISSING = "model_missing"
+    BAD_MODEL = "bad_model"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
 
@@ -79,6 +80,7 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.STEP_TIMEOUT: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.OUT_OF_MEMORY: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.MODEL_MISSING: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.BAD_MODEL: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.ATTEMPTS_EXHAUSTED: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """Total: every code answers with one status. A test holds it so."""

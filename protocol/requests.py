@@ -21,6 +21,7 @@ from protocol.editing import (
     UpscaleParams,
 )
 from protocol.errors import ErrorCode, ProtocolError
+from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.params import Frozen, TaskParams
 from protocol.validation import parse
 
@@ -50,6 +51,10 @@ class TaskName(StrEnum):
     REMOVE_BACKGROUND = "remove_background"
     SEGMENT = "segment"
     DESCRIBE = "describe"
+    TEXT_TO_IMAGE = "text_to_image"
+    IMAGE_TO_IMAGE = "image_to_image"
+    INPAINT = "inpaint"
+    OUTPAINT = "outpaint"
     TEST_PATTERN = "test_pattern"
 
 
@@ -70,6 +75,10 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.REMOVE_BACKGROUND: TaskSpec(RemoveBackgroundParams, is_interactive=False),
     TaskName.SEGMENT: TaskSpec(SegmentParams, is_interactive=True),
     TaskName.DESCRIBE: TaskSpec(DescribeParams, is_interactive=False),
+    TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=()),
+    TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False),
+    TaskName.INPAINT: TaskSpec(InpaintParams, is_interactive=False, image_fields=("image", "mask")),
+    TaskName.OUTPAINT: TaskSpec(OutpaintParams, is_interactive=False),
     TaskName.TEST_PATTERN: TaskSpec(TestPatternParams, is_interactive=False, image_fields=()),
 }
 

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from protocol.editing import EraseParams, RemoveTextParams, SegmentParams
 from protocol.errors import ErrorCode, ProtocolError
+from protocol.generation import InpaintParams
 from protocol.ids import is_id
 from protocol.params import Region
 from protocol.requests import TASKS, JobRequest
@@ -165,7 +166,7 @@ def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> Non
         message = f"mask: expected the size of the image, {size}, got {mask.width} x {mask.height} at {at}.params.mask"
         raise ProtocolError(ErrorCode.INVALID_PARAMS, message, f"{at}.params.mask")
     regions: list[tuple[str, Region]] = []
-    if isinstance(params, EraseParams | RemoveTextParams):
+    if isinstance(params, EraseParams | RemoveTextParams | InpaintParams):
         regions = [(f"regions[{number}]", region) for number, region in enumerate(params.regions or ())]
     elif isinstance(params, SegmentParams):
         regions = [("box", params.box)] if params.box is not None else []

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "safelight" / "models",
         description="Model files; filled by `safelight models pull`.",
     )
+    model_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders of ComfyUI, A1111, Fooocus, IOPaint or the Hugging Face cache, used in place."
+    )
+    default_model: str | None = Field(
+        None, description="For requests that name none; else the first found, else spark."
+    )
     synchronous: Synchronous = Field(Synchronous.NORMAL, description="normal survives a crash, full also a power loss.")
     job_ttl_s: Seconds = Field(7 * 86_400.0, description="An ended job, its inputs and outputs are kept this long.")
     upload_ttl_s: Seconds = Field(86_400.0, description="An upload is kept this long.")
@@ -102,6 +108,9 @@ class Settings(BaseSettings):
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
     memory_budget_bytes: Bytes | None = Field(
         None, description="Live jobs together; by default half of the free device memory or RAM."
+    )
+    model_budget_bytes: Bytes | None = Field(
+        None, description="Weights in memory together; by default 40 % of the RAM, or 60 % of a GPU's memory."
     )
     max_live_jobs: Count = Field(8, description="Live jobs of each class, interactive and batch.")
     pool_threads: Count = Field(2, description="Threads beside the device's, for files, OCR and fills.")
@@ -151,7 +160,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="console or json.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
-    @field_validator("allowed_hosts", "allowed_origins", "fetch_ports", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "fetch_ports", "model_folders", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

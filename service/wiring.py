@@ -8,6 +8,7 @@ from typing import Protocol
 from engine.executor import Executor, ExecutorOptions
 from engine.interface import Backend, Engine
 from engine.lazy_backend import LazyBackend
+from engine.library.roots import make_library
 from protocol.models import ModelInfo, ModelList
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
@@ -151,7 +152,13 @@ def _backend(settings: Settings, announcer: Announcer) -> Backend:
         return FakeBackend(step_s=settings.fake_step_s)
     from engine.torch_backend import TorchBackend
 
-    return TorchBackend(settings.models_dir, announcer)
+    return TorchBackend(
+        settings.models_dir,
+        announcer,
+        library=make_library(settings.models_dir, settings.model_folders),
+        default_model=settings.default_model,
+        model_budget_bytes=settings.model_budget_bytes,
+    )
 
 
 def _models(settings: Settings) -> ModelList:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.models.catalogue import CATALOGUE
+from protocol.generation import GenerationParams
 from protocol.requests import TASKS, TaskName
 
 REPOSITORY = Path(__file__).parents[2]
@@ -45,7 +46,9 @@ def wanted_type(name: str, field: Mapping[str, Any], definitions: Mapping[str, A
         of = _PLURALS[kind["items"]["$ref"].rpartition("/")[2]]
         return f"list, at most {kind['maxItems']} {of}"
     if kind["type"] == "string":
-        return "picture"
+        return f"text, at most {kind['maxLength']} characters" if "maxLength" in kind else "picture"
+    if kind["type"] == "boolean":
+        return "true or false"
     word = {"integer": "whole number", "number": "number"}[kind["type"]]
     return f"{word} {kind['minimum']}..{kind['maximum']}"
 
@@ -58,12 +61,17 @@ def wanted_default(name: str, made: Mapping[str, Any]) -> str:
         return "none"
     if default == []:
         return "empty"
-    return f"`{default}`" if isinstance(default, str) else str(default)
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"`{default}`" if default and isinstance(default, str) else str(default) or "empty"
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_table_of_a_task_has_every_parameter_with_its_type_range_and_default(task: TaskName) -> None:
     made, table = schema(task), rows(section(task))
+    if issubclass(TASKS[task].params, GenerationParams):
+        assert not set(table) & set(GenerationParams.model_fields), "the shared ones have a table of their own"
+        table |= rows(section("Making pictures"))
     assert set(table) == set(made["properties"])
     for name, field in made["properties"].items():
         kind, default, meaning = table[name]
@@ -91,7 +99,7 @@ def test_the_overview_has_the_class_of_a_task_and_its_models(task: TaskName) -> 
 
 def test_every_warning_of_the_engine_has_its_row_and_no_other_has() -> None:
     source = "\n".join(path.read_text("utf-8") for path in (REPOSITORY / "engine").rglob("*.py"))
-    told = set(re.findall(r'(?:\bwarn\(|_tell\(warn, )"(\w+)"', source))
+    told = set(re.findall(r'(?:\b_?warn\(\s*|_tell\(warn, )"(\w+)"', source))
     assert set(rows(section("Warnings"))) == told
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from PIL import Image
 from engine.executor import Executor, ExecutorOptions
 from engine.fake import FakeBackend
 from engine.interface import Backend, Engine, EngineStatus, Order, Run, StoredOutput
+from engine.library.layouts import Root
+from engine.library.library import Library
 from protocol.errors import ErrorCode
 from protocol.events import (
     TERMINAL_FACTS,
@@ -65,6 +68,24 @@ EXAMPLES = {
     "remove_background": Example(TaskName.REMOVE_BACKGROUND, {}),
     "segment": Example(TaskName.SEGMENT, {"points": [{"x": 40, "y": 30}], "count": 2}, outputs=2),
     "describe": Example(TaskName.DESCRIBE, {}, media_type="application/json", size=None),
+    "text_to_image": Example(
+        TaskName.TEXT_TO_IMAGE,
+        {"prompt": "a red apple", "seed": 7, "deterministic": True, "width": 96, "height": 64, "images": 2, "steps": 3},
+        (),
+        outputs=2,
+    ),
+    "image_to_image": Example(
+        TaskName.IMAGE_TO_IMAGE,
+        {"prompt": "a red apple", "seed": 7, "deterministic": True, "strength": 0.5, "steps": 4},
+    ),
+    "inpaint": Example(
+        TaskName.INPAINT, {"prompt": "a red apple", "seed": 7, "deterministic": True, "steps": 3}, ("image", "mask")
+    ),
+    "outpaint": Example(
+        TaskName.OUTPAINT,
+        {"prompt": "a red apple", "seed": 7, "deterministic": True, "steps": 3, "right": 32},
+        size=(128, 64),
+    ),
     "test_pattern": Example(
         TaskName.TEST_PATTERN, {"width": 40, "height": 24, "images": 3, "steps": 2}, (), outputs=3, size=(40, 24)
     ),
@@ -163,9 +184,16 @@ def fake() -> Backend:
 
 
 def real() -> Backend:
-    from engine.torch_backend import TorchBackend
+    from engine.diffusion.quiet import quieten
 
-    return TorchBackend(MODELS_DIR, device="cpu", threads=2)
+    quieten()
+    from engine.torch_backend import TorchBackend
+    from tests.tiny_models import make_sd1
+
+    folder = Path(tempfile.mkdtemp(prefix="safelight-tiny-")) / "tiny"
+    make_sd1().save_pretrained(folder)
+    library = Library((Root(path=folder),))
+    return TorchBackend(MODELS_DIR, library=library, device="cpu", threads=2)
 
 
 @pytest.fixture(

@@ -129,15 +129,18 @@ def test_torchvision_and_a_second_opencv_are_pinned_nowhere() -> None:
 
 
 IMPORT_WITHOUT = """
-import importlib, sys
+import importlib, importlib.machinery, sys
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in MISSING:
-            raise ModuleNotFoundError(f"{name} is not to be needed here", name=name)
+class Path(importlib.machinery.PathFinder):
+    # Does not find what is missing, like the one it stands for: whoever only asks whether it is there is told no.
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            return None
+        return super().find_spec(name, path, target)
 
 MISSING = set(sys.argv[1].split(","))
-sys.meta_path.insert(0, Missing())
+sys.meta_path[:] = [Path if finder is importlib.machinery.PathFinder else finder for finder in sys.meta_path]
 for module in sys.argv[2].split(","):
     importlib.import_module(module)
 """

@@ -23,9 +23,13 @@ PARAMS: Mapping[TaskName, Mapping[str, Any]] = {
     TaskName.REMOVE_BACKGROUND: {},
     TaskName.SEGMENT: {"points": [{"x": 30.0, "y": 20.0}], "count": 3},
     TaskName.DESCRIBE: {},
+    TaskName.TEXT_TO_IMAGE: {"prompt": "a cat", "width": 60, "height": 40, "images": 2},
+    TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
+    TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 4, "y": 4, "width": 20, "height": 10}]},
+    TaskName.OUTPAINT: {"prompt": "a cat", "right": 20},
     TaskName.TEST_PATTERN: {"width": 60, "height": 40, "images": 2},
 }
-SIZES = {TaskName.UPSCALE: (150, 100), TaskName.DESCRIBE: None}
+SIZES = {TaskName.UPSCALE: (150, 100), TaskName.OUTPAINT: (80, 40), TaskName.DESCRIBE: None}
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def run_fake(run: Run, backend: FakeBackend | None = None) -> Driver:
 def test_every_task_gives_its_outputs_in_order_with_steps_and_previews(task: TaskName, image: Path) -> None:
     done = run_fake(run_of(task, image))
     outputs = done.of_type(OutputReady)
-    expected = {TaskName.SEGMENT: 3, TaskName.TEST_PATTERN: 2}.get(task, 1)
+    expected = {TaskName.SEGMENT: 3, TaskName.TEXT_TO_IMAGE: 2, TaskName.TEST_PATTERN: 2}.get(task, 1)
     assert [output.index for output in outputs] == list(range(expected))
     assert len(done.of_type(StepFinished)) == len(done.pictures) == STEPS * expected
     assert done.progress == sorted(done.progress)

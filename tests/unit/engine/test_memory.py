@@ -12,6 +12,10 @@ from protocol.requests import TASKS, TaskName
 EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.ERASE: {"image": "x", "mask": "x"},
     TaskName.SEGMENT: {"image": "x", "box": {"x": 0, "y": 0, "width": 1, "height": 1}},
+    TaskName.TEXT_TO_IMAGE: {"prompt": "x"},
+    TaskName.IMAGE_TO_IMAGE: {"prompt": "x", "image": "x"},
+    TaskName.INPAINT: {"prompt": "x", "image": "x", "mask": "x"},
+    TaskName.OUTPAINT: {"prompt": "x", "image": "x", "left": 8},
     TaskName.TEST_PATTERN: {},
 }
 GIB = 1 << 30

@@ -45,6 +45,10 @@ def test_every_task_can_be_opened(backend):
         fields = {
             TaskName.ERASE: {"regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
             TaskName.SEGMENT: {"points": [{"x": 1.0, "y": 1.0}]},
+            TaskName.TEXT_TO_IMAGE: {"prompt": "a cat"},
+            TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
+            TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
+            TaskName.OUTPAINT: {"prompt": "a cat", "left": 8},
         }.get(task, {})
         if TASKS[task].image_fields:
             fields["image"] = "upload:x"

@@ -1,0 +1,195 @@
+"""From a request to pictures: what all generating tasks do, whatever they start from.
+
+It runs in a greenlet. Wherever the stock pipeline calls one of the model's networks, the executor decides when that
+call is run, and with whose: see `engine.diffusion.interception`.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias, cast
+
+import torch
+
+from engine.diffusion.families import PipelineKind
+from engine.diffusion.previews import Watch
+from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
+from engine.diffusion.scope import JobScope, job_scope
+from engine.diffusion.sizes import Size
+from engine.diffusion.studio import ReadyModel, Studio
+from engine.images import Floats, Picture, encode, from_tensor
+from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
+from engine.library.records import Family
+from engine.steps import await_call, await_steps, blocking
+from protocol.generation import GenerationParams
+
+_SEEDS: Final = 2**32
+_DENOISED: Final = 0.95
+"""Progress of an image when its last step is done; decoding it is the rest."""
+_XL: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT, Family.SDXL_REFINER})
+
+
+class Scene(Protocol):
+    """What a picture is made from, and what becomes of what the model makes."""
+
+    @property
+    def size(self) -> Size:
+        """At which the model works."""
+        ...
+
+    def arguments(self) -> Mapping[str, Any]:
+        """What the pipeline is given beside prompt and sampling."""
+        ...
+
+    def finish(self, generated: Floats) -> Picture:
+        """The output. On the side pool.
+
+        Args:
+            generated: (size.height, size.width, 3), RGB in [0, 1].
+        """
+        ...
+
+
+Compose: TypeAlias = Callable[[Run, RunContext, ReadyModel], Scene]
+"""Reads what the picture is made from. On the side pool."""
+
+
+def generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> Steps:
+    """Make the pictures of a generating task, one output each.
+
+    Image i of a job is the picture a job for one image with the seed `seed` + i makes.
+
+    Raises:
+        EngineError: `model_missing`, `bad_model`; `invalid_params`: the model cannot do this; `bad_image`.
+    """
+    return blocking(partial(_generate, run, context, studio, kind, compose))
+
+
+def seed_of(run: Run) -> int:
+    """The seed of a job's first image: the one asked for, or one of the job's own, the same at every attempt."""
+    assert isinstance(run.params, GenerationParams)
+    if run.params.seed is not None:
+        return run.params.seed
+    return int.from_bytes(hashlib.sha256(run.job_id.encode()).digest()[:4])
+
+
+def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> None:
+    assert isinstance(run.params, GenerationParams)
+    found = studio.find(run.params.model)
+    model = await_steps(studio.ready(found))
+    # Until the last picture is made nobody's need for room takes the weights away.
+    with studio.in_use(found):
+        scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
+        _Generation(run, context, studio, model, kind, scene).make_all()
+
+
+class _Generation:
+    """One job's way from its settings to its outputs."""
+
+    def __init__(
+        self, run: Run, context: RunContext, studio: Studio, model: ReadyModel, kind: PipelineKind, scene: Scene
+    ) -> None:
+        assert isinstance(run.params, GenerationParams)
+        self._params = run.params
+        self._run = run
+        self._context = context
+        self._studio = studio
+        self._model = model
+        self._kind = kind
+        self._scene = scene
+        self._told: set[str] = set()
+        defaults = model.loaded.defaults
+        self._steps = defaults.steps if self._params.steps is None else self._params.steps
+        guidance = self._params.guidance_scale
+        self._guidance = defaults.guidance_scale if guidance is None else guidance
+
+    def make_all(self) -> None:
+        with job_scope(JobScope(deterministic=self._params.deterministic)):
+            prompt = self._encode_prompt()
+            for index in range(self._run.first_image, self._params.images):
+                self._make(index, prompt)
+
+    def _encode_prompt(self) -> Mapping[str, Any]:
+        params, is_guided = self._params, self._guidance > 1
+        if params.negative_prompt and not is_guided:
+            self._warn("negative_prompt_unused", "negative_prompt has no effect with a guidance scale of 1 or less")
+        encoded = self._model.encoder.encode(
+            params.prompt,
+            params.negative_prompt,
+            guidance=is_guided,
+            clip_skip=params.clip_skip,
+            embeddings=self._studio.embeddings(),
+            warn=self._context.warn,
+        )
+        if encoded is not None:
+            return encoded.as_kwargs()
+        # The family's pipelines encode prompts themselves.
+        return {"prompt": params.prompt, "negative_prompt": params.negative_prompt if is_guided else None}
+
+    def _make(self, index: int, prompt: Mapping[str, Any]) -> None:
+        seed = (seed_of(self._run) + index) % _SEEDS
+        scheduler = self._scheduler()
+        pipeline = self._model.loaded.pipeline(self._kind, scheduler)
+        watch = self._model.previewer.watch(scheduler)
+        given = {
+            **prompt,
+            **self._scene.arguments(),
+            "num_inference_steps": self._steps,
+            "guidance_scale": self._guidance,
+            "generator": torch.Generator().manual_seed(seed),
+            "eta": eta_for(scheduler, self._params.eta, warn=self._warn),
+            "output_type": "pt",
+            "callback_on_step_end": partial(self._on_step, index, watch),
+        }
+        if "strength" in given:  # the least there is: one step
+            given["strength"] = max(given["strength"], 1.0001 / self._steps)
+        known = inspect.signature(pipeline.__call__).parameters
+        made = pipeline(**{name: value for name, value in given.items() if name in known})
+        generated = from_tensor(made.images[:1])
+        await_steps(self._context.output(index, partial(self._encode, generated), seed=seed, data=self._data()))
+
+    def _scheduler(self) -> Scheduler:
+        loaded = self._model.loaded
+        return make_scheduler(
+            loaded.scheduler_config,
+            self._params.scheduler or loaded.defaults.scheduler,
+            self._params.noise_schedule,
+            warn=self._warn,
+            is_sdxl=loaded.family in _XL,
+        )
+
+    def _on_step(
+        self, index: int, watch: Watch, pipeline: Any, step: int, _timestep: Any, tensors: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """After each step, within the pipeline."""
+        steps = max(step + 1, pipeline.num_timesteps)
+        share = (step + 1) / steps * _DENOISED
+        self._context.step(step + 1, steps, image=index, progress=self._progress(index, share), stage="denoise")
+        if self._context.wants_previews:
+            shown = watch.picture(tensors["latents"], self._scene.size, self._params.preview_px)
+            self._context.preview(step + 1, shown, image=index, max_px=self._params.preview_px)
+        return {}
+
+    def _progress(self, index: int, share: float) -> float:
+        """Of the whole job, `share` of image `index` done."""
+        return (index + share) / self._params.images
+
+    def _encode(self, generated: Floats) -> EncodedImage:
+        return encode(self._scene.finish(generated), self._params.format, self._params.quality)
+
+    def _data(self) -> Mapping[str, Any]:
+        """What the picture was made with, where the request left it open."""
+        return {
+            "model": self._model.found.name,
+            "steps": self._steps,
+            "guidance_scale": self._guidance,
+            "generated_width": self._scene.size.width,
+            "generated_height": self._scene.size.height,
+        }
+
+    def _warn(self, code: str, message: str) -> None:
+        """Once per job, however many images there are."""
+        if code not in self._told:
+            self._told.add(code)
+            self._context.warn(code, message)

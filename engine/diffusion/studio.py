@@ -1,0 +1,163 @@
+"""What the generating tasks share: the models there are, those in memory, and what goes with each.
+
+Studio         finds a model by name and has it ready
+ReadyModel     one model in memory: its pipelines, its prompt encoder, its previews
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from engine.device import Device
+from engine.diffusion.dtype import best_dtype
+from engine.diffusion.interception import intercept_components
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.loading import loading
+from engine.diffusion.previews import Previewer, previewer_for
+from engine.diffusion.prompts import PromptEncoder
+from engine.diffusion.sizes import Size, WorkingSize
+from engine.interface import Call, EngineError
+from engine.library.library import Library
+from engine.library.records import FoundModel, ModelKind
+from engine.models.residency import Residency
+from protocol.errors import ErrorCode
+
+logger = structlog.get_logger(__name__)
+
+EMBEDDED_MODEL: Final = "spark"
+"""The model that comes with the program, and the default where there is no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyModel:
+    """A model in memory and what goes with it. For the executor thread."""
+
+    found: FoundModel
+    loaded: LoadedModel
+    encoder: PromptEncoder
+    previewer: Previewer
+
+    @property
+    def working(self) -> WorkingSize:
+        """The sizes it works at."""
+        defaults = self.loaded.defaults
+        return WorkingSize(defaults.width, defaults.size_multiple, is_fixed=defaults.show_px is not None)
+
+    @property
+    def default_size(self) -> Size:
+        """Of a picture nobody gave a size for."""
+        defaults = self.loaded.defaults
+        if defaults.show_px is None:
+            return Size(defaults.width, defaults.height)
+        scale = max(1.0, defaults.show_px / min(defaults.width, defaults.height))
+        return Size(round(defaults.width * scale), round(defaults.height * scale))
+
+
+class Studio:
+    """The diffusion models of one engine. For the executor thread.
+
+    Args:
+        default_model: what a request gets that names none; without one the first model that was found, or else the
+            embedded one.
+        cache_dir: for what is measured once per model.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        residency: Residency,
+        device: Device,
+        *,
+        default_model: str | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self.library = library
+        self._residency = residency
+        self._device = device
+        self._default_model = default_model
+        self._cache_dir = cache_dir
+
+    def find(self, name: str | None) -> FoundModel:
+        """The checkpoint a request means.
+
+        Raises:
+            EngineError: `model_missing`: there is none of that name, or none at all; `bad_model`: it is damaged.
+        """
+        found = self._default() if name is None else self._find(name)
+        if found.problem is not None:
+            raise EngineError(ErrorCode.BAD_MODEL, f"model: {found.name!r} cannot be used: {found.problem}")
+        return found
+
+    def embeddings(self) -> dict[str, Path]:
+        """Name -> file of the textual inversions that prompts may name."""
+        return {
+            model.name: model.path
+            for model in self.library.models
+            if model.kind is ModelKind.EMBEDDING and model.problem is None
+        }
+
+    def ready(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
+        """The model in memory, loaded if it is not. Use with `yield from`.
+
+        Raises:
+            EngineError: `bad_model`: it cannot be loaded; nothing of it is left in memory.
+        """
+        return (
+            yield from self._residency.keep(
+                resident_name(found),
+                found.size_bytes,
+                partial(self._load, found),
+                files=weight_files(found),
+                size_of=lambda ready: ready.loaded.size_bytes,
+            )
+        )
+
+    def _find(self, name: str) -> FoundModel:
+        try:
+            return self.library.find(name, ModelKind.CHECKPOINT)
+        except EngineError as error:
+            if error.code is not ErrorCode.MODEL_MISSING:
+                raise
+            # It may have been put there since the last look.
+            self.library.refresh()
+            return self.library.find(name, ModelKind.CHECKPOINT)
+
+    def _default(self) -> FoundModel:
+        if self._default_model is not None:
+            return self._find(self._default_model)
+        usable = [model for model in self.library.models if model.kind is ModelKind.CHECKPOINT and not model.problem]
+        usable.sort(key=lambda model: (model.name == EMBEDDED_MODEL, model.name))
+        if not usable:
+            raise EngineError(ErrorCode.MODEL_MISSING, "model: there is no model to make pictures with on this server")
+        return usable[0]
+
+    @contextmanager
+    def in_use(self, found: FoundModel) -> Iterator[None]:
+        """Within it the model stays in memory."""
+        with self._residency.in_use(resident_name(found)):
+            yield
+
+    def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
+        torch_device = self._device.torch_device
+        loaded = yield from loading(found, torch_device, best_dtype(torch_device))
+        intercept_components(loaded.components, wait=self._device.wait)
+        previewer = yield from previewer_for(loaded, self._cache_dir)
+        encoder = PromptEncoder(loaded.components, loaded.family)
+        return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer)
+
+
+def resident_name(found: FoundModel) -> str:
+    """What the model is called among everything in memory."""
+    return f"{found.kind}:{found.name}"
+
+
+def weight_files(found: FoundModel) -> list[Path]:
+    """The files that loading it will read."""
+    if not found.is_folder:
+        return [found.path]
+    return sorted(path for path in found.path.rglob("*") if path.suffix in {".safetensors", ".bin"})

@@ -1,0 +1,95 @@
+"""What may be asked of the tasks that make pictures with a diffusion model.
+
+Where a parameter is left out, the model's own default counts: its size, steps, guidance scale and scheduler.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+
+from protocol.params import MAX_SIDE_PX, ImageRef, PictureOutParams, Region, Seed
+from protocol.sampling import NoiseSchedule, SchedulerName
+
+MAX_GENERATED_SIDE_PX = 4096
+"""No generated picture is asked wider or higher than this."""
+
+ModelName = Annotated[str, Field(min_length=1, max_length=300, description="As `/v1/models` lists it.")]
+Side = Annotated[StrictInt, Field(ge=16, le=MAX_GENERATED_SIDE_PX)]
+Border = Annotated[StrictInt, Field(ge=0, le=MAX_GENERATED_SIDE_PX)]
+
+
+class GenerationParams(PictureOutParams):
+    """What all generating tasks take."""
+
+    prompt: str = Field(max_length=20_000, description="What to see. `(word:1.3)` and `[word]` weigh; BREAK parts.")
+    negative_prompt: str = Field("", max_length=20_000, description="What not to see; needs a guidance scale above 1.")
+    model: ModelName | None = Field(None, description="By default the server's default model.")
+    images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
+    steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
+    guidance_scale: StrictFloat | None = Field(
+        None, ge=0, le=100, description="Classifier-free guidance weight; 1 or less is off."
+    )
+    scheduler: SchedulerName | None = Field(None, description="The noise scheduler, also called sampler.")
+    noise_schedule: NoiseSchedule | None = Field(None, description="How the noise levels are spread over the steps.")
+    eta: StrictFloat | None = Field(None, ge=0, le=1, description="Fresh noise in each step; for `ddim` and `tcd`.")
+    seed: Seed | None = Field(None, description="Without one the server picks; the output tells which.")
+    clip_skip: StrictInt = Field(0, ge=0, le=11, description="Last layers of the text encoder to leave out.")
+    deterministic: StrictBool = Field(
+        False, description="Run every step alone: byte for byte the same file, whatever else runs; slower under load."
+    )
+    preview_px: StrictInt = Field(256, ge=32, le=1024, description="Longest side of a preview.")
+
+
+class TextToImageParams(GenerationParams):
+    """Make pictures from a prompt."""
+
+    width: Side | None = None
+    height: Side | None = None
+
+
+class ImageToImageParams(GenerationParams):
+    """Make pictures from a prompt and a picture to start from."""
+
+    image: ImageRef
+    strength: StrictFloat = Field(
+        0.75, ge=0, le=1, description="Share of the noise schedule replayed; 0 changes least."
+    )
+    width: Side | None = Field(None, description="By default the picture's own.")
+    height: Side | None = None
+
+
+class InpaintParams(GenerationParams):
+    """Repaint what the mask or the regions cover, by the prompt. Every other pixel keeps its value."""
+
+    image: ImageRef
+    mask: ImageRef | None = Field(None, description="Same size as the image; white (1) is repainted.")
+    regions: tuple[Region, ...] = Field((), max_length=1000)
+    strength: StrictFloat = Field(1.0, ge=0, le=1, description="1 forgets what was there; less starts from it.")
+    grow_px: StrictInt = Field(0, ge=0, le=256, description="Widen the mask.")
+    mask_blur_px: StrictInt = Field(4, ge=0, le=256, description="Width of the soft edge, inside the mask.")
+    crop: StrictBool = Field(True, description="Work on the masked part and its surroundings, in the model's own size.")
+    crop_margin_px: StrictInt = Field(32, ge=0, le=MAX_SIDE_PX, description="Surroundings shown to the model.")
+
+    @model_validator(mode="after")
+    def _has_something_to_repaint(self) -> Self:
+        if self.mask is None and not self.regions:
+            raise ValueError("needs a mask or at least one region")
+        return self
+
+
+class OutpaintParams(GenerationParams):
+    """Enlarge the canvas and paint what lies beyond the picture. The picture itself keeps its pixels."""
+
+    image: ImageRef
+    left: Border = 0
+    top: Border = 0
+    right: Border = 0
+    bottom: Border = 0
+    strength: StrictFloat = Field(1.0, ge=0, le=1, description="1 starts from noise; less from stretched edges.")
+    overlap_px: StrictInt = Field(16, ge=0, le=256, description="Rim of the picture that may change, to hide the seam.")
+
+    @model_validator(mode="after")
+    def _has_a_side(self) -> Self:
+        if not (self.left or self.top or self.right or self.bottom):
+            raise ValueError("needs at least one of left, top, right and bottom above 0")
+        return self
