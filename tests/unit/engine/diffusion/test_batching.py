@@ -1,5 +1,7 @@
 """Stock pipelines whose forwards are shared, beside the same pipelines alone."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,18 +16,26 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
+from peft import LoraConfig
+from structlog.testing import capture_logs
+from torch import nn
 
+from engine.diffusion.interception import intercept_components
 from engine.diffusion.pace import Pace
-from engine.diffusion.scope import JobScope
+from engine.diffusion.scope import AdapterState, JobScope, job_scope
+from engine.interface import Run, RunContext
+from protocol.events import JobFailed
 from tests import tiny_models
 from tests.unit.engine.diffusion.tiny_pipelines import (
     SCHEDULERS,
+    Eager,
     Job,
+    Rig,
     Solitary,
-    Studio,
     alone,
     assert_equal_to_rounding,
     assert_identical,
+    call,
     embeds,
     mask,
     picture,
@@ -69,56 +79,56 @@ def mixed_jobs(schedulers: list[str]) -> list[Job]:
 @pytest.mark.parametrize("scheduler", sorted(SCHEDULERS))
 def test_grouped_jobs_equal_the_same_jobs_alone_to_rounding(scheduler: str) -> None:
     jobs = mixed_jobs([scheduler])
-    studio = Studio(tiny_models.make_sd1())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert max(studio.rows["unet"]) >= 3
+    rig = Rig(tiny_models.make_sd1())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert max(rig.rows["unet"]) >= 3
 
 
 def test_every_scheduler_in_one_forward_equals_each_alone_to_rounding() -> None:
     jobs = mixed_jobs(sorted(SCHEDULERS))[::3] + mixed_jobs(sorted(SCHEDULERS))[1::3]
-    studio = Studio(tiny_models.make_sd1())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert studio.rows["unet"][0] == 3 * len(SCHEDULERS)
+    rig = Rig(tiny_models.make_sd1())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert rig.rows["unet"][0] == 3 * len(SCHEDULERS)
 
 
 def test_interleaved_jobs_equal_the_same_jobs_alone_bit_for_bit() -> None:
     jobs = mixed_jobs(sorted(SCHEDULERS))
-    studio = Studio(tiny_models.make_sd1(), Solitary)
-    assert_identical(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert set(studio.rows["unet"]) == {1, 2}
+    rig = Rig(tiny_models.make_sd1(), Solitary)
+    assert_identical(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert set(rig.rows["unet"]) == {1, 2}
 
 
 def test_jobs_that_have_the_same_number_of_steps_need_the_forwards_of_one() -> None:
-    studio = Studio(tiny_models.make_sd1())
-    studio.run([text_job(f"job-{at}", at, steps=5) for at in range(4)])
-    assert studio.rows["unet"] == [8] * 5
+    rig = Rig(tiny_models.make_sd1())
+    rig.run([text_job(f"job-{at}", at, steps=5) for at in range(4)])
+    assert rig.rows["unet"] == [8] * 5
 
 
 def test_jobs_join_and_leave_a_forward_at_any_step() -> None:
-    studio = Studio(tiny_models.make_sd1())
+    rig = Rig(tiny_models.make_sd1())
     jobs = [
         text_job("long", 1, steps=6),
         text_job("short", 2, steps=2),
         text_job("bare", 3, steps=3, guidance=1.0, after=("long", 3)),
     ]
-    studio.run(jobs)
-    assert studio.rows["unet"] == [4, 4, 2, 3, 3, 3]
+    rig.run(jobs)
+    assert rig.rows["unet"] == [4, 4, 2, 3, 3, 3]
 
 
 def test_each_of_the_jobs_in_a_forward_has_its_own_steps() -> None:
-    studio = Studio(tiny_models.make_sd1())
-    studio.run([text_job("three", 1, steps=3), text_job("five", 2, steps=5)])
-    assert studio.steps == {"three": [1, 2, 3], "five": [1, 2, 3, 4, 5]}
+    rig = Rig(tiny_models.make_sd1())
+    rig.run([text_job("three", 1, steps=3), text_job("five", 2, steps=5)])
+    assert rig.steps == {"three": [1, 2, 3], "five": [1, 2, 3, 4, 5]}
 
 
 @pytest.mark.parametrize("scheduler", ["heun", "pndm", "dpm_2"])
 def test_a_scheduler_that_takes_more_forwards_than_steps_tells_of_each(scheduler: str) -> None:
-    studio = Studio(tiny_models.make_sd1())
-    studio.run([text_job("more", 1, scheduler=scheduler, steps=4), text_job("euler", 2, steps=4)])
-    made = SCHEDULERS[scheduler](studio.components["scheduler"].config)
+    rig = Rig(tiny_models.make_sd1())
+    rig.run([text_job("more", 1, scheduler=scheduler, steps=4), text_job("euler", 2, steps=4)])
+    made = SCHEDULERS[scheduler](rig.components["scheduler"].config)
     made.set_timesteps(4)
-    assert len(studio.steps["more"]) == len(made.timesteps) > 4
-    assert len(studio.steps["euler"]) == 4
+    assert len(rig.steps["more"]) == len(made.timesteps) > 4
+    assert len(rig.steps["euler"]) == 4
 
 
 def test_jobs_from_noise_from_pictures_and_under_masks_share_forwards() -> None:
@@ -127,9 +137,9 @@ def test_jobs_from_noise_from_pictures_and_under_masks_share_forwards() -> None:
         Job("image", StableDiffusionImg2ImgPipeline, image(2, guidance=1.0), "ddim", seed=2),
         Job("inpaint", StableDiffusionInpaintPipeline, {**image(3), "mask_image": mask()}, "dpmpp_2m_sde", seed=3),
     ]
-    studio = Studio(tiny_models.make_sd1())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert max(studio.rows["unet"]) == 5
+    rig = Rig(tiny_models.make_sd1())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert max(rig.rows["unet"]) == 5
 
 
 def test_inpainting_models_with_nine_channels_share_forwards() -> None:
@@ -137,9 +147,9 @@ def test_inpainting_models_with_nine_channels_share_forwards() -> None:
         Job(f"job-{at}", StableDiffusionInpaintPipeline, {**image(at, steps=4 + at), "mask_image": mask()}, seed=at)
         for at in range(3)
     ]
-    studio = Studio(tiny_models.make_sd1(is_inpaint=True))
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(is_inpaint=True), jobs))
-    assert max(studio.rows["unet"]) == 6
+    rig = Rig(tiny_models.make_sd1(is_inpaint=True))
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(is_inpaint=True), jobs))
+    assert max(rig.rows["unet"]) == 6
 
 
 def test_sdxl_jobs_of_different_sizes_and_crops_share_forwards() -> None:
@@ -155,9 +165,9 @@ def test_sdxl_jobs_of_different_sizes_and_crops_share_forwards() -> None:
         Job("large", StableDiffusionXLPipeline, options(2, original_size=(512, 640)), "ddim", seed=2),
         Job("bare", StableDiffusionXLPipeline, options(3, guidance=1.0, crops_coords_top_left=(8, 16)), seed=3),
     ]
-    studio = Studio(tiny_models.make_sdxl())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sdxl(), jobs))
-    assert studio.rows["unet"][0] == 5
+    rig = Rig(tiny_models.make_sdxl())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sdxl(), jobs))
+    assert rig.rows["unet"][0] == 5
 
 
 def control_job(name: str, seed: int, **more: Any) -> Job:
@@ -166,27 +176,27 @@ def control_job(name: str, seed: int, **more: Any) -> Job:
 
 def test_controlnet_jobs_with_different_pictures_share_both_forwards() -> None:
     jobs = [control_job("a", 1), control_job("b", 2, guidance=1.0), control_job("c", 3)]
-    studio = Studio(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
+    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
     expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_equal_to_rounding(studio.run(jobs), expected)
-    assert studio.rows["controlnet"] == studio.rows["unet"] == [5] * 4
+    assert_equal_to_rounding(rig.run(jobs), expected)
+    assert rig.rows["controlnet"] == rig.rows["unet"] == [5] * 4
 
 
 def test_controlnet_jobs_of_different_strengths_share_the_denoiser_alone() -> None:
     jobs = [control_job("weak", 1, controlnet_conditioning_scale=0.5), control_job("strong", 2)]
-    studio = Studio(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
+    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
     expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_equal_to_rounding(studio.run(jobs), expected)
-    assert studio.rows["controlnet"] == [2] * 8
-    assert studio.rows["unet"] == [4] * 4
+    assert_equal_to_rounding(rig.run(jobs), expected)
+    assert rig.rows["controlnet"] == [2] * 8
+    assert rig.rows["unet"] == [4] * 4
 
 
 def test_a_job_with_a_controlnet_and_one_without_share_nothing() -> None:
     jobs = [control_job("controlled", 1), text_job("free", 2)]
-    studio = Studio(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
+    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
     expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_identical(studio.run(jobs), expected)
-    assert studio.rows["unet"] == [2] * 8
+    assert_identical(rig.run(jobs), expected)
+    assert rig.rows["unet"] == [2] * 8
 
 
 def test_two_controlnets_at_once_share_forwards_each() -> None:
@@ -202,9 +212,9 @@ def test_two_controlnets_at_once_share_forwards_each() -> None:
         )
         for at in range(2)
     ]
-    studio = Studio(tiny_models.make_sd1(), controlnet=nets())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs, controlnet=nets()))
-    assert studio.rows["unet"] == [4] * 4
+    rig = Rig(tiny_models.make_sd1(), controlnet=nets())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs, controlnet=nets()))
+    assert rig.rows["unet"] == [4] * 4
 
 
 def flux_job(name: str, seed: int, *, images: int = 1, **more: Any) -> Job:
@@ -217,9 +227,9 @@ def flux_job(name: str, seed: int, *, images: int = 1, **more: Any) -> Job:
 
 def test_flux_jobs_share_forwards() -> None:
     jobs = [flux_job("a", 1, steps=3), flux_job("b", 2, steps=4), flux_job("two", 3, images=2, steps=4)]
-    studio = Studio(tiny_models.make_flux())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_flux(), jobs))
-    assert studio.rows["transformer"] == [4, 4, 4, 3]
+    rig = Rig(tiny_models.make_flux())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_flux(), jobs))
+    assert rig.rows["transformer"] == [4, 4, 4, 3]
 
 
 def test_positions_are_not_rows_even_if_there_are_as_many() -> None:
@@ -227,9 +237,9 @@ def test_positions_are_not_rows_even_if_there_are_as_many() -> None:
     jobs = [flux_job("a", 1, **small), flux_job("b", 2, **small)]
     for job in jobs:
         job.options["width"] = 32
-    studio = Studio(tiny_models.make_flux())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_flux(), jobs))
-    assert studio.rows["transformer"] == [8] * 4
+    rig = Rig(tiny_models.make_flux())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_flux(), jobs))
+    assert rig.rows["transformer"] == [8] * 4
 
 
 def test_sd3_jobs_share_forwards() -> None:
@@ -239,9 +249,9 @@ def test_sd3_jobs_share_forwards() -> None:
         return Job(name, StableDiffusion3Pipeline, options, scheduler=None, seed=seed)
 
     jobs = [job("a", 1, steps=3), job("b", 2, steps=4)]
-    studio = Studio(tiny_models.make_sd3())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd3(), jobs))
-    assert studio.rows["transformer"] == [4, 4, 4, 2]
+    rig = Rig(tiny_models.make_sd3())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd3(), jobs))
+    assert rig.rows["transformer"] == [4, 4, 4, 2]
 
 
 def test_jobs_of_different_sizes_or_prompt_lengths_run_apart() -> None:
@@ -255,9 +265,9 @@ def test_jobs_of_different_sizes_or_prompt_lengths_run_apart() -> None:
             seed=3,
         ),
     ]
-    studio = Studio(tiny_models.make_sd1())
-    assert_identical(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert set(studio.rows["unet"]) == {2}
+    rig = Rig(tiny_models.make_sd1())
+    assert_identical(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert set(rig.rows["unet"]) == {2}
 
 
 def test_prompts_of_jobs_that_share_a_tokenizer_stay_apart() -> None:
@@ -266,39 +276,186 @@ def test_prompts_of_jobs_that_share_a_tokenizer_stay_apart() -> None:
         Job(f"job-{at}", StableDiffusionPipeline, {**options, "prompt": "apple " * 3 * at, "negative_prompt": "b" * at})
         for at in range(6)
     ]
-    studio = Studio(tiny_models.make_sd1())
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
-    assert max(studio.rows["unet"]) == 12
-    assert len(studio.rows["text_encoder"]) == 12
+    rig = Rig(tiny_models.make_sd1())
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    assert max(rig.rows["unet"]) == 12
+    assert len(rig.rows["text_encoder"]) == 12
 
 
 def test_a_deterministic_job_is_the_same_bit_for_bit_whatever_else_runs() -> None:
     alike = [text_job("fixed", 1, scheduler="euler_ancestral", scope=JobScope(deterministic=True))]
     others = [text_job(f"other-{at}", 2 + at, steps=6) for at in range(3)]
-    studio = Studio(tiny_models.make_sd1())
-    assert_identical(studio.run([*alike, *others]), alone(tiny_models.make_sd1(), alike))
-    assert studio.rows["unet"].count(2) == 4
-    assert studio.rows["unet"].count(6) == 6
+    rig = Rig(tiny_models.make_sd1())
+    assert_identical(rig.run([*alike, *others]), alone(tiny_models.make_sd1(), alike))
+    assert rig.rows["unet"].count(2) == 4
+    assert rig.rows["unet"].count(6) == 6
 
 
 def test_a_pipeline_is_called_with_nothing_that_belongs_to_another_job() -> None:
     """A scheduler keeps outputs of earlier steps: they must not hold on to, nor change with, those of other jobs."""
-    studio = Studio(tiny_models.make_sd1())
+    rig = Rig(tiny_models.make_sd1())
     kept: list[torch.Tensor] = []
-    inner = studio.components["unet"].forward
+    inner = rig.components["unet"].forward
 
     def keep(*args: Any, **kwargs: Any) -> Any:
         output = inner(*args, **kwargs)
         kept.append(output[0])
         return output
 
-    studio.components["unet"].forward = keep
-    studio.run([text_job("a", 1, steps=1), text_job("b", 2, steps=1, guidance=1.0)])
+    rig.components["unet"].forward = keep
+    rig.run([text_job("a", 1, steps=1), text_job("b", 2, steps=1, guidance=1.0)])
     assert [len(output) for output in kept] == [2, 1]
     assert all(output.untyped_storage().nbytes() == output.numel() * 4 for output in kept)
 
 
 def test_a_measured_pace_gives_the_same_pictures() -> None:
     jobs = mixed_jobs(["euler", "ddim"])
-    studio = Studio(tiny_models.make_sd1(), pace=Pace)
-    assert_equal_to_rounding(studio.run(jobs), alone(tiny_models.make_sd1(), jobs))
+    rig = Rig(tiny_models.make_sd1(), pace=Pace)
+    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
+
+
+# ---- jobs that fail or leave ----------------------------------------------------------------------------------------
+
+
+def spoil(rig: Rig, wrong: Callable[[torch.Tensor], bool], raised: Exception, pace: type[Any] = Eager) -> None:
+    """Have the denoiser raise whenever a row of its input is `wrong`."""
+    unet = rig.components["unet"]
+    for each in rig.interceptions:
+        each.undo()
+    inner = unet.forward
+
+    def spoilt(sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if wrong(sample):
+            raise raised
+        return inner(sample, *args, **kwargs)
+
+    unet.forward = functools.wraps(inner)(spoilt)
+    rig.interceptions = intercept_components(rig.components, pace=pace)
+
+
+def test_a_job_that_raises_in_its_own_step_leaves_the_others_right() -> None:
+    jobs = [text_job("a", 1), text_job("b", 2)]
+    rig = Rig(tiny_models.make_sd1())
+    with rig.bench() as table:
+        gate = table.hold_device()
+
+        def raise_in_step(*_args: Any) -> dict[str, Any]:
+            raise ValueError("a bad step")
+
+        def work(_run: Run, _context: RunContext) -> None:
+            with job_scope(JobScope()):
+                call(rig.components, text_job("bad", 3), callback_on_step_end=raise_in_step)
+
+        table.submit("bad", work)
+        rig.submit(table, jobs)
+        gate.open()
+        rig.wait_end(table, "a", "b", "bad")
+        assert "a bad step" in table.sink.one("bad", JobFailed).error.message
+    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
+    assert rig.rows["unet"] == [6, 4, 4, 4]
+
+
+def test_a_job_cancelled_while_its_forward_is_shared_leaves_the_others_right() -> None:
+    jobs = [text_job("a", 1), text_job("b", 2)]
+    rig = Rig(tiny_models.make_sd1())
+    with rig.bench() as table:
+        gate = table.hold_device()
+
+        def cancel_at_two(_pipe: Any, step: int, *_args: Any) -> dict[str, Any]:
+            if step == 1:
+                table.executor.cancel("leaving", "asked")
+            return {}
+
+        def work(_run: Run, _context: RunContext) -> None:
+            with job_scope(JobScope()):
+                call(rig.components, text_job("leaving", 3, steps=50), callback_on_step_end=cancel_at_two)
+
+        table.submit("leaving", work)
+        rig.submit(table, jobs)
+        gate.open()
+        rig.wait_end(table, "a", "b", "leaving")
+        assert table.sink.types("leaving")[-1] == "job.cancelled"
+    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
+    assert rig.rows["unet"] == [6, 6, 4, 4]
+
+
+def test_one_job_that_spoils_a_forward_fails_alone() -> None:
+    jobs = [text_job("a", 1), text_job("b", 2)]
+    rig = Rig(tiny_models.make_sd1())
+    spoil(rig, lambda sample: bool(sample.isnan().any()), ValueError("not a number"))
+    with capture_logs(), rig.bench() as table:
+        gate = table.hold_device()
+        spoilt = text(3, latents=torch.full((1, 4, 8, 8), torch.nan))
+        bad = Job("bad", StableDiffusionPipeline, spoilt)
+        rig.submit(table, [*jobs, bad])
+        gate.open()
+        rig.wait_end(table, "a", "b", "bad")
+        assert "not a number" in table.sink.one("bad", JobFailed).error.message
+    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
+
+
+def test_forwards_that_need_too_much_memory_together_become_smaller_and_no_job_fails() -> None:
+    jobs = [text_job(f"job-{at}", at, steps=12) for at in range(4)]
+    rig = Rig(tiny_models.make_sd1())
+    spoil(rig, lambda sample: len(sample) > 4, MemoryError("that is too much"), Doubling)
+    with capture_logs() as logs:
+        made = rig.run(jobs)
+    assert_equal_to_rounding(made, alone(tiny_models.make_sd1(), jobs))
+    assert [log["size"] for log in logs if log["event"] == "group.failed"] == [4]
+    assert max(rig.rows["unet"]) == 4
+    assert rig.rows["unet"].count(4) > rig.rows["unet"].count(2)
+
+
+class Doubling(Pace):
+    """Finds that rows cost nothing."""
+
+    def record(self, rows: int, seconds: float) -> None:
+        super().record(rows, 0.01)
+
+
+# ---- adapters -------------------------------------------------------------------------------------------------------
+
+
+def add_lora(unet: nn.Module, name: str, seed: int) -> None:
+    """A LoRA that is there, and not in use."""
+    with tiny_models.seeded(seed):
+        unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False), name)
+    unet.disable_adapters()
+
+
+def lora(name: str, weight: float) -> AdapterState:
+    def activate(module: nn.Module) -> None:
+        if getattr(module, "peft_config", None):
+            module.set_adapters([name], [weight])
+            module.enable_adapters()
+
+    def deactivate(module: nn.Module) -> None:
+        if getattr(module, "peft_config", None):
+            module.disable_adapters()
+
+    return AdapterState((name, weight), activate, deactivate)
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config` attribute:UserWarning")
+def test_jobs_with_loras_share_forwards_with_those_of_the_same_set_and_weight_alone() -> None:
+    def model() -> Any:
+        made = tiny_models.make_sd1()
+        add_lora(made.unet, "one", 1)
+        add_lora(made.unet, "two", 2)
+        return made
+
+    wanted = {"plain": None, "one": ("one", 1.0), "one-too": ("one", 1.0), "weak": ("one", 0.5), "two": ("two", 1.0)}
+    scopes = {name: JobScope(adapters=lora(*each)) if each else JobScope() for name, each in wanted.items()}
+    # The same noise and prompt: only the adapters can make a difference.
+    jobs = [text_job(name, 1, scope=scope) for name, scope in scopes.items()]
+    expected = {}
+    for job in jobs:
+        bare = model()
+        job.scope.adapters.activate(bare.unet)
+        expected.update(alone(bare, [job]))
+    assert not torch.equal(expected["plain"], expected["weak"])
+    assert len({tuple(made.flatten().tolist()) for made in expected.values()}) == 4
+    rig = Rig(model())
+    assert_equal_to_rounding(rig.run(jobs), expected)
+    assert sorted(rig.rows["unet"]) == [2] * 12 + [4] * 4
+    assert_identical(alone(rig.pipeline, [jobs[0]]), {"plain": expected["plain"]})

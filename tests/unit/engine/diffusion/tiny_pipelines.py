@@ -28,6 +28,7 @@ from engine.diffusion.interception import intercept_components
 from engine.diffusion.scope import JobScope, job_scope
 from engine.interface import LiveJob, Run, RunContext
 from engine.steps import GreenletJob, await_steps
+from tests.servers import DEADLINE_S
 from tests.unit.engine.workbench import Bench, TinyBackend, bench
 
 SCHEDULERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
@@ -102,7 +103,7 @@ class GreenletBackend(TinyBackend):
         return GreenletJob(work)
 
 
-class Studio:
+class Rig:
     """The shared components of one model, intercepted, and the forwards they make.
 
     Attributes:
@@ -112,6 +113,7 @@ class Studio:
     """
 
     def __init__(self, model: DiffusionPipeline, pace: Callable[[], Any] = Eager, **more: Any) -> None:
+        self.pipeline = model
         self.components = {**model.components, **more}
         self.rows: dict[str, list[int]] = {}
         self.made: dict[str, Tensor] = {}
@@ -132,10 +134,13 @@ class Studio:
             gate = table.hold_device()
             self.submit(table, jobs)
             gate.open()
-            table.sink.wait_end(*(job.name for job in jobs))
+            self.wait_end(table, *(job.name for job in jobs))
             ends = {job.name: table.sink.types(job.name)[-1] for job in jobs}
         assert set(ends.values()) == {"job.succeeded"}, ends
         return self.made
+
+    def wait_end(self, table: Bench, *names: str) -> None:
+        table.sink.wait_end(*names, deadline_s=6 * DEADLINE_S)
 
     def submit(self, table: Bench, jobs: Sequence[Job]) -> None:
         for job in jobs:
