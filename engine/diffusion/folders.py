@@ -54,7 +54,7 @@ def read_index(folder: Path, family: Family) -> Index:
     Raises:
         OSError, ValueError: it cannot be read, or asks for code that is not diffusers' or transformers' own.
     """
-    lines = _json(folder / INDEX)
+    lines = read_json(folder / INDEX)
     pipeline_class = lines.get("_class_name")
     if not isinstance(pipeline_class, str):
         # A pair of a module and a class: code that lies in the folder.
@@ -93,21 +93,28 @@ def load_part(folder: Path, part: Part, dtype: torch.dtype, device: torch.device
             raise ValueError(f"its {part.name} has none of {', '.join(sorted(vocabularies))}")
         return found.from_pretrained(folder, subfolder=part.name, local_files_only=True)
     if part.name == "vae":
-        dtype = vae_dtype(_json(place / "config.json"), dtype)
-    more = {"trust_remote_code": False} if part.library == "transformers" else {}
+        dtype = vae_dtype(read_json(place / "config.json"), dtype)
+    return load_module(found, place, dtype, device, part=part.name)
+
+
+def load_module(found: Any, place: Path, dtype: torch.dtype, device: torch.device, *, part: str) -> Any:
+    """Load a module with weights from a folder of its own onto the device. For the executor thread.
+
+    Args:
+        found: its class, of diffusers or transformers.
+        part: what it is called in errors.
+
+    Raises:
+        READ_ERRORS: its files are missing, corrupt or incomplete.
+    """
+    more = {"trust_remote_code": False} if found.__module__.startswith("transformers.") else {}
     module, told = found.from_pretrained(
-        folder,
-        subfolder=part.name,
-        dtype=dtype,
-        local_files_only=True,
-        output_loading_info=True,
-        **_weights_of(place),
-        **more,
+        place, dtype=dtype, local_files_only=True, output_loading_info=True, **_weights_of(place), **more
     )
-    check_complete(part.name, sorted(told["missing_keys"]))
-    check_complete(part.name, [str(key) for key in told["mismatched_keys"]])
-    settle(module, part.name)
-    if part.name == "vae":
+    check_complete(part, sorted(told["missing_keys"]))
+    check_complete(part, [str(key) for key in told["mismatched_keys"]])
+    settle(module, part)
+    if part == "vae":
         share_vae(module)
     return module.to(device)
 
@@ -118,7 +125,7 @@ def scheduler_config(folder: Path, family: Family) -> dict[str, Any]:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    config = _json(folder / "scheduler" / "scheduler_config.json")
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
     if family in (Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT):
         # Folders saved before these were settled; the pipelines would correct them on each use, and complain.
         if "steps_offset" in config:
@@ -159,7 +166,12 @@ def _listed(place: Path) -> Iterator[str]:
     return (file.name for file in sorted(place.iterdir()))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file, which is called by the last two names of its path in errors.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no object.
+    """
     try:
         read = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -19,6 +19,7 @@ from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_g
 from engine.interface import Call, Where
 from engine.library.records import Family, FoundModel, ModelKind
 
+T = TypeVar("T")
 Told = Callable[[str, int, int], None]
 """Hears how far loading is: the component that comes next, how many are loaded, how many there are."""
 Loading = Generator[Call, Any, LoadedModel]
@@ -60,15 +61,25 @@ def load_model(
     Raises:
         ModelUnusable: see `loading`.
     """
-    steps = loading(found, device, dtype, models_dir=models_dir, config_dir=config_dir, on_progress=on_progress)
+    return run_through(
+        loading(found, device, dtype, models_dir=models_dir, config_dir=config_dir, on_progress=on_progress)
+    )
+
+
+def run_through(steps: Generator[Call, Any, T]) -> T:
+    """Run every call of something that is loaded in calls, one after another on this thread, and return what it made.
+
+    Raises:
+        Exception: what it raised.
+    """
     result: Any = None
     failed: Exception | None = None
     while True:
         try:
             call = steps.send(result) if failed is None else steps.throw(failed)
         except StopIteration as stop:
-            loaded: LoadedModel = stop.value
-            return loaded
+            made: T = stop.value
+            return made
         result, failed = None, None
         try:
             result = call.run()

@@ -116,6 +116,22 @@ class SingleFile:
         return config
 
 
+def renamed_vae(config: Mapping[str, Any], tensors: Tensors) -> Tensors:
+    """A VAE's tensors under diffusers' names.
+
+    Args:
+        tensors: in the training programs' layout, with or without their prefix.
+    """
+    return dict(_diffusers_names().convert_ldm_vae_checkpoint(tensors, config))
+
+
+def _diffusers_names() -> Any:
+    """The functions of diffusers, without types, that know both names of every tensor."""
+    from diffusers.loaders import single_file_utils
+
+    return single_file_utils
+
+
 def _empty(part: Part, config: dict[str, Any]) -> nn.Module:
     found = class_of(part)
     takes_mapping = part.library == "diffusers"
@@ -124,23 +140,16 @@ def _empty(part: Part, config: dict[str, Any]) -> nn.Module:
 
 
 def _renamed(part: Part, module: nn.Module, config: dict[str, Any], tensors: Tensors) -> Tensors:
-    from diffusers.loaders.single_file_utils import (
-        convert_ldm_clip_checkpoint,
-        convert_ldm_unet_checkpoint,
-        convert_ldm_vae_checkpoint,
-        convert_open_clip_checkpoint,
-    )
-
     if part.name == "unet":
-        return dict(convert_ldm_unet_checkpoint(tensors, config))
+        return dict(_diffusers_names().convert_ldm_unet_checkpoint(tensors, config))
     if part.name == "vae":
-        return dict(convert_ldm_vae_checkpoint(tensors, config))
+        return renamed_vae(config, tensors)
     stacked = next((name for name in tensors if name.endswith("positional_embedding")), None)
     if stacked is not None:
         prefix = stacked.removesuffix("positional_embedding")
-        text = convert_open_clip_checkpoint(module, tensors, prefix=prefix)
+        text = _diffusers_names().convert_open_clip_checkpoint(module, tensors, prefix=prefix)
     else:
-        text = convert_ldm_clip_checkpoint(tensors)
+        text = _diffusers_names().convert_ldm_clip_checkpoint(tensors)
     # Some programs leave out this level, and so does transformers in one of its two classes.
     bare = {name.removeprefix("text_model."): tensor for name, tensor in text.items()}
     if not hasattr(module, "text_model"):

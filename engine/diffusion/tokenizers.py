@@ -41,13 +41,15 @@ def clip_tokenizer(models_dir: Path | None, *, pads_with_zeros: bool) -> Any:
     Raises:
         EngineError: `model_missing`, with the command that fetches the merges.
     """
-    from transformers import CLIPTokenizer
+    import transformers
 
     if models_dir is None:
         raise EngineError(ErrorCode.MODEL_MISSING, f"there is no models folder to take {CARRIED!r} from")
     vocabulary = read_vocabulary(locate(CARRIED, models_dir))
     pad = "!" if pads_with_zeros else _END
-    return CLIPTokenizer(vocab=vocabulary.numbers, merges=vocabulary.merges, pad_token=pad, model_max_length=MAX_TOKENS)
+    # Its declared types leave out the form of merges that the tokenizer behind it takes.
+    made: Any = transformers.CLIPTokenizer
+    return made(vocab=vocabulary.numbers, merges=vocabulary.merges, pad_token=pad, model_max_length=MAX_TOKENS)
 
 
 @cache
