@@ -243,6 +243,22 @@ _MODELS: Final = (
             ),
         ),
     ),
+    Model(
+        name="clip-bpe",
+        title="Words of CLIP: the tokenizer of every Stable Diffusion model that comes as a single file",
+        tasks=(TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+        licence="MIT",
+        source="Radford et al., CLIP, 2021",
+        carrier=Carrier(package="open-clip-torch", version="3.3.0", licence="MIT"),
+        files=(
+            ModelFile(
+                name="bpe_simple_vocab_16e6.txt.gz",
+                member="open_clip/bpe_simple_vocab_16e6.txt.gz",
+                size_bytes=1_356_917,
+                sha256="924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
+            ),
+        ),
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Model]] = {model.name: model for model in _MODELS}
