@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import FluxPipeline
+from diffusers import AutoencoderKL, FluxPipeline
 from torch import Tensor, nn
 
 from engine.diffusion.latent_factors import Factors, fit_pictures, grey
@@ -151,6 +151,20 @@ def test_a_model_without_a_vae_is_shown_in_grey() -> None:
     assert not calls
 
 
+@pytest.mark.parametrize("folder", ["sd1", "sdxl", "flux", "sd3"])
+def test_vaes_of_diffusers_are_fitted_and_decoded_with(folder: str, tiny_folder: Callable[[str], Path]) -> None:
+    vae = AutoencoderKL.from_pretrained(tiny_folder(folder), subfolder="vae")
+    previewer, _ = drive(previewer_for(loaded(vae)))
+    channels = vae.config.latent_channels
+    assert previewer.factors.channels == channels
+    assert previewer.factors != grey(channels)
+    assert previewer.method(64) is PreviewMethod.FULL_DECODER
+    linear_only = Previewer(previewer.factors)
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)
+    assert previewer.thumbnail(torch.zeros(channels, 8, 8)).shape == (8 * scale, 8 * scale, 3)
+    assert linear_only.thumbnail(torch.zeros(channels, 8, 8)).shape == (8, 8, 3)
+
+
 # Method
 
 
@@ -189,8 +203,10 @@ def test_the_method_is_chosen_by_the_size_of_the_picture() -> None:
 
 def test_decoding_reverses_scale_and_shift() -> None:
     vae = LinearVae()
-    picture = fit_pictures(4, count=1)
-    assert decibels(decode(vae, encode(vae, picture)[0]), picture[0]) > 20
+    shown = decode(vae, torch.full((4, 2, 2), 0.3))
+    assert torch.allclose(shown, vae.decode(torch.full((1, 4, 2, 2), 0.3 / 0.5 + 0.1)).sample[0])
+    seen = encode(vae, torch.zeros(1, 3, 8, 8))
+    assert torch.allclose(seen, torch.full((1, 4, 2, 2), (0.0 - 0.1) * 0.5))
 
 
 # Pictures
