@@ -6,7 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
@@ -19,14 +21,19 @@ from protocol.events import (
     JobStarted,
     JobSucceeded,
     JobWarning,
+    PreviewReady,
     QueueMoved,
     StepFinished,
 )
+from safelight.thumbnails import half_blocks
 from safelight.transport import ConnectionState
 from safelight.wording import describe, short_id, size
 
 PLAIN_INTERVAL_S: Final = 5.0
 """Without a terminal, a job tells of its steps at most this often."""
+
+_PREVIEW_COLUMNS: Final = 28
+_PREVIEW_ROWS: Final = 14
 
 _STYLES: Final = {"succeeded": "green", "failed": "bold red", "cancelled": "yellow", "running": "cyan"}
 
@@ -111,7 +118,10 @@ class PlainBoard(Board):
 
 
 class LiveBoard(Board):
-    """One live line per job: id, task, status, bar, step of steps, ETA or place in the queue."""
+    """One live line per job: id, task, status, bar, step of steps, ETA or place in the queue.
+
+    Below them the latest previews of the jobs that are running, where the terminal has the colours and the room.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -123,16 +133,18 @@ class LiveBoard(Board):
             BarColumn(bar_width=28),
             TextColumn("{task.fields[detail]}"),
             console=console,
-            refresh_per_second=12,
         )
         self._lines: dict[str, TaskID] = {}
+        self._previews: dict[str, Text] = {}
+        """Of the jobs that are running, in the order of their first previews."""
+        self._live = Live(get_renderable=self._shown, console=console, refresh_per_second=12)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._live.start()
         return self
 
     def close(self) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def add(self, job_id: str, title: str) -> None:
         self._lines[job_id] = self._progress.add_task(
@@ -143,10 +155,14 @@ class LiveBoard(Board):
         line = self._lines.get(event.job_id or "")
         if line is None:
             return
+        if event.is_terminal:
+            self._previews.pop(event.job_id or "", None)
         detail = describe(event) or ""
         match event.body:
             case StepFinished(progress=share):
                 self._progress.update(line, completed=share, detail=detail)
+            case PreviewReady(bytes=picture):
+                self._preview(event.job_id or "", picture)
             case QueueMoved():
                 self._progress.update(line, detail=detail)
             case JobQueued():
@@ -167,6 +183,20 @@ class LiveBoard(Board):
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def _preview(self, job_id: str, picture: bytes) -> None:
+        has_room = self.console.width >= _PREVIEW_COLUMNS and self.console.height >= 2 * _PREVIEW_ROWS
+        if not has_room or self.console.color_system not in {"256", "truecolor"}:
+            return
+        shown = half_blocks(picture, columns=_PREVIEW_COLUMNS, rows=_PREVIEW_ROWS)
+        if shown is not None:
+            self._previews[job_id] = shown
+
+    def _shown(self) -> RenderableType:
+        if not self._previews:
+            return self._progress
+        most = self.console.width // (_PREVIEW_COLUMNS + 2)
+        return Group(self._progress, Columns(list(self._previews.values())[: max(1, most)], padding=(0, 2)))
 
 
 class _StatusColumn(ProgressColumn):

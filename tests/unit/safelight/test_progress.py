@@ -1,10 +1,20 @@
 import io
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from protocol.errors import ErrorBody, ErrorCode
-from protocol.events import Event, EventBody, JobFailed, JobStarted, JobSucceeded, QueueMoved, StepFinished
+from protocol.events import (
+    Event,
+    EventBody,
+    JobFailed,
+    JobStarted,
+    JobSucceeded,
+    PreviewReady,
+    QueueMoved,
+    StepFinished,
+)
 from safelight.progress import LiveBoard, PlainBoard, board_for
 from safelight.transport import ConnectionState
 
@@ -81,3 +91,35 @@ def test_a_lost_connection_is_told() -> None:
     lines = io.StringIO()
     PlainBoard(Console(file=lines)).connection(ConnectionState.LOST, "closed with 1006")
     assert "connection lost (closed with 1006)" in lines.getvalue()
+
+
+def preview_of(job_id: str) -> Event:
+    square = io.BytesIO()
+    Image.new("RGB", (32, 32), (255, 0, 0)).save(square, "PNG")
+    body = PreviewReady(image=0, step=1, width=32, height=32, media_type="image/png", bytes=square.getvalue())
+    return Event(body, job_id=job_id, seq=2, at="t", attempt=1, n=1)
+
+
+def test_a_terminal_with_colours_shows_what_running_jobs_look_like() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=160, height=50, color_system="truecolor")
+    board = LiveBoard(console)
+    with board:
+        board.add(JOB, "text_to_image")
+        board.update(preview_of(JOB))
+        board.update(preview_of("another"))
+        with console.capture() as shown:
+            console.print(board._shown())
+        assert shown.get().count("▀") == 28 * 14
+        board.update(fact(JobSucceeded(duration_s=2.0), 3))
+        with console.capture() as shown:
+            console.print(board._shown())
+        assert "▀" not in shown.get()
+
+
+def test_a_terminal_without_colours_shows_no_pictures() -> None:
+    console, screen = terminal()
+    with LiveBoard(console) as board:
+        board.add(JOB, "text_to_image")
+        board.update(preview_of(JOB))
+    assert "▀" not in screen.getvalue()
