@@ -49,7 +49,7 @@ class SingleFile:
         """
         if part.name == "vae":
             dtype = vae_dtype(self._config(part), dtype)
-        prefixes = self._prefixes(part)
+        prefixes = self.prefixes(part)
         tensors = read_tensors(self.path, prefixes, dtype)
         if not tensors:
             raise ValueError(f"it has no {part.name} ({' or '.join(prefixes)}...)")
@@ -61,12 +61,8 @@ class SingleFile:
         Raises:
             READ_ERRORS: a weight is missing or has another shape.
         """
-        from accelerate import init_empty_weights
-
-        config = self._config(part)
-        with init_empty_weights():
-            module = _empty(part, config)
-        renamed = _renamed(part, module, config, tensors)
+        module = self.empty(part)
+        renamed = self.renamed(part, module, tensors)
         tensors.clear()
         fill(module, renamed, part=part.name)
         if part.name == "vae":
@@ -101,7 +97,40 @@ class SingleFile:
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
 
-    def _prefixes(self, part: Part) -> tuple[str, ...]:
+    def empty(self, part: Part) -> nn.Module:
+        """The component without memory for its weights. For the executor thread: this changes how torch makes modules.
+
+        Raises:
+            OSError, ValueError: its configuration cannot be read.
+        """
+        from accelerate import init_empty_weights
+
+        config, found = self._config(part), class_of(part)
+        takes_mapping = part.library == "diffusers"
+        with init_empty_weights():
+            module: nn.Module = found.from_config(config) if takes_mapping else found(found.config_class(**config))
+        return module
+
+    def renamed(self, part: Part, module: nn.Module, tensors: Tensors) -> Tensors:
+        """A component's tensors under the names they have in `module`."""
+        if part.name == "unet":
+            return dict(_diffusers_names().convert_ldm_unet_checkpoint(tensors, self._config(part)))
+        if part.name == "vae":
+            return renamed_vae(self._config(part), tensors)
+        stacked = next((name for name in tensors if name.endswith("positional_embedding")), None)
+        if stacked is not None:
+            prefix = stacked.removesuffix("positional_embedding")
+            text = _diffusers_names().convert_open_clip_checkpoint(module, tensors, prefix=prefix)
+        else:
+            text = _diffusers_names().convert_ldm_clip_checkpoint(tensors)
+        # Some programs leave out this level, and so does transformers in one of its two classes.
+        bare = {name.removeprefix("text_model."): tensor for name, tensor in text.items()}
+        if not hasattr(module, "text_model"):
+            return bare
+        return {name if name.startswith("text_projection") else f"text_model.{name}": t for name, t in bare.items()}
+
+    def prefixes(self, part: Part) -> tuple[str, ...]:
+        """What the names of a component's tensors begin with in such files."""
         if part.name == "unet":
             return (_UNET,)
         if part.name == "vae":
@@ -130,28 +159,3 @@ def _diffusers_names() -> Any:
     from diffusers.loaders import single_file_utils
 
     return single_file_utils
-
-
-def _empty(part: Part, config: dict[str, Any]) -> nn.Module:
-    found = class_of(part)
-    takes_mapping = part.library == "diffusers"
-    module: nn.Module = found.from_config(config) if takes_mapping else found(found.config_class(**config))
-    return module
-
-
-def _renamed(part: Part, module: nn.Module, config: dict[str, Any], tensors: Tensors) -> Tensors:
-    if part.name == "unet":
-        return dict(_diffusers_names().convert_ldm_unet_checkpoint(tensors, config))
-    if part.name == "vae":
-        return renamed_vae(config, tensors)
-    stacked = next((name for name in tensors if name.endswith("positional_embedding")), None)
-    if stacked is not None:
-        prefix = stacked.removesuffix("positional_embedding")
-        text = _diffusers_names().convert_open_clip_checkpoint(module, tensors, prefix=prefix)
-    else:
-        text = _diffusers_names().convert_ldm_clip_checkpoint(tensors)
-    # Some programs leave out this level, and so does transformers in one of its two classes.
-    bare = {name.removeprefix("text_model."): tensor for name, tensor in text.items()}
-    if not hasattr(module, "text_model"):
-        return bare
-    return {name if name.startswith("text_projection") else f"text_model.{name}": t for name, t in bare.items()}

@@ -1,14 +1,17 @@
 """Single files in the LDM and SGM layouts: equal to their diffusers twins, whatever precision they were saved in."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 import torch
 
-from engine.diffusion.families import PipelineKind
+from engine.diffusion.families import FAMILIES, PipelineKind, config_folder
+from engine.diffusion.folders import read_index
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import load_model
+from engine.diffusion.single_files import SingleFile
 from engine.library.records import Family, Prediction
 from tests.tiny_files import VAE, single_file, write_configs, write_single_file
 from tests.tiny_models import make_tokenizer
@@ -137,3 +140,24 @@ def test_a_vae_within_a_file_is_found_under_its_prefix_alone(tmp_path: Path) -> 
     file = write_single_file(tensors, tmp_path / "mine.safetensors")
     with pytest.raises(Exception, match=r"'mine'.*it has no vae"):
         load(file, "sd1", write_configs(twin, tmp_path / "configs"))
+
+
+@pytest.mark.parametrize("family", [family for family, spec in FAMILIES.items() if spec.config is not None])
+def test_every_weight_of_a_model_in_its_published_size_is_found_under_its_name(family: Family, tmp_path: Path) -> None:
+    config_dir = config_folder(family, None)
+    assert config_dir is not None
+    index = read_index(config_dir, family)
+    file = SingleFile(
+        path=tmp_path, family=family, prediction=None, config_dir=config_dir, models_dir=None, index=index
+    )
+    networks = [part for part in index.parts if (config_dir / part.name / "config.json").exists()]
+    # Without memory: names and shapes are all there is to it.
+    empty = {part.name: file.empty(part) for part in networks}
+    pipeline = SimpleNamespace(**({"text_encoder": None} | empty))
+    with torch.device("meta"):
+        written = single_file(pipeline)
+    for part in networks:
+        own = {name: tensor for name, tensor in written.items() if name.startswith(file.prefixes(part))}
+        renamed = file.renamed(part, empty[part.name], own)
+        expected = {name: tensor.shape for name, tensor in empty[part.name].state_dict().items()}
+        assert {name: renamed[name].shape for name in expected} == expected
