@@ -17,9 +17,6 @@ class Tokenizer(Protocol):
     eos_token_id: int
     pad_token_id: int
 
-    @property
-    def all_special_ids(self) -> Sequence[int]: ...
-
     def __call__(
         self, text: str, *, add_special_tokens: bool, truncation: bool, padding: bool, verbose: bool
     ) -> Mapping[str, Any]: ...
@@ -57,11 +54,10 @@ def read_words(text: str, tokenizer: Tokenizer, weight: float) -> Iterator[Word]
     """The words of a text; joined, their ids are what the tokenizer makes of it without start and end tokens."""
     given = tokenizer(text, add_special_tokens=False, truncation=False, padding=False, verbose=False)
     ids: list[int] = list(given["input_ids"])
-    special = frozenset(tokenizer.all_special_ids)
     word: list[int] = []
     for token_id, token in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
         word.append(token_id)
-        if token.endswith(_WORD_END) or token_id in special:
+        if token.endswith(_WORD_END):
             yield Word(tuple(word), weight)
             word = []
     if word:

@@ -312,7 +312,7 @@ def test_unknown_embedding_is_said_and_left_out() -> None:
 def test_model_that_encodes_for_itself_says_that_it_takes_no_embeddings(tmp_path: Path) -> None:
     said: list[str] = []
     encoder = PromptEncoder({}, Family.FLUX)
-    encoder.encode("a toy", guidance=True, embeddings={"toy": tmp_path}, warn=lambda code, _: said.append(code))
+    encoder.encode("toy toy", guidance=True, embeddings={"toy": tmp_path}, warn=lambda code, _: said.append(code))
     assert said == ["embedding_ignored"]
 
 

@@ -328,24 +328,46 @@ def test_memory_of_prompts_is_bounded_in_number_and_bytes(pipelines: dict[Family
         assert len(calls) == 2
 
 
-def test_gradients_are_never_kept(pipelines: dict[Family, Any]) -> None:
-    encoder = PromptEncoder(pipelines[Family.SDXL].components, Family.SDXL)
+def test_prompt_used_last_is_remembered_longest(pipelines: dict[Family, Any]) -> None:
+    components = pipelines[Family.SD1].components
+    encoder = PromptEncoder(components, Family.SD1, max_prompts=2)
+    for prompt in ("cat", "dog", "cat", "cow"):
+        ours(encoder, prompt, guidance=False)
+    with counted(components["text_encoder"]) as calls:
+        ours(encoder, "cat", guidance=False)
+        assert calls == []
+        ours(encoder, "dog", guidance=False)
+        assert len(calls) == 1
+
+
+def test_one_encoder_has_no_zeroed_negative_prompt(pipelines: dict[Family, Any]) -> None:
+    components = pipelines[Family.SD1].components
+    told = PromptEncoder(components, Family.SD1, zeroes_missing_negative=True)
+    assert are_equal(ours(told, "a cat", None), stock(pipelines[Family.SD1], "a cat", None))
+
+
+def test_gradients_are_never_kept() -> None:
+    pipeline = tiny_models.make_sdxl()
+    for module in (pipeline.text_encoder, pipeline.text_encoder_2):
+        module.requires_grad_(requires_grad=True)
+    encoder = PromptEncoder(pipeline.components, Family.SDXL)
     with torch.enable_grad():
-        made = ours(encoder, "a (cat)", "x")
+        made = ours(encoder, "a cat", "x")
     assert all(tensor is not None and not tensor.requires_grad for tensor in made)
 
 
 def test_pipeline_given_the_embeds_makes_the_picture_it_makes_of_the_prompt(
     pipelines: dict[Family, Any], family: Family, encoder: PromptEncoder
 ) -> None:
-    if family is Family.SDXL_REFINER:
-        pytest.skip("needs a picture to start from")
     pipeline = pipelines[family]
     pipeline.set_progress_bar_config(disable=True)
 
     def picture(**prompts: Any) -> Tensor:
-        size = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "latent"}
-        latents: Tensor = pipeline(**prompts, **size, generator=torch.Generator().manual_seed(3)).images
+        start = {"height": 64, "width": 64}
+        if family is Family.SDXL_REFINER:
+            start = {"image": torch.zeros(1, 3, 64, 64), "strength": 0.9}
+        more = {"num_inference_steps": 3, "output_type": "latent", "generator": torch.Generator().manual_seed(3)}
+        latents: Tensor = pipeline(**prompts, **start, **more).images
         return latents
 
     made = encoder.encode("a cat", "ugly", guidance=True)
