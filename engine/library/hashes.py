@@ -79,8 +79,8 @@ class HashCache:
             if found is not None:
                 return found
             digest = _digest(files)
-            if _stamped(files) == stamped:  # else it was written to meanwhile, and the next caller reads it again
-                self._remember(stamped, digest)
+            # Under the stamp from before: if it was written to meanwhile, the next caller reads it again.
+            self._remember(stamped, digest)
             return digest
 
     def _remembered(self, stamped: _Stamped) -> str | None:

@@ -128,15 +128,25 @@ def test_nothing_is_left_beside_the_cache(models, cache_dir):
 def test_threads_that_ask_at_once_read_the_file_once(models, cache_dir, monkeypatch):
     write(models / "a.safetensors", model_files.SD1)
     model = found_in(models)
-    reads = []
-    monkeypatch.setattr("engine.library.hashes._digest", lambda files: reads.append(files) or "0" * 64)
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+
+    def slow(files):
+        begun.release()
+        goes_on.wait(10)
+        return "0" * 64
+
+    monkeypatch.setattr("engine.library.hashes._digest", slow)
     cache = HashCache(cache_dir)
     threads = [threading.Thread(target=cache.sha256, args=(model,)) for _ in range(8)]
     for thread in threads:
         thread.start()
+    assert begun.acquire(timeout=10)
+    assert cache.known(model) is None, "who only wants to know does not wait"
+    assert not begun.acquire(timeout=0.2)
+    goes_on.set()
     for thread in threads:
         thread.join()
-    assert len(reads) == 1
+    assert not begun.acquire(blocking=False)
 
 
 def test_file_that_is_gone_is_an_error_and_not_known(models, cache_dir):

@@ -110,7 +110,7 @@ def test_comfyui_has_further_folders_named_by_its_settings(tmp_path, monkeypatch
         b"a: [",
         b"\xff\xfe",
         b"a: !!python/object/apply:os.system [exit]",
-        b"[" * 5000,
+        b"[" * 2000,
         b"a: {checkpoints: {x: 1}, loras: [1, 2], base_path: 7, vae: \"a\\0b\"}",
     ],
 )  # fmt: skip

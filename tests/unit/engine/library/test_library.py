@@ -127,6 +127,13 @@ def test_family_of_a_pickled_checkpoint_is_told_by_its_names_and_shapes(tmp_path
     assert (model.kind, model.family, model.problem) == (ModelKind.CHECKPOINT, Family.SD2_INPAINT, None)
 
 
+def test_what_a_pickle_seems_to_lack_is_left_to_its_loader(tmp_path):
+    state = {name: torch.zeros(shape) for name, shape in model_files.first(4).items()}
+    write_pickle(tmp_path / "checkpoints" / "a.ckpt", {"state_dict": state})
+    model = only(own(tmp_path))
+    assert (model.kind, model.family, model.problem) == (ModelKind.CHECKPOINT, Family.SD1, None)
+
+
 def test_pickle_that_nothing_tells_of_has_a_problem(tmp_path):
     write_pickle(tmp_path / "a.pt", {"odd": torch.zeros(1)})
     assert only(own(tmp_path)).problem == UNKNOWN_PICKLE
@@ -332,13 +339,12 @@ def test_file_that_cannot_be_read_is_listed_with_its_problem(tmp_path, monkeypat
     ],
 )
 def test_odd_names_can_be_shown_sent_and_found(tmp_path, file, name):
-    place = os.path.join(os.fsencode(tmp_path), file)
-    with open(place, "wb") as target:
-        target.write(model_files.content(model_files.SD1))
+    place = tmp_path / os.fsdecode(file)
+    place.write_bytes(model_files.content(model_files.SD1))
     found = own(tmp_path)
     assert only(found).name == name
     assert name.encode()
-    assert os.fsencode(found.find(name, ModelKind.CHECKPOINT).path) == place
+    assert found.find(name, ModelKind.CHECKPOINT).path == place
 
 
 def test_hidden_and_unfinished_files_are_passed_by(tmp_path):
@@ -459,11 +465,8 @@ def test_readers_see_whole_listings_while_the_disk_is_looked_at(tmp_path):
     threads = [threading.Thread(target=read), *(threading.Thread(target=scan) for _ in range(3))]
     for thread in threads:
         thread.start()
-    for number in range(10):
-        path = write(
-            tmp_path / "extra.safetensors" if number % 2 else tmp_path / "sub" / "extra.safetensors", {"a": (1,)}
-        )
-        path.unlink()
+    for _ in range(10):
+        write(tmp_path / "extra.safetensors", {"a": (1,)}).unlink()
     for thread in threads[1:]:
         thread.join()
     is_over.set()

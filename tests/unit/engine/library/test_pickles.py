@@ -71,7 +71,8 @@ def test_archive_of_something_else_tells_nothing(tmp_path):
 
 def test_pickle_without_end_is_left_after_a_while(tmp_path):
     pushes = b"N0" * 5_000_000  # push nothing, drop it, and so on
-    (tmp_path / "x.pt").write_bytes(b"\x80\x02" + pushes)
+    late = b"X\x04\0\0\0late"
+    (tmp_path / "x.pt").write_bytes(b"\x80\x02" + pushes + late)
     assert read_pickle(tmp_path / "x.pt") == {}
 
 

@@ -5,6 +5,7 @@ from engine.library.sniff import CONTROL_LORA, NO_CONFIGURATION, NOT_WHOLE, snif
 from tests.unit.engine.library import model_files
 from tests.unit.engine.library.model_files import CLIP, CROSS, OPEN_CLIP, PROJ_IN, UNET, VAE_FILE, first
 
+BARE_UNET = {"time_embedding.linear_1.bias": (2,), "down_blocks.0.x": (2,)}
 TEXT = {"text_encoders.clip_l.transformer.text_model.final_layer_norm.bias": (2,)}
 
 
@@ -54,10 +55,8 @@ def test_checkpoint_that_only_a_folder_describes_has_a_problem(shapes, family):
     [
         ({name: shape for name, shape in model_files.SDXL.items() if name.startswith(UNET)}, Family.SDXL),
         ({"double_blocks.0.img_attn.norm.key_norm.scale": (2,)}, Family.FLUX),
-        (
-            {"conv_in.weight": (2, 4, 3, 3), "time_embedding.linear_1.weight": (2, 2), "down_blocks.0.x": (2,)},
-            Family.SD1,
-        ),
+        ({**BARE_UNET, "conv_in.weight": (2, 4, 3, 3)}, Family.SD1),
+        ({**BARE_UNET, "conv_in.weight": (2, 9, 3, 3)}, Family.SD1_INPAINT),
     ],
 )
 def test_denoiser_alone_is_a_checkpoint_that_is_not_whole(shapes, family):
