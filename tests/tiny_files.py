@@ -76,10 +76,14 @@ def write_configs(pipeline: Any, folder: Path) -> Path:
     return folder
 
 
-def unet_tensors(unet: Any) -> Tensors:
-    """A UNet under LDM's names, without the prefix."""
-    names = _unet_names(unet.config.layers_per_block, len(unet.config.block_out_channels), unet.state_dict())
-    return {names(name): tensor for name, tensor in unet.state_dict().items()}
+def unet_tensors(unet: Any, state: Tensors | None = None) -> Tensors:
+    """A UNet under LDM's names, without the prefix.
+
+    Args:
+        state: some of its tensors; all by default.
+    """
+    names = _unet_names(unet.config.layers_per_block, unet.state_dict())
+    return {names(name): tensor for name, tensor in (unet.state_dict() if state is None else state).items()}
 
 
 def vae_tensors(vae: Any) -> Tensors:
@@ -124,7 +128,7 @@ def open_clip(encoder: Any, prefix: str) -> Tensors:
     return tensors
 
 
-def _unet_names(layers: int, blocks: int, state: Tensors) -> Callable[[str], str]:
+def _unet_names(layers: int, state: Tensors) -> Callable[[str], str]:
     has_attention = {int(at[1]) for name in state if (at := re.match(r"up_blocks\.(\d+)\.attentions", name))}
 
     def renamed(name: str) -> str:

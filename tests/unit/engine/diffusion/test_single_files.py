@@ -1,5 +1,6 @@
 """Single files in the LDM and SGM layouts: equal to their diffusers twins, whatever precision they were saved in."""
 
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -15,7 +16,7 @@ from engine.diffusion.single_files import SingleFile
 from engine.library.records import Family, Prediction
 from tests.tiny_files import VAE, single_file, write_configs, write_single_file
 from tests.tiny_models import make_tokenizer
-from tests.unit.engine.diffusion.conftest import FOLDERS
+from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
 from tests.unit.engine.diffusion.found import found_at
 from tests.unit.engine.diffusion.test_folders import latents
 
@@ -116,6 +117,25 @@ def test_no_component_keeps_memory_mapped_from_the_file(tmp_path: Path) -> None:
     before = drawn(model, KIND["sd1"])
     file.write_bytes(b"\0" * file.stat().st_size)
     assert torch.equal(drawn(model, KIND["sd1"]), before)
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_loading_asks_no_network(
+    tmp_path: Path, tiny_folder: TinyFolder, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    twin: Any = FOLDERS["sdxl"]()
+    file = write_single_file(single_file(twin), tmp_path / "mine.safetensors")
+    configs = write_configs(twin, tmp_path / "configs")
+    asked: list[object] = []
+
+    def ask(*where: object, **_: object) -> None:
+        asked.append(where)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    monkeypatch.setattr(socket.socket, "connect", ask)
+    load(file if form == "file" else tiny_folder("sdxl"), "sdxl", configs)
+    assert not asked
 
 
 def test_a_file_has_its_familys_scheduler_as_default(tmp_path: Path) -> None:
