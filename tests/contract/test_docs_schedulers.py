@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.diffusion.noise_levels import ALIGNED_SDXL, BETA_SHAPE, KARRAS_RHO
-from engine.diffusion.schedulers import FLOW_SAMPLERS, SAMPLERS, make_scheduler, total_steps
+from engine.diffusion.samplers import FLOW_SAMPLERS, SAMPLERS
+from engine.diffusion.schedulers import make_scheduler, total_steps
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 # What diffusers does that numpy would rather it did not.

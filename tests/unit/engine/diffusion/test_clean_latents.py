@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.clean_latents import CleanLatents
-from engine.diffusion.schedulers import FLOW_SAMPLERS, SAMPLERS, make_scheduler
+from engine.diffusion.samplers import FLOW_SAMPLERS, SAMPLERS
+from engine.diffusion.schedulers import make_scheduler
 from engine.diffusion.spacing import training_sigmas
 from protocol.sampling import NoiseSchedule, SchedulerName
 from tests.unit.engine.diffusion.gaussian import MEAN, SD1_CONFIG, SPREAD, predict, sample

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.schedulers import FLOW_SAMPLERS, make_scheduler, total_steps
+from engine.diffusion.samplers import FLOW_SAMPLERS
+from engine.diffusion.schedulers import make_scheduler, total_steps
 from protocol.sampling import NoiseSchedule, SchedulerName
 from tests.unit.engine.diffusion.gaussian import MEAN, SPREAD
 

@@ -13,17 +13,10 @@ import torch
 from diffusers import AutoencoderKL, FluxPipeline
 from torch import Tensor, nn
 
+from engine.diffusion.latent_decoders import PreviewMethod, TimedDecoder, decode, encode
 from engine.diffusion.latent_factors import Factors, fit_pictures, grey
-from engine.diffusion.previews import (
-    Previewer,
-    PreviewMethod,
-    TimedDecoder,
-    decode,
-    encode,
-    enlarged,
-    planes,
-    previewer_for,
-)
+from engine.diffusion.previewer import Previewer, enlarged, planes
+from engine.diffusion.previews import previewer_for
 from engine.diffusion.schedulers import make_scheduler
 from engine.diffusion.sizes import Size
 from engine.interface import Call, Where

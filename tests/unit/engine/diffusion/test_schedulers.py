@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.diffusion.schedulers import FLOW_SAMPLERS, SAMPLERS, eta_for, make_scheduler, total_steps
+from engine.diffusion.samplers import FLOW_SAMPLERS, SAMPLERS
+from engine.diffusion.schedulers import eta_for, make_scheduler, total_steps
 from engine.diffusion.spacing import training_sigmas
 from protocol.sampling import SCHEDULER_DESCRIPTIONS, NoiseSchedule, SchedulerName
 from tests.unit.engine.diffusion.gaussian import MEAN, SD1_CONFIG, SPREAD, sample

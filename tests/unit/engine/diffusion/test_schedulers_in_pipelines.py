@@ -19,7 +19,8 @@ from torch import Tensor
 
 from engine.diffusion.latent_factors import grey
 from engine.diffusion.previews import Previewer
-from engine.diffusion.schedulers import FLOW_SAMPLERS, SAMPLERS, make_scheduler, total_steps
+from engine.diffusion.samplers import FLOW_SAMPLERS, SAMPLERS
+from engine.diffusion.schedulers import make_scheduler, total_steps
 from engine.diffusion.sizes import Size
 from protocol.sampling import NoiseSchedule, SchedulerName
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.sigma_solvers import DeisSolver, Dpmpp3mSdeSolver, DpmppSdeSolver, LmsSolver, Turn, ancestral
+from engine.diffusion.sigma_solver import Turn, ancestral
+from engine.diffusion.sigma_solvers import DeisSolver, Dpmpp3mSdeSolver, DpmppSdeSolver, LmsSolver
 
 SIGMAS = (9.0, 5.0, 3.0, 2.0, 1.0)
 
