@@ -84,7 +84,7 @@ def find(models: Sequence[FoundModel], name: str, kind: ModelKind) -> FoundModel
 def _matches(model: FoundModel, asked: Sequence[str], fold: Callable[[str], str]) -> bool:
     wanted = [fold(part) for part in asked]
     for told in (model.relative, model.name):
-        parts = [fold(part) for part in PurePosixPath(told).parts]
+        parts = fold(told).split("/")
         shared = min(len(parts), len(wanted))
         if shared and parts[-shared:] == wanted[-shared:]:
             return True
