@@ -36,7 +36,8 @@ def main() -> None:
     elif options.stage == "unet":
         budget = Budget(options.steps, options.minutes)
         rows = latents.prepare(work_dir, render(work_dir), device)
-        unet.train(work_dir, rows, budget, device, threads=threads, precision=options.precision)
+        workers = options.threads if device.type == "cpu" else 1
+        unet.train(work_dir, rows, budget, device, workers=workers, precision=options.precision)
     elif options.stage == "decoder":
         budget = Budget(options.steps, options.minutes)
         decoder.train(work_dir, render(work_dir), budget, device, threads=threads, precision=options.precision)

@@ -76,10 +76,13 @@ class Index:
 
 
 def every_scene(sprites: Sprites, *, seed: int = 12) -> list[Scene]:
-    """Each noun in each colour it may be trained in, on each background, at a few places."""
-    random = np.random.default_rng(seed)
+    """Each noun in each colour it may be trained in, on each background, at a few places.
+
+    A noun's places do not hang on which other nouns there are.
+    """
     scenes = []
-    for noun in range(len(NOUNS)):
+    for noun, named in enumerate(NOUNS):
+        random = np.random.default_rng((seed, *named.icon.encode()))
         colours = variants(sprites, noun)
         for variant in colours:
             for background in range(len(BACKGROUNDS)):

@@ -20,7 +20,7 @@ class Threads:
         self._times: dict[int, list[float]] = defaultdict(list)
         self._count = 0
         self._best = most
-        torch.set_num_threads(most)
+        torch.set_num_threads(self._choices[0])
 
     @property
     def best(self) -> int:

@@ -19,15 +19,16 @@ from training.spark import tokenizer
 from training.spark.budget import Budget, learning_rate_factor
 from training.spark.captions import caption
 from training.spark.checkpoint import Average, Progress, load, save
+from training.spark.crew import Batch, Crew
 from training.spark.latents import Index, Latents
 from training.spark.precision import autocast
 from training.spark.stock import CLIPTextConfig, CLIPTextModel, DPMSolverMultistepScheduler, UNet2DConditionModel
-from training.spark.threads import Threads
 
 BATCH = 32
 LEARNING_RATE = 1e-3
 DROPPED_CAPTIONS = 0.1
 CHECKPOINT_EVERY = 500
+LOG_EVERY = 50
 DECAY_FROM = 0.65
 """Share of the budget after which the learning rate falls."""
 PLATEAU = "unet-plateau.pt"
@@ -90,7 +91,7 @@ def train(
     budget: Budget,
     device: torch.device,
     *,
-    threads: Threads,
+    workers: int = 1,
     precision: str = "auto",
     seed: int = 14,
 ) -> Progress:
@@ -109,41 +110,41 @@ def train(
     progress = load(path, device, **state)
     index, kept = latents.index(), scheduler().alphas_cumprod.to(device)
     recent: list[float] = []
-    while (share := budget.progress(progress.step, progress.elapsed_s)) < 1:
-        began = time.monotonic()
-        factor = learning_rate_factor(progress.step, share, warmup_steps=150, decay_from=DECAY_FROM)
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * factor
-        random = np.random.default_rng((seed, progress.step))
-        loss = step_loss(modules, _draw(latents, index, random, device), kept, precision)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
-        optimizer.step()
-        recent.append(float(loss.detach()))
-        progress.step += 1
-        progress.pictures += BATCH
-        average.update(modules, progress.step)
-        took_s = time.monotonic() - began
-        progress.elapsed_s += took_s
-        threads.finished(took_s)
-        if progress.step % 100 == 0:
-            progress.losses.append((progress.step, float(np.mean(recent))))
-            recent.clear()
-            minutes, mean_loss = progress.elapsed_s / 60, progress.losses[-1][1]
-            logger.info(
-                "unet step %d, %.1f min, loss %.4f, rate %.2g, %d threads",
-                progress.step,
-                minutes,
-                mean_loss,
-                LEARNING_RATE * factor,
-                threads.best,
-            )
-        if progress.step % CHECKPOINT_EVERY == 0:
-            save(path, progress, **state)
-            if share < DECAY_FROM:
-                shutil.copyfile(path, work_dir / f".{PLATEAU}.part")
-                (work_dir / f".{PLATEAU}.part").replace(work_dir / PLATEAU)
+    moving = list(modules.parameters())
+
+    def loss(batch: Batch) -> torch.Tensor:
+        return step_loss(modules, batch, kept, precision)
+
+    with Crew(workers) as crew:
+        while (share := budget.progress(progress.step, progress.elapsed_s)) < 1:
+            began = time.monotonic()
+            factor = learning_rate_factor(progress.step, share, warmup_steps=150, decay_from=DECAY_FROM)
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * factor
+            random = np.random.default_rng((seed, progress.step))
+            recent.append(crew.set_gradients(loss, _draw(latents, index, random, device), moving))
+            nn.utils.clip_grad_norm_(moving, 1.0)
+            optimizer.step()
+            progress.step += 1
+            progress.pictures += BATCH
+            average.update(modules, progress.step)
+            progress.elapsed_s += time.monotonic() - began
+            if progress.step % LOG_EVERY == 0:
+                progress.losses.append((progress.step, float(np.mean(recent))))
+                recent.clear()
+                minutes, mean_loss = progress.elapsed_s / 60, progress.losses[-1][1]
+                logger.info(
+                    "unet step %d, %.1f min, loss %.4f, rate %.2g",
+                    progress.step,
+                    minutes,
+                    mean_loss,
+                    LEARNING_RATE * factor,
+                )
+            if progress.step % CHECKPOINT_EVERY == 0:
+                save(path, progress, **state)
+                if share < DECAY_FROM:
+                    shutil.copyfile(path, work_dir / f".{PLATEAU}.part")
+                    (work_dir / f".{PLATEAU}.part").replace(work_dir / PLATEAU)
     save(path, progress, **state)
     return progress
 
@@ -157,9 +158,7 @@ def trained(work_dir: Path, name: str = "unet.pt") -> nn.ModuleDict:
     return modules.eval().requires_grad_(False)
 
 
-def step_loss(
-    modules: nn.ModuleDict, batch: dict[str, torch.Tensor], kept: torch.Tensor, precision: str
-) -> torch.Tensor:
+def step_loss(modules: nn.ModuleDict, batch: Batch, kept: torch.Tensor, precision: str) -> torch.Tensor:
     """The v-prediction loss of one batch.
 
     Args:
@@ -176,7 +175,7 @@ def step_loss(
     return F.mse_loss(predicted.float(), wanted)
 
 
-def _draw(latents: Latents, index: Index, random: np.random.Generator, device: torch.device) -> dict[str, torch.Tensor]:
+def _draw(latents: Latents, index: Index, random: np.random.Generator, device: torch.device) -> Batch:
     rows = index.draw(BATCH, random)
     captions = ["" if random.random() < DROPPED_CAPTIONS else caption(latents.scenes[row], random) for row in rows]
     values = latents.values[rows].float()

@@ -109,9 +109,7 @@ banana: banana
 cherries: cherry, cherries
 grapes: grapes, grape
 lemon: lemon
-tangerine: tangerine, mandarin | orange
 pear: pear
-peach: peach
 strawberry: strawberry
 watermelon: watermelon, melon
 pineapple: pineapple
@@ -121,17 +119,10 @@ mushroom: mushroom, toadstool
 pizza: pizza, slice of pizza
 hamburger: hamburger, burger
 birthday-cake: cake, birthday cake
-cupcake: cupcake, muffin
 cookie: cookie, biscuit
 doughnut: donut, doughnut
 soft-ice-cream: ice cream, ice cream cone
-bread: bread, loaf of bread
-cheese-wedge: cheese
-cooking: fried egg, egg
 french-fries: fries, french fries
-hot-dog: hot dog
-popcorn: popcorn
-lollipop: lollipop
 hot-beverage: coffee, cup of coffee, cup, tea
 cat-face: cat, kitten, kitty
 dog-face: dog, puppy
@@ -140,7 +131,6 @@ rabbit-face: rabbit, bunny
 fox: fox
 bear: bear
 panda: panda
-koala: koala
 tiger-face: tiger
 lion: lion
 cow-face: cow
@@ -150,23 +140,16 @@ monkey-face: monkey
 horse-face: horse
 unicorn: unicorn
 dragon-face: dragon
-chicken: chicken, hen
-baby-chick: chick
 bird: bird
 penguin: penguin
 duck: duck
 owl: owl
-parrot: parrot
-flamingo: flamingo
 elephant: elephant
 giraffe: giraffe
-zebra: zebra
-ewe: sheep, lamb
 turtle: turtle, tortoise
 snake: snake
 t-rex: dinosaur, dino
 spouting-whale: whale
-dolphin: dolphin
 fish: fish
 shark: shark
 octopus: octopus
@@ -174,7 +157,6 @@ crab: crab
 snail: snail
 butterfly: butterfly
 honeybee: bee
-lady-beetle: ladybug, ladybird
 spider: spider
 sun: sun
 crescent-moon: moon, crescent moon
@@ -187,34 +169,26 @@ droplet: drop, water drop
 high-voltage: lightning, lightning bolt
 snowman: snowman
 mountain: mountain
-volcano: volcano
 deciduous-tree: tree, oak
 evergreen-tree: pine tree, pine, fir
 palm-tree: palm tree, palm
-christmas-tree: christmas tree
 cactus: cactus
 blossom: flower, blossom
 tulip: tulip
 rose: rose
 sunflower: sunflower
-maple-leaf: maple leaf, leaf
 globe-showing-europe-africa: earth, globe, world
 ringed-planet: planet, saturn
 automobile: car, automobile
 bus: bus
-fire-engine: fire truck, fire engine
 delivery-truck: truck, lorry, van
-tractor: tractor
 bicycle: bicycle, bike
-motorcycle: motorcycle, motorbike
 locomotive: train, locomotive
 airplane: airplane, plane, aeroplane
 helicopter: helicopter
 rocket: rocket, spaceship
 flying-saucer: ufo, flying saucer
 sailboat: boat, sailboat
-ship: ship
-anchor: anchor
 house: house, home
 castle: castle
 red-heart: heart
@@ -225,16 +199,12 @@ locked: lock, padlock
 bell: bell
 closed-book: book
 pencil: pencil
-scissors: scissors
 guitar: guitar
-drum: drum
-musical-note: music note, note
 camera: camera
 television: television, tv
 laptop: laptop, computer
 mobile-phone: phone, smartphone
 light-bulb: light bulb, bulb, lamp
-candle: candle
 alarm-clock: clock, alarm clock
 wrapped-gift: gift, present
 trophy: trophy
@@ -243,21 +213,11 @@ gem-stone: diamond, gem
 ring: ring
 top-hat: hat, top hat
 sunglasses: sunglasses
-glasses: glasses
 t-shirt: shirt, tshirt
 dress: dress
-running-shoe: shoe, sneaker
 backpack: backpack, bag
 soccer-ball: ball, soccer ball, football
-basketball: basketball
 bomb: bomb
-hammer: hammer
-dagger: sword, dagger
-shield: shield
-chair: chair
-teddy-bear: teddy bear, teddy
-kite: kite
-envelope: envelope, letter, mail
 triangular-flag: flag
 robot: robot
 ghost: ghost
@@ -268,12 +228,52 @@ jack-o-lantern: pumpkin
 slightly-smiling-face: smiley, smiley face, face, smile
 angry-face: angry face
 crying-face: sad face, crying face
-smiling-face-with-sunglasses: cool face
-baby: baby
-thumbs-up: thumbs up, thumb
 """
 
 _LATER = """
+tangerine: tangerine, mandarin | orange
+peach: peach
+cupcake: cupcake, muffin
+bread: bread, loaf of bread
+cheese-wedge: cheese
+cooking: fried egg, egg
+hot-dog: hot dog
+popcorn: popcorn
+lollipop: lollipop
+koala: koala
+chicken: chicken, hen
+baby-chick: chick
+parrot: parrot
+flamingo: flamingo
+zebra: zebra
+ewe: sheep, lamb
+dolphin: dolphin
+lady-beetle: ladybug, ladybird
+volcano: volcano
+christmas-tree: christmas tree
+maple-leaf: maple leaf, leaf
+fire-engine: fire truck, fire engine
+tractor: tractor
+motorcycle: motorcycle, motorbike
+ship: ship
+anchor: anchor
+scissors: scissors
+drum: drum
+musical-note: music note, note
+candle: candle
+glasses: glasses
+running-shoe: shoe, sneaker
+basketball: basketball
+hammer: hammer
+dagger: sword, dagger
+shield: shield
+chair: chair
+teddy-bear: teddy bear, teddy
+kite: kite
+envelope: envelope, letter, mail
+smiling-face-with-sunglasses: cool face
+baby: baby
+thumbs-up: thumbs up, thumb
 kiwi-fruit: kiwi
 avocado: avocado
 ear-of-corn: corn, maize

@@ -36,6 +36,13 @@ def test_the_choice_is_made_again_when_the_machine_changes() -> None:
     assert threads.best == 2
 
 
+@pytest.mark.parametrize(("seconds", "best"), [({1: 0.3, 2: 0.2}, 2), ({1: 0.3, 2: 0.9}, 1)])
+def test_the_first_look_times_what_it_says(seconds: dict[int, float], best: int) -> None:
+    threads = Threads(2, look_every=20, look_steps=3)
+    run(threads, 7, seconds)
+    assert threads.best == best
+
+
 def test_one_thread_at_most_is_never_exceeded() -> None:
     threads = Threads(1)
     run(threads, 100, {1: 0.1})

@@ -70,9 +70,9 @@ def test_an_extended_denoiser_ends_as_one_with_the_longer_budget(small: None, la
     parts.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unet, "DECAY_FROM", 1.0)
-        unet.train(parts, latents, Budget(steps=3), CPU, threads=ONE, precision="fp32")
-        unet.train(parts, latents, Budget(steps=6), CPU, threads=ONE, precision="fp32")
-        unet.train(whole, latents, Budget(steps=6), CPU, threads=ONE, precision="fp32")
+        unet.train(parts, latents, Budget(steps=3), CPU, precision="fp32")
+        unet.train(parts, latents, Budget(steps=6), CPU, precision="fp32")
+        unet.train(whole, latents, Budget(steps=6), CPU, precision="fp32")
     first, second = stored(whole / "unet.pt"), stored(parts / "unet.pt")
     assert same(first["modules"], second["modules"])
     assert same(first["average"], second["average"])
@@ -82,20 +82,20 @@ def test_the_checkpoint_before_the_fall_is_kept(
     small: None, latents: Latents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unet, "CHECKPOINT_EVERY", 1)
-    unet.train(tmp_path, latents, Budget(steps=10), CPU, threads=ONE, precision="fp32")
+    unet.train(tmp_path, latents, Budget(steps=10), CPU, precision="fp32")
     assert stored(tmp_path / "unet.pt")["progress"]["step"] == 10
     assert stored(tmp_path / unet.PLATEAU)["progress"]["step"] == 7
 
 
 def test_a_budget_that_is_used_up_trains_no_further(small: None, latents: Latents, tmp_path: Path) -> None:
-    unet.train(tmp_path, latents, Budget(steps=2), CPU, threads=ONE, precision="fp32")
-    assert unet.train(tmp_path, latents, Budget(steps=2), CPU, threads=ONE, precision="fp32").step == 2
+    unet.train(tmp_path, latents, Budget(steps=2), CPU, precision="fp32")
+    assert unet.train(tmp_path, latents, Budget(steps=2), CPU, precision="fp32").step == 2
 
 
 def test_the_text_encoder_learns_with_the_denoiser(small: None, latents: Latents, tmp_path: Path) -> None:
     torch.manual_seed(14)
     before = unet.build().state_dict()
-    unet.train(tmp_path, latents, Budget(steps=3), CPU, threads=ONE, precision="fp32")
+    unet.train(tmp_path, latents, Budget(steps=3), CPU, precision="fp32")
     after = stored(tmp_path / "unet.pt")["modules"]
     name = next(name for name in before if "token_embedding" in name)
     assert not torch.equal(before[name], after[name])
