@@ -173,7 +173,7 @@ def test_missing_and_oversized_files_are_refused(tmp_path: Path) -> None:
         load_embedding("huge", huge)
 
 
-OFFERED = ("bad", "bad-hands", "Easy_Negative.v2", "two words")
+OFFERED = ("two", "bad", "bad-hands", "Easy_Negative.v2", "two words")
 
 
 @pytest.mark.parametrize(
