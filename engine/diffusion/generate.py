@@ -20,7 +20,7 @@ from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import Floats, Picture, encode, from_tensor
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
-from engine.library.records import Family
+from engine.library.records import Family, FoundModel
 from engine.steps import await_call, await_steps, blocking
 from protocol.generation import GenerationParams
 
@@ -76,7 +76,8 @@ def seed_of(run: Run) -> int:
 
 def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> None:
     assert isinstance(run.params, GenerationParams)
-    found = studio.find(run.params.model)
+    # Beside the device: it may have to look through folders.
+    found = cast("FoundModel", await_call(Call(partial(studio.find, run.params.model), Where.POOL, "read")))
     model = await_steps(studio.ready(found))
     # Until the last picture is made nobody's need for room takes the weights away.
     with studio.in_use(found):

@@ -83,7 +83,7 @@ class Studio:
         self._cache_dir = cache_dir
 
     def find(self, name: str | None) -> FoundModel:
-        """The checkpoint a request means.
+        """The checkpoint a request means; looks at the disk for one it does not know. From any thread; may block.
 
         Raises:
             EngineError: `model_missing`: there is none of that name, or none at all; `bad_model`: it is damaged.
@@ -130,6 +130,8 @@ class Studio:
     def _default(self) -> FoundModel:
         if self._default_model is not None:
             return self._find(self._default_model)
+        if not self.library.models:
+            self.library.refresh()
         usable = [model for model in self.library.models if model.kind is ModelKind.CHECKPOINT and not model.problem]
         usable.sort(key=lambda model: (model.name == EMBEDDED_MODEL, model.name))
         if not usable:
@@ -141,6 +143,10 @@ class Studio:
         """Within it the model stays in memory."""
         with self._residency.in_use(resident_name(found)):
             yield
+
+    def stay(self, found: FoundModel) -> None:
+        """Keep it in memory, also if it was to go when its last user has gone."""
+        self._residency.stay(resident_name(found))
 
     def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
         torch_device = self._device.torch_device
