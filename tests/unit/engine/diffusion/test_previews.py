@@ -180,6 +180,13 @@ def test_a_decoder_measured_dear_is_not_and_is_never_timed_at_full_size() -> Non
     assert not vae.decoded
 
 
+def test_one_slow_moment_does_not_make_a_decoder_dear() -> None:
+    moments = iter([0.3])
+    vae = LinearVae(delay_s=lambda places: next(moments, 0.0) if places == 256 else 0.0)
+    previewer, _ = drive(previewer_for(loaded(vae)))
+    assert previewer.method(256) is PreviewMethod.FULL_DECODER
+
+
 def test_a_tiny_decoder_is_used_where_the_full_one_is_too_dear() -> None:
     full, tiny = LinearVae(delay_s=lambda places: places * 1e-3), LinearVae()
     previewer, _ = drive(previewer_for(loaded(full), tiny_vae=tiny, limit_s=0.05))
