@@ -63,11 +63,11 @@ def fill(module: nn.Module, tensors: Tensors, *, part: str) -> None:
         {name: tensor for name, tensor in tensors.items() if name in known}, strict=False, assign=True
     )
     check_complete(part, missing)
-    settle(module, part)
+    _make_ready(module, part)
 
 
 def settle(module: nn.Module, part: str) -> None:
-    """Make a module that was just loaded ready for use: no gradients, no training, no memory mapped from its file.
+    """Make a module that a library has loaded ready for use: no gradients, no training, memory of its own.
 
     A file that shrinks while it is mapped would end the process; and tensors at odd addresses round differently from
     the same ones at even addresses.
@@ -75,10 +75,8 @@ def settle(module: nn.Module, part: str) -> None:
     Raises:
         ValueError: a parameter has no value.
     """
-    module.requires_grad_(requires_grad=False).eval()
-    tensors = (*module.named_parameters(), *module.named_buffers())
-    check_complete(part, [name for name, tensor in tensors if tensor.is_meta])
-    for _, tensor in tensors:
+    _make_ready(module, part)
+    for tensor in (*module.parameters(), *module.buffers()):
         if tensor.device.type == "cpu":
             tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
 
@@ -88,6 +86,12 @@ def check_complete(part: str, missing: Sequence[str]) -> None:
     if missing:
         more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
         raise ValueError(f"its {part} is not whole: {', '.join(sorted(missing)[:_SHOWN_NAMES])}{more} missing")
+
+
+def _make_ready(module: nn.Module, part: str) -> None:
+    module.requires_grad_(requires_grad=False).eval()
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    check_complete(part, [name for name, tensor in tensors if tensor.is_meta])
 
 
 def _from_safetensors(path: Path, prefixes: tuple[str, ...], dtype: torch.dtype | None) -> Tensors:
