@@ -38,6 +38,7 @@ from engine.interface import (
 from engine.live import Live, Outcome, run_alone, run_as_one
 from engine.memory import estimate_bytes
 from engine.pool import SidePool
+from engine.rest import Rest
 from engine.room import Room
 from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorBody, ErrorCode
@@ -61,6 +62,7 @@ class ExecutorOptions:
         call_deadline_s: after this long a call is reported, and its job failed.
         preview_interval_s: the least time between two throttled previews of a job.
         most_hold_s: for how long batch work waits for interactive work in the side pool; see `engine.hold`.
+        model_idle_s: a model nobody has used for this long leaves memory; None keeps it until others need the room.
     """
 
     worker: str = "local"
@@ -70,6 +72,7 @@ class ExecutorOptions:
     call_deadline_s: float = 600.0
     preview_interval_s: float = 0.25
     most_hold_s: float = MOST_HOLD_S
+    model_idle_s: float | None = None
 
 
 class Executor:
@@ -87,6 +90,7 @@ class Executor:
         self._live: dict[str, Live] = {}
         self._shares = FairShare()
         self._hold = DeviceHold(self._options.most_hold_s)
+        self._rest = Rest(self._options.model_idle_s)
         self._stop_asked = threading.Event()
         self._thread: threading.Thread | None = None
         # Told to other threads, and changed by several: only under `_books`.
@@ -132,6 +136,12 @@ class Executor:
                 budget_bytes=self._room.budget_bytes,
                 detail=self._detail,
             )
+
+    def resident_models(self) -> tuple[str, ...]:
+        return self._backend.resident_models()
+
+    def unload_model(self, name: str, reason: str) -> None:
+        self._post(partial(self._unload_model, name, reason))
 
     def stop(self, timeout_s: float) -> bool:
         if self._thread is None:
@@ -195,11 +205,13 @@ class Executor:
     def _wait_for_next(self) -> Live | None:
         """Hear every message, then say whose call the device runs next; None once a stop was asked for."""
         while not self._stop_asked.is_set():
+            if (idle_s := self._rest.due_s()) is not None:
+                self._give_back(partial(self._backend.rest, idle_s))
             with self._wake:
-                while not self._inbox:
+                while not self._inbox and not self._rest.is_due:
                     if (live := self._next_ready()) is not None:
                         return live
-                    self._wake.wait(self._hold.left_s)
+                    self._wake.wait(self._rest.sooner(self._hold.left_s))
                 messages = list(self._inbox)
                 self._inbox.clear()
             for message in messages:
@@ -346,9 +358,15 @@ class Executor:
     def _free_memory(self, error: BaseException) -> None:
         # The error knows where it was raised, and what the call had in hand there would outlive the freeing.
         traceback.clear_frames(error.__traceback__)
+        self._give_back(self._backend.free_memory)
+
+    def _unload_model(self, name: str, reason: str) -> None:
+        self._give_back(partial(self._backend.unload_model, name, reason))
+
+    def _give_back(self, free: Callable[[], None]) -> None:
         try:
-            self._backend.free_memory()
-        except Exception:  # the job will meet the same lack of memory again, and fail of that
+            free()
+        except Exception:  # a job that needs the memory will meet the lack of it, and fail of that
             logger.exception("engine.free_memory_failed")
 
     # ---- ends ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine import images
+from engine.fake_memory import FakeMemory, Tell, say_nothing
 from engine.fake_pictures import Product, make_products
 from engine.images import Bytes
 from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
@@ -17,6 +18,7 @@ from engine.memory import default_budget_bytes
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
 from protocol.editing import TestPatternParams
+from protocol.loading import LoadModelParams
 from protocol.requests import TaskName
 
 STEPS: Final = 4
@@ -30,11 +32,15 @@ class FakeBackend:
         step_s: the least time a step holds the device.
         batch_limit: how many steps of different test patterns run as one; 1 is none.
         load_s: how long loading takes.
+        tell: hears `model.loading`, `model.loaded` and `model.unloaded`.
     """
 
-    def __init__(self, *, step_s: float = 0.0, batch_limit: int = 1, load_s: float = 0.0) -> None:
+    def __init__(
+        self, *, step_s: float = 0.0, batch_limit: int = 1, load_s: float = 0.0, tell: Tell = say_nothing
+    ) -> None:
         self._step_s = step_s
         self._load_s = load_s
+        self._memory = FakeMemory(tell)
         self._group = HoldTogether(batch_limit) if batch_limit > 1 else None
 
     def load(self) -> str:
@@ -47,6 +53,8 @@ class FakeBackend:
     def open(self, run: Run, context: RunContext) -> LiveJob:
         if run.task is TaskName.TEST_PATTERN:
             return GeneratorJob(draw_test_pattern(run, context, group=self._group, step_s=self._step_s))
+        if isinstance(run.params, LoadModelParams):
+            return GeneratorJob(_load_model(run.params.model, context, self._memory, self._step_s))
         return GeneratorJob(_work(run, context, self._step_s))
 
     def free_memory(self) -> None:
@@ -55,8 +63,23 @@ class FakeBackend:
     def is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError)
 
+    def resident_models(self) -> tuple[str, ...]:
+        return self._memory.listed
+
+    def unload_model(self, name: str, reason: str) -> None:
+        self._memory.unload(name, reason)
+
+    def rest(self, idle_s: float) -> None:
+        self._memory.unload_idle(idle_s)
+
     def close(self) -> None:
         """There is nothing to give back."""
+
+
+def _load_model(name: str, context: RunContext, memory: FakeMemory, step_s: float) -> Steps:
+    yield Call(partial(hold, Hold(step_s)), stage="load")
+    memory.load(name)
+    context.step(1, 1, progress=1.0, stage="load")
 
 
 def _work(run: Run, context: RunContext, step_s: float) -> Steps:

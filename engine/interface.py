@@ -228,6 +228,17 @@ class Engine(Protocol):
 
     def state(self) -> EngineState: ...
 
+    def resident_models(self) -> tuple[str, ...]:
+        """The models in memory: `KIND:NAME`, as in `checkpoint:spark`, and the bare name of a packaged one."""
+        ...
+
+    def unload_model(self, name: str, reason: str) -> None:
+        """Ask that a model leave memory, named as `resident_models` does; `model.unloaded` says that it did.
+
+        One that jobs are using goes when the last of them has ended. One that is not there is no error.
+        """
+        ...
+
     def stop(self, timeout_s: float) -> bool:
         """Hand live jobs back (`job.requeued`) and end the thread. Blocks.
 
@@ -238,7 +249,7 @@ class Engine(Protocol):
 
 
 class Backend(Protocol):
-    """What an executor runs: the tasks and the device under them. All methods are for the executor thread."""
+    """What an executor runs: the tasks and the device under them. For the executor thread, but where it says so."""
 
     def load(self) -> str:
         """Import what is heavy and find the device; returns its name. May take seconds.
@@ -261,6 +272,18 @@ class Backend(Protocol):
         ...
 
     def is_out_of_memory(self, error: Exception) -> bool: ...
+
+    def resident_models(self) -> tuple[str, ...]:
+        """See `Engine`. Any thread may ask, also before `load`."""
+        ...
+
+    def unload_model(self, name: str, reason: str) -> None:
+        """See `Engine`."""
+        ...
+
+    def rest(self, idle_s: float) -> None:
+        """Give back what nobody has used for so long."""
+        ...
 
     def close(self) -> None: ...
 

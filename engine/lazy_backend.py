@@ -37,5 +37,14 @@ class LazyBackend:
     def is_out_of_memory(self, error: Exception) -> bool:
         return self._backend.is_out_of_memory(error)
 
+    def resident_models(self) -> tuple[str, ...]:
+        return () if self._made is None else self._made.resident_models()
+
+    def unload_model(self, name: str, reason: str) -> None:
+        self._backend.unload_model(name, reason)
+
+    def rest(self, idle_s: float) -> None:
+        self._backend.rest(idle_s)
+
     def close(self) -> None:
         self._backend.close()

@@ -23,6 +23,7 @@ _WORKING_SET_BYTES: Final = {
     TaskName.IMAGE_TO_IMAGE: 256 << 20,
     TaskName.INPAINT: 256 << 20,
     TaskName.OUTPAINT: 256 << 20,
+    TaskName.LOAD_MODEL: 0,  # weights have a budget of their own
     TaskName.TEST_PATTERN: 0,
 }
 """Activations of the task's networks on one tile or one fixed-size input; measured peaks, rounded up."""

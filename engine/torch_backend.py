@@ -93,7 +93,6 @@ class TorchBackend:
                 **_import_tasks(self._residency, self._embeddings),
                 **_import_generating_tasks(self._library, self._residency, device, self._default_model),
             }
-            self._library.refresh()
         except ImportError as error:
             message = f"the engine's libraries are not all installed ({error}); see docs/operations.md, Installing"
             raise EngineError(ErrorCode.NOT_READY, message) from error
@@ -118,9 +117,7 @@ class TorchBackend:
         self._embeddings.clear()
         if self._residency is not None:
             self._residency.clear("a job ran out of memory")
-        gc.collect()
-        if self._device is not None:
-            self._device.free_caches()
+        self._free_caches()
 
     def is_out_of_memory(self, error: Exception) -> bool:
         import torch
@@ -131,10 +128,24 @@ class TorchBackend:
         is_native = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
         return is_native and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS)
 
+    def resident_models(self) -> tuple[str, ...]:
+        return () if self._residency is None else self._residency.listed
+
+    def unload_model(self, name: str, reason: str) -> None:
+        if self._residency is not None and self._residency.unload(name, reason):
+            self._free_caches()
+
+    def rest(self, idle_s: float) -> None:
+        if self._residency is not None and self._residency.unload_idle(idle_s):
+            self._free_caches()
+
     def close(self) -> None:
         self._tasks = {}
         self._embeddings.clear()
         self._residency = None
+        self._free_caches()
+
+    def _free_caches(self) -> None:
         gc.collect()
         if self._device is not None:
             self._device.free_caches()
@@ -171,6 +182,7 @@ def _import_generating_tasks(
     from engine.diffusion.studio import Studio
     from engine.tasks.image_to_image import image_to_image
     from engine.tasks.inpaint import inpaint
+    from engine.tasks.load_model import load_model
     from engine.tasks.outpaint import outpaint
     from engine.tasks.text_to_image import text_to_image
 
@@ -180,6 +192,7 @@ def _import_generating_tasks(
         TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
         TaskName.INPAINT: partial(inpaint, studio=studio),
         TaskName.OUTPAINT: partial(outpaint, studio=studio),
+        TaskName.LOAD_MODEL: partial(load_model, studio=studio),
     }
 
 

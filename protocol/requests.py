@@ -22,6 +22,7 @@ from protocol.editing import (
 )
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
+from protocol.loading import LoadModelParams
 from protocol.params import Frozen, TaskParams
 from protocol.validation import parse
 
@@ -55,6 +56,7 @@ class TaskName(StrEnum):
     IMAGE_TO_IMAGE = "image_to_image"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    LOAD_MODEL = "load_model"
     TEST_PATTERN = "test_pattern"
 
 
@@ -79,6 +81,7 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False),
     TaskName.INPAINT: TaskSpec(InpaintParams, is_interactive=False, image_fields=("image", "mask")),
     TaskName.OUTPAINT: TaskSpec(OutpaintParams, is_interactive=False),
+    TaskName.LOAD_MODEL: TaskSpec(LoadModelParams, is_interactive=False, image_fields=()),
     TaskName.TEST_PATTERN: TaskSpec(TestPatternParams, is_interactive=False, image_fields=()),
 }
 

@@ -43,6 +43,8 @@ class _Resident:
     size_bytes: int
     users: int = 0
     used_at: float = field(default_factory=time.monotonic)
+    goes_for: str | None = None
+    """Asked to go for this reason; it does when its last user has gone."""
 
 
 @dataclass(slots=True)
@@ -90,6 +92,12 @@ class Residency:
         self._loads: dict[str, _Load] = {}
         self._waiting: Counter[str] = Counter()
         """Jobs that wait for each model on its way."""
+        self._listed: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """What is in memory, in no order. Any thread may ask."""
+        return self._listed
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,9 +170,11 @@ class Residency:
             if resident is not None:
                 resident.users -= 1
                 resident.used_at = time.monotonic()
+                if not resident.users and resident.goes_for is not None and self._residents.get(name) is resident:
+                    self._drop(name, resident.goes_for)
 
     def unload(self, name: str, reason: str) -> bool:
-        """Drop one model, unless jobs are using it.
+        """Drop one model; one that jobs are using goes when the last of them has ended.
 
         Returns:
             Whether it is out of memory now.
@@ -173,16 +183,27 @@ class Residency:
         if resident is None:
             return True
         if resident.users:
+            resident.goes_for = reason
             return False
         self._drop(name, reason)
         return True
 
-    def unload_idle(self, idle_s: float) -> None:
-        """Drop what nobody has used for that long."""
+    def stay(self, name: str) -> None:
+        """Take back an `unload` that waits for the model's users."""
+        if name in self._residents:
+            self._residents[name].goes_for = None
+
+    def unload_idle(self, idle_s: float) -> bool:
+        """Drop what nobody has used for that long.
+
+        Returns:
+            Whether there was any.
+        """
         before = time.monotonic() - idle_s
-        for name, resident in list(self._residents.items()):
-            if not resident.users and resident.used_at < before:
-                self._drop(name, "nobody has used it for a while")
+        idle = [name for name, resident in self._residents.items() if not resident.users and resident.used_at < before]
+        for name in idle:
+            self._drop(name, "nobody has used it for a while")
+        return bool(idle)
 
     def clear(self, reason: str) -> None:
         """Drop every network that no job is using."""
@@ -249,6 +270,7 @@ class Residency:
             size_bytes = size_of(network)
             self._make_room(size_bytes)
         self._residents[name] = _Resident(network, size_bytes)
+        self._listed = tuple(self._residents)
         logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes)
         self._tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
 
@@ -262,5 +284,6 @@ class Residency:
 
     def _drop(self, name: str, reason: str) -> None:
         del self._residents[name]
+        self._listed = tuple(self._residents)
         logger.info("model.unloaded", model=name, reason=reason)
         self._tell(ModelUnloaded(model=name, reason=reason))

@@ -10,7 +10,7 @@ import pytest
 from engine.fake import STEPS, FakeBackend
 from engine.interface import Call, Done, EngineError, Run, Where
 from engine.tasks.test_pattern import HoldTogether
-from protocol.events import OutputReady, StepFinished
+from protocol.events import EventBody, OutputReady, StepFinished
 from protocol.requests import TASKS, Previews, TaskName
 from tests.unit.engine.driver import Driver, make_run
 from tests.unit.engine.pictures import pixels_of, save, texture
@@ -54,7 +54,7 @@ def run_fake(run: Run, backend: FakeBackend | None = None) -> Driver:
     return driver
 
 
-@pytest.mark.parametrize("task", list(TaskName))
+@pytest.mark.parametrize("task", list(PARAMS))
 def test_every_task_gives_its_outputs_in_order_with_steps_and_previews(task: TaskName, image: Path) -> None:
     done = run_fake(run_of(task, image))
     outputs = done.of_type(OutputReady)
@@ -68,13 +68,13 @@ def test_every_task_gives_its_outputs_in_order_with_steps_and_previews(task: Tas
     assert all((output.width, output.height) == (size or (None, None)) for output in outputs)
 
 
-@pytest.mark.parametrize("task", list(TaskName))
+@pytest.mark.parametrize("task", list(PARAMS))
 def test_the_same_run_gives_the_same_bytes(task: TaskName, image: Path) -> None:
     first, again = run_fake(run_of(task, image)), run_fake(run_of(task, image))
     assert [output.content for output in first.outputs.values()] == [o.content for o in again.outputs.values()]
 
 
-@pytest.mark.parametrize("task", list(TaskName))
+@pytest.mark.parametrize("task", list(PARAMS))
 def test_steps_are_device_calls_that_hold_it_as_long_as_asked(
     task: TaskName, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +91,30 @@ def test_an_attempt_starts_at_the_first_image_without_output(task: TaskName, ima
     whole, rest = run_fake(run_of(task, image)), run_fake(run_of(task, image, first_image=1))
     assert list(rest.outputs) == list(whole.outputs)[1:]
     assert rest.outputs[1].content == whole.outputs[1].content
+
+
+def test_every_task_that_makes_something_is_tried_here() -> None:
+    assert set(PARAMS) == set(TaskName) - {TaskName.LOAD_MODEL}
+
+
+def test_a_model_is_loaded_once_told_of_and_dropped_when_asked_or_idle() -> None:
+    told: list[EventBody] = []
+    backend = FakeBackend(tell=told.append)
+    for _ in range(2):
+        done = run_fake(make_run(TaskName.LOAD_MODEL, {"model": "fake"}), backend)
+        assert [step.progress for step in done.of_type(StepFinished)] == [1.0]
+        assert done.of_type(OutputReady) == []
+    assert backend.resident_models() == ("checkpoint:fake",)
+    backend.unload_model("checkpoint:other", "asked")
+    backend.rest(3600)
+    assert backend.resident_models() == ("checkpoint:fake",)
+    backend.unload_model("checkpoint:fake", "asked")
+    assert backend.resident_models() == ()
+    run_fake(make_run(TaskName.LOAD_MODEL, {"model": "fake"}), backend)
+    backend.rest(-1)
+    assert backend.resident_models() == ()
+    assert [body.TYPE for body in told] == ["model.loading", "model.loaded", "model.unloaded"] * 2
+    assert {getattr(body, "model", None) for body in told} == {"checkpoint:fake"}
 
 
 def test_erasing_changes_the_region_only(image: Path) -> None:

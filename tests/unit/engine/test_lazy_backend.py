@@ -15,9 +15,12 @@ def test_the_backend_is_made_when_it_is_loaded_and_works_like_itself() -> None:
 
     lazy = LazyBackend(make)
     assert made_on == []
+    assert lazy.resident_models() == ()
     assert lazy.load() == "fake"
     assert made_on == [threading.current_thread().name]
     assert lazy.budget_bytes() == FakeBackend().budget_bytes()
     assert lazy.is_out_of_memory(MemoryError())
     lazy.free_memory()
+    lazy.unload_model("checkpoint:fake", "asked")
+    lazy.rest(1.0)
     lazy.close()

@@ -16,6 +16,7 @@ EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.IMAGE_TO_IMAGE: {"prompt": "x", "image": "x"},
     TaskName.INPAINT: {"prompt": "x", "image": "x", "mask": "x"},
     TaskName.OUTPAINT: {"prompt": "x", "image": "x", "left": 8},
+    TaskName.LOAD_MODEL: {"model": "spark"},
     TaskName.TEST_PATTERN: {},
 }
 GIB = 1 << 30

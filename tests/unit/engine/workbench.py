@@ -127,6 +127,9 @@ class TinyBackend:
     load_error: Exception | None = None
     load_gate: Gate | None = None
     budget: int = 1 << 33
+    resident: tuple[str, ...] = ()
+    unloaded: list[tuple[str, str]] = field(default_factory=list)
+    on_rest: Callable[[float], None] = lambda _idle_s: None
 
     def budget_bytes(self) -> int:
         return self.budget
@@ -146,6 +149,16 @@ class TinyBackend:
 
     def is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError)
+
+    def resident_models(self) -> tuple[str, ...]:
+        return self.resident
+
+    def unload_model(self, name: str, reason: str) -> None:
+        self.unloaded.append((name, reason))
+        self.resident = tuple(each for each in self.resident if each != name)
+
+    def rest(self, idle_s: float) -> None:
+        self.on_rest(idle_s)
 
     def close(self) -> None:
         self.closed = True

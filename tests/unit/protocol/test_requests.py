@@ -26,6 +26,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "image_to_image": {"prompt": "a cat", "image": IMAGE},
     "inpaint": {"prompt": "a cat", "image": IMAGE, "mask": IMAGE},
     "outpaint": {"prompt": "a cat", "image": IMAGE, "left": 8, "right": 8},
+    "load_model": {"model": "spark"},
     "test_pattern": {},
 }
 """Task -> the fewest parameters it accepts."""
@@ -71,6 +72,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "strength": (0.0, 1.0),
         "overlap_px": (0, 256),
     },
+    "load_model": {},
     "test_pattern": {
         "quality": (1, 100),
         "width": (8, 4096),

@@ -110,6 +110,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "image_to_image": {"prompt": "a cat", "image": IMAGE},
     "inpaint": {"prompt": "a cat", "image": IMAGE, "mask": IMAGE},
     "outpaint": {"prompt": "a cat", "image": IMAGE, "left": 8, "right": 8},
+    "load_model": {"model": "spark"},
     "test_pattern": {},
 }
 VALUES: list[object] = [None, True, "", "x", "png", "auto", -1, 0, 1, 3, 4, 5, 32, 101, 2049, 2**32, 0.5, 1.5, [], {}]

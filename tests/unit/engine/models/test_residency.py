@@ -153,6 +153,48 @@ def test_what_a_job_is_using_stays_whoever_needs_the_room(folder):
     assert residency.names == ()
 
 
+def test_what_is_asked_to_go_while_jobs_use_it_goes_when_the_last_of_them_has_ended(folder):
+    told = []
+    residency = Residency(folder, "cpu", told.append)
+    used(residency, "a", Loader())
+    with residency.in_use("a"):
+        with residency.in_use("a"):
+            assert not residency.unload("a", "asked")
+        assert residency.listed == ("a",)
+    assert residency.listed == residency.names == ()
+    assert told[-1] == ModelUnloaded(model="a", reason="asked")
+
+
+def test_what_was_asked_to_go_and_then_to_stay_stays(folder):
+    residency = Residency(folder, "cpu")
+    used(residency, "a", Loader())
+    with residency.in_use("a"):
+        residency.unload("a", "asked")
+        residency.stay("a")
+    assert residency.listed == ("a",)
+    residency.stay("b")
+
+
+def test_a_user_of_a_model_that_has_gone_takes_nothing_of_the_next_one_with_it(folder):
+    residency = Residency(folder, "cpu")
+    used(residency, "a", Loader())
+    user = residency.in_use("a")
+    with user:
+        residency._drop("a", "whatever its users say")
+        used(residency, "a", Loader())
+    assert residency.listed == ("a",)
+
+
+def test_what_is_listed_follows_every_change(folder):
+    residency = Residency(folder, "cpu", budget_bytes=250)
+    seen = [residency.listed]
+    for name in "abc":
+        used(residency, name, Loader())
+        seen.append(residency.listed)
+    residency.clear("a job ran out of memory")
+    assert [*seen, residency.listed] == [(), ("a",), ("a", "b"), ("b", "c"), ()]
+
+
 def test_what_nobody_used_for_a_while_goes(folder):
     residency = Residency(folder, "cpu")
     used(residency, "a", Loader())
@@ -161,8 +203,9 @@ def test_what_nobody_used_for_a_while_goes(folder):
     with residency.in_use("a"):
         residency.unload_idle(-1)
         assert residency.names == ("a",)
-    residency.unload_idle(-1)
+    assert residency.unload_idle(-1)
     assert residency.names == ()
+    assert not residency.unload_idle(-1)
 
 
 def test_the_room_is_counted_by_what_the_weights_really_take(folder):

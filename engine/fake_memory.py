@@ -1,0 +1,57 @@
+"""Models in memory that is none: what the fake engine tells of loading and unloading."""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
+
+Tell: TypeAlias = Callable[[EventBody], None]
+
+FAKE_MODEL: Final = "fake"
+"""The checkpoint of an engine without models."""
+FAKE_MODEL_BYTES: Final = 64 << 20
+
+
+def say_nothing(_body: EventBody) -> None:
+    """Nobody listens."""
+
+
+class FakeMemory:
+    """Which models are said to be loaded. For the executor thread.
+
+    Args:
+        tell: hears `model.loading`, `model.loaded` and `model.unloaded`.
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._used_at: dict[str, float] = {}
+        self._listed: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """What is loaded, as `Engine.resident_models` names it. Any thread may ask."""
+        return self._listed
+
+    def load(self, name: str) -> None:
+        """Load a checkpoint, whichever it is."""
+        resident = f"checkpoint:{name}"
+        is_new = resident not in self._used_at
+        self._used_at[resident] = time.monotonic()
+        if is_new:
+            self._listed = tuple(self._used_at)
+            self._tell(ModelLoading(model=resident, phase="device", done=0, total=FAKE_MODEL_BYTES))
+            self._tell(ModelLoaded(model=resident, device="fake", size_bytes=FAKE_MODEL_BYTES))
+
+    def unload(self, resident: str, reason: str) -> None:
+        """Drop a model, named as `listed` does."""
+        if self._used_at.pop(resident, None) is not None:
+            self._listed = tuple(self._used_at)
+            self._tell(ModelUnloaded(model=resident, reason=reason))
+
+    def unload_idle(self, idle_s: float) -> None:
+        """Drop what was not used for so long."""
+        before = time.monotonic() - idle_s
+        for resident in [resident for resident, used_at in self._used_at.items() if used_at < before]:
+            self.unload(resident, "nobody has used it for a while")
