@@ -14,6 +14,7 @@ import torch
 
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.previews import Watch
+from engine.diffusion.prompt_weights import parse_prompt
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
@@ -117,7 +118,8 @@ class _Generation:
             self._warn("negative_prompt_unused", "negative_prompt has no effect with a guidance scale of 1 or less")
         encoded = self._model.encoder.encode(
             params.prompt,
-            params.negative_prompt,
+            # Some families take no negative prompt for another thing than an empty one.
+            params.negative_prompt or None,
             guidance=is_guided,
             clip_skip=params.clip_skip,
             embeddings=self._studio.embeddings(),
@@ -126,7 +128,8 @@ class _Generation:
         if encoded is not None:
             return encoded.as_kwargs()
         # The family's pipelines encode prompts themselves.
-        return {"prompt": params.prompt, "negative_prompt": params.negative_prompt if is_guided else None}
+        negative = parse_prompt(params.negative_prompt).text if is_guided and params.negative_prompt else None
+        return {"prompt": parse_prompt(params.prompt).text, "negative_prompt": negative}
 
     def _make(self, index: int, prompt: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS

@@ -153,7 +153,8 @@ class Studio:
         loaded = yield from loading(found, torch_device, best_dtype(torch_device))
         intercept_components(loaded.components, wait=self._device.wait)
         previewer = yield from previewer_for(loaded, self._cache_dir)
-        encoder = PromptEncoder(loaded.components, loaded.family)
+        zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
+        encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
         return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer)
 
 
