@@ -8,7 +8,7 @@ from protocol.errors import ErrorBody, Problem
 from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody, PreviewReady
 from protocol.jobs import Job, JobPage
 from protocol.messages import CLIENT_MESSAGES, Reply
-from protocol.models import ModelInfo, ModelList
+from protocol.models import ModelDownload, ModelInfo, ModelList
 from protocol.params import TaskParams
 from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
 
@@ -21,7 +21,8 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     `JobRequest` is a choice of one variant per task, so that each task's parameters are checked.
     """
     schemas: dict[str, Any] = {}
-    models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook, ModelInfo, ModelList]
+    models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
+    models += [ModelInfo, ModelList, ModelDownload]
     models += [spec.params for spec in TASKS.values()]
     models += list(CLIENT_MESSAGES.values())
     for model in models:

@@ -1,7 +1,7 @@
 """Loading a model, whole or not at all, in calls short enough to let other jobs' steps go between them."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,6 +11,7 @@ import torch
 from engine.diffusion import folders
 from engine.diffusion.families import FAMILIES, ModelDefaults, config_folder
 from engine.diffusion.folders import read_index, scheduler_config
+from engine.diffusion.known_defaults import defaults_from
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.quiet import quieten
 from engine.diffusion.saved_defaults import with_saved
@@ -197,17 +198,7 @@ def _single_file(found: FoundModel, target: Target, sources: Sources, on_progres
 
 def _defaults(family: Family, components: dict[str, Any], *, is_saved_scheduler: bool) -> ModelDefaults:
     denoiser = _config_of(components.get("unet") or components.get("transformer"))
-    vae = _config_of(components.get("vae"))
-    channels = vae.get("block_out_channels") or vae.get("encoder_block_out_channels") or ()
-    defaults = FAMILIES[family].defaults(
-        vae_scale=2 ** (len(channels) - 1) if channels else 8,
-        sample_size=denoiser.get("sample_size"),
-        is_saved_scheduler=is_saved_scheduler,
-    )
-    if family is Family.FLUX and not denoiser.get("guidance_embeds"):
-        # Distilled to a few steps, without guidance.
-        return replace(defaults, steps=4, guidance_scale=0.0)
-    return defaults
+    return defaults_from(family, denoiser, _config_of(components.get("vae")), is_saved_scheduler=is_saved_scheduler)
 
 
 def _config_of(module: object) -> dict[str, Any]:

@@ -9,28 +9,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
 from engine.diffusion.interception import intercept_components
+from engine.diffusion.known_defaults import shown_size
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import loading
 from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.interface import Call, EngineError
+from engine.library.default import default_checkpoint
 from engine.library.library import Library
 from engine.library.records import FoundModel, ModelKind
 from engine.models.residency import Residency
 from protocol.errors import ErrorCode
 
 logger = structlog.get_logger(__name__)
-
-EMBEDDED_MODEL: Final = "spark"
-"""The model that comes with the program, and the default where there is no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +50,7 @@ class ReadyModel:
     @property
     def default_size(self) -> Size:
         """Of a picture nobody gave a size for."""
-        defaults = self.loaded.defaults
-        if defaults.show_px is None:
-            return Size(defaults.width, defaults.height)
-        scale = max(1.0, defaults.show_px / min(defaults.width, defaults.height))
-        return Size(round(defaults.width * scale), round(defaults.height * scale))
+        return shown_size(self.loaded.defaults)
 
 
 class Studio:
@@ -132,11 +127,10 @@ class Studio:
             return self._find(self._default_model)
         if not self.library.models:
             self.library.refresh()
-        usable = [model for model in self.library.models if model.kind is ModelKind.CHECKPOINT and not model.problem]
-        usable.sort(key=lambda model: (model.name == EMBEDDED_MODEL, model.name))
-        if not usable:
+        found = default_checkpoint(self.library.models)
+        if found is None:
             raise EngineError(ErrorCode.MODEL_MISSING, "model: there is no model to make pictures with on this server")
-        return usable[0]
+        return found
 
     @contextmanager
     def in_use(self, found: FoundModel) -> Iterator[None]:

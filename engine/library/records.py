@@ -5,24 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from protocol.models import ModelKind as ModelKind
+
 Shape: TypeAlias = tuple[int, ...]
 """Of a tensor; () is a scalar, or a shape that the file does not tell."""
-
-
-class ModelKind(StrEnum):
-    """What a file is for. A refiner is a checkpoint of the family `sdxl_refiner`."""
-
-    CHECKPOINT = "checkpoint"
-    LORA = "lora"
-    VAE = "vae"
-    CONTROLNET = "controlnet"
-    IP_ADAPTER = "ip_adapter"
-    IMAGE_ENCODER = "image_encoder"
-    """The vision model an IP-Adapter sees through."""
-    UPSCALER = "upscaler"
-    EMBEDDING = "embedding"
-    ERASER = "eraser"
-    """An inpainting network without a prompt: LaMa, MAT and the like."""
 
 
 class Family(StrEnum):

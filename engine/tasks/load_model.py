@@ -1,7 +1,10 @@
 """Bring a model into memory before anybody needs it."""
 
+from functools import partial
+
 from engine.diffusion.studio import Studio
-from engine.interface import Run, RunContext, Steps
+from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.library.records import FoundModel
 from protocol.loading import LoadModelParams
 
 
@@ -12,7 +15,8 @@ def load_model(run: Run, context: RunContext, studio: Studio) -> Steps:
         EngineError: `model_missing`, `bad_model`.
     """
     assert isinstance(run.params, LoadModelParams)
-    found = studio.find(run.params.model)
+    # Beside the device: it may have to look through folders.
+    found: FoundModel = yield Call(partial(studio.find, run.params.model), Where.POOL, "read")
     yield from studio.ready(found)
     studio.stay(found)
     context.step(1, 1, progress=1.0, stage="load")

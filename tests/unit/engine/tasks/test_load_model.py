@@ -88,6 +88,7 @@ def test_a_model_that_was_to_go_when_its_users_have_gone_stays_when_it_is_loaded
 def test_a_load_that_is_given_up_leaves_nothing_in_memory() -> None:
     shelf = Shelf()
     steps = load_model(make_run(TaskName.LOAD_MODEL, {"model": "spark"}), Driver.__new__(Driver), cast("Studio", shelf))
-    next(steps)
+    call = next(steps)
+    steps.send(call.run())
     steps.close()
     assert shelf.residency.listed == ()
