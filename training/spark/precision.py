@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
@@ -20,6 +21,15 @@ def autocast(device: torch.device, precision: str = "auto") -> AbstractContextMa
     if precision == "fp32" or (precision == "auto" and not _has_bf16(device)):
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def quick_attention(device: torch.device) -> AbstractContextManager[object]:
+    """The context for a whole training in which attention takes the quickest way there and back.
+
+    On a CPU that is the plain one: the fused kernel's way back in bf16 took a third of a training step
+    (torch 2.13; 0.37 s per step with it, 0.25 s without). The setting is global: one training per process.
+    """
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def _has_bf16(device: torch.device) -> bool:

@@ -21,13 +21,13 @@ from training.spark.captions import caption
 from training.spark.checkpoint import Average, Progress, load, save
 from training.spark.crew import Batch, Crew
 from training.spark.latents import Index, Latents
-from training.spark.precision import autocast
+from training.spark.precision import autocast, quick_attention
 from training.spark.stock import CLIPTextConfig, CLIPTextModel, DPMSolverMultistepScheduler, UNet2DConditionModel
 
 BATCH = 32
 LEARNING_RATE = 1e-3
 DROPPED_CAPTIONS = 0.1
-CHECKPOINT_EVERY = 500
+CHECKPOINT_EVERY = 250
 LOG_EVERY = 50
 DECAY_FROM = 0.65
 """Share of the budget after which the learning rate falls."""
@@ -115,7 +115,7 @@ def train(
     def loss(batch: Batch) -> torch.Tensor:
         return step_loss(modules, batch, kept, precision)
 
-    with Crew(workers) as crew:
+    with Crew(workers) as crew, quick_attention(device):
         while (share := budget.progress(progress.step, progress.elapsed_s)) < 1:
             began = time.monotonic()
             factor = learning_rate_factor(progress.step, share, warmup_steps=150, decay_from=DECAY_FROM)
