@@ -144,7 +144,8 @@ class Studio:
 
     def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
         torch_device = self._device.torch_device
-        loaded = yield from loading(found, torch_device, best_dtype(torch_device))
+        dtype = best_dtype(torch_device, found.family)
+        loaded = yield from loading(found, torch_device, dtype, models_dir=self._residency.models_dir)
         intercept_components(loaded.components, wait=self._device.wait)
         previewer = yield from previewer_for(loaded, self._cache_dir)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, OutOfMemory, Where
+from engine.interface import Call, OutOfMemory, Steps, Where
 from engine.models.catalogue import find
 from engine.models.files import locate
+from engine.models.shared_load import Loading, SharedLoad
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 
 logger = structlog.get_logger(__name__)
@@ -21,8 +22,6 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 Loader = Callable[[Path, str], T]
 """Makes a network of the model's first file, on a device."""
-Loading: TypeAlias = Generator[Call, Any, T]
-"""Loads a model in calls, and returns it."""
 Tell = Callable[[EventBody], None]
 
 DEFAULT_BUDGET_BYTES: Final = 1 << 30
@@ -47,30 +46,6 @@ class _Resident:
     """Asked to go for this reason; it does when its last user has gone."""
 
 
-@dataclass(slots=True)
-class _Load:
-    """A model on its way, however many jobs wait for it."""
-
-    steps: "Loading[None]"
-    call: Call | None = None
-    """Comes next; None before the first."""
-
-    def advance(self) -> None:
-        """Make one call, and find out which one comes next.
-
-        Raises:
-            StopIteration: that was the last.
-        """
-        if self.call is None:
-            self.call = next(self.steps)
-        try:
-            value = self.call.run()
-        except BaseException as error:  # noqa: BLE001 - it is the loader's to clean up after
-            self.call = self.steps.throw(error)
-        else:
-            self.call = self.steps.send(value)
-
-
 class Residency:
     """The networks in memory, shared by all jobs. For the executor thread.
 
@@ -89,7 +64,7 @@ class Residency:
         self._tell = tell
         self._budget_bytes = budget_bytes
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._loads: dict[str, _Load] = {}
+        self._loads: dict[str, SharedLoad] = {}
         self._waiting: Counter[str] = Counter()
         """Jobs that wait for each model on its way."""
         self._listed: tuple[str, ...] = ()
@@ -142,7 +117,7 @@ class Residency:
 
         Args:
             name: unique among all kinds of models; `load` is always the same for one name.
-            load: its calls are all run on the device thread, one after the other, by whichever job's turn it is.
+            load: each of its calls is made once, where it says, by whichever job gets to it first.
             size_bytes: of the weights in memory, as far as that is known before.
             files: what `load` will read.
             size_of: what the weights really take, once they are loaded.
@@ -236,29 +211,35 @@ class Residency:
         try:
             while name not in self._residents:
                 if name not in self._loads:
-                    self._loads[name] = _Load(self._whole(name, size_bytes, load, size_of))
-                yield Call(partial(self._advance, name), stage="load")
+                    self._loads[name] = SharedLoad(self._whole(name, size_bytes, load, size_of))
+                yield from self._advance(name, self._loads[name])
             return self._found(name).network
         finally:
             self._waiting[name] -= 1
             if not self._waiting[name]:
                 del self._waiting[name]
                 if name in self._loads:
-                    self._loads.pop(name).steps.close()
+                    self._loads.pop(name).give_up()
 
-    def _advance(self, name: str) -> None:
-        """Make the next call of a load, unless another job made its last."""
-        load = self._loads.get(name)
-        if load is None:
-            return
+    def _advance(self, name: str, load: SharedLoad) -> Steps:
+        """Make one call of a load. If it fails, it begins anew for whoever else waits for it, and fails there too."""
         try:
-            load.advance()
-        except StopIteration:
-            del self._loads[name]
-        except BaseException:
-            # It begins anew with whoever else waits for it, and fails for each in its own call.
-            self._loads.pop(name, None)
+            call = load.next_call()
+            if call is not None:
+                yield call
+                return
+        except OutOfMemory:
+            self._forget(name, load)
+            load.give_up()
             raise
+        except Exception as error:  # noqa: BLE001 - the loader says what it means
+            self._forget(name, load)
+            load.fail(error)
+        self._forget(name, load)
+
+    def _forget(self, name: str, load: SharedLoad) -> None:
+        if self._loads.get(name) is load:
+            del self._loads[name]
 
     def _whole(
         self, name: str, size_bytes: int, load: Callable[[], Loading[T]], size_of: Callable[[T], int] | None

@@ -1,12 +1,15 @@
+import threading
 from dataclasses import replace
 
 import pytest
 
-from engine.interface import Call, EngineError, OutOfMemory
+from engine.interface import Call, EngineError, OutOfMemory, Where
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency
+from protocol.errors import ErrorCode
 from protocol.events import ModelLoaded, ModelLoading, ModelUnloaded
+from tests.servers import DEADLINE_S
 
 
 @pytest.fixture
@@ -48,7 +51,11 @@ def used(residency, name, load):
         except StopIteration as end:
             return end.value, stages
         stages.append((call.stage, call.where.value))
-        value = call.run()
+        try:
+            value = call.run()
+        except Exception as error:
+            steps.throw(error)
+            raise
 
 
 def test_a_network_is_loaded_once_on_the_device(folder):
@@ -136,7 +143,11 @@ def kept(residency, name, size_bytes, load, **about):
         except StopIteration as end:
             return end.value, stages
         stages.append((call.stage, call.where.value))
-        value = call.run()
+        try:
+            value = call.run()
+        except Exception as error:
+            steps.throw(error)
+            raise
 
 
 def test_what_a_job_is_using_stays_whoever_needs_the_room(folder):
@@ -238,7 +249,8 @@ class SlowLoad:
     def __call__(self):
         try:
             for part in range(3):
-                yield Call(lambda part=part: self.done.append(part))
+                where = Where.POOL if part == 0 else Where.DEVICE
+                yield Call(lambda part=part: self.done.append(part), where)
         except GeneratorExit:
             self.is_let_go = True
             raise
@@ -248,11 +260,57 @@ class SlowLoad:
 def test_jobs_that_wait_for_one_model_share_the_calls_of_its_loading(folder):
     residency, load = Residency(folder, "cpu"), SlowLoad()
     first, second = residency.keep("m", 1, load), residency.keep("m", 1, load)
-    next(first).run()
-    next(second).run()
+    calls = [next(first), next(second)]
+    assert [call.where for call in calls] == [Where.POOL] * 2
+    for call in calls:
+        call.run()
     first.send(None).run()
+    second.send(None).run()
     assert load.done == [0, 1, 2]
     assert [end_of(steps) for steps in (first, second)] == ["weights"] * 2
+
+
+def test_a_part_that_another_job_is_making_is_waited_for_and_not_made_twice(folder):
+    began, may_end, made = threading.Event(), threading.Event(), []
+
+    def read():
+        began.set()
+        assert may_end.wait(DEADLINE_S)
+        made.append("part")
+
+    def load():
+        yield Call(read, Where.POOL)
+        return "weights"
+
+    residency = Residency(folder, "cpu")
+    first, second = residency.keep("m", 1, load), residency.keep("m", 1, load)
+    threads = [threading.Thread(target=next(steps).run) for steps in (first, second)]
+    threads[0].start()
+    assert began.wait(DEADLINE_S)
+    threads[1].start()
+    may_end.set()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert made == ["part"]
+    assert [end_of(steps) for steps in (first, second)] == ["weights"] * 2
+
+
+def test_what_the_loader_makes_of_a_failure_is_what_the_job_fails_with(folder):
+    def load():
+        try:
+            yield Call(broken)
+        except ValueError as error:
+            raise EngineError(ErrorCode.BAD_MODEL, "m: is damaged") from error
+
+    def broken():
+        raise ValueError("header too short")
+
+    steps = Residency(folder, "cpu").keep("m", 1, load)
+    call = next(steps)
+    with pytest.raises(ValueError, match="header"):
+        call.run()
+    with pytest.raises(EngineError, match="m: is damaged"):
+        steps.throw(ValueError("header too short"))
 
 
 def test_a_loading_goes_on_when_one_of_its_jobs_is_gone_and_ends_with_the_last(folder):
