@@ -6,8 +6,7 @@ one below has been.
 """
 
 from collections import deque
-from dataclasses import dataclass
-from statistics import median_low
+from dataclasses import dataclass, field
 from typing import Final
 
 MOST_ROWS: Final = 32
@@ -17,9 +16,11 @@ _LONGEST_RUN_S: Final = 0.5
 _GAIN: Final = 0.97
 """Time per row, over that at the level below, that is still worth it."""
 _LEAST_RUNS: Final = 2
-"""Of a level before it is judged, after a first that is not counted: it loads kernels and makes room."""
-_KEPT_RUNS: Final = 5
-_FIRST_PATIENCE_RUNS: Final = 128
+"""Of a level before it may be found to pay. The fastest of those kept counts: the first loads kernels and makes room,
+and any may be disturbed by what else the machine does."""
+_KEPT_RUNS: Final = 9
+"""Of a level; as many are made before it is found not to pay."""
+_FIRST_PATIENCE_RUNS: Final = 32
 _MOST_PATIENCE_RUNS: Final = 8192
 
 
@@ -27,16 +28,18 @@ _MOST_PATIENCE_RUNS: Final = 8192
 class _Level:
     """Runs of 2^n to 2^(n+1) - 1 rows."""
 
-    is_warm: bool = False
-    seconds_per_row: deque[float] | None = None
+    seconds_per_row: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_RUNS))
     patience: int = _FIRST_PATIENCE_RUNS
     barred_until: int = 0
     """No run of this many rows before that many runs have been made."""
 
-    def typical_s(self) -> float | None:
+    def undisturbed_s(self) -> float | None:
         """Seconds per row; None if it has not been run often enough."""
-        runs = self.seconds_per_row
-        return None if runs is None or len(runs) < _LEAST_RUNS else median_low(runs)
+        return None if len(self.seconds_per_row) < _LEAST_RUNS else min(self.seconds_per_row)
+
+    @property
+    def is_known(self) -> bool:
+        return len(self.seconds_per_row) == _KEPT_RUNS
 
 
 class Pace:
@@ -49,13 +52,7 @@ class Pace:
     def record(self, rows: int, seconds: float) -> None:
         """Note that one run of `rows` rows took `seconds`, until the device was done."""
         self._runs += 1
-        level = self._level(rows)
-        if not level.is_warm:
-            level.is_warm = True
-            return
-        if level.seconds_per_row is None:
-            level.seconds_per_row = deque(maxlen=_KEPT_RUNS)
-        level.seconds_per_row.append(seconds / rows)
+        self._level(rows).seconds_per_row.append(seconds / rows)
 
     def fail(self, rows: int) -> None:
         """Note that a run of several calls raised, for want of memory perhaps: as many rows rest for a while."""
@@ -70,23 +67,27 @@ class Pace:
         Returns:
             At least `rows`; exactly that where calls should be run one by one.
         """
-        single_s = self._level(rows).typical_s()
+        single_s = self._level(rows).undisturbed_s()
         if single_s is None:
             return rows
         longest_s = max(_LONGEST_RUN_S, 2 * single_s * rows)
         per_row_s, most = single_s, rows
         while 2 * most <= MOST_ROWS:
             above = self._level(2 * most)
-            above_s = above.typical_s()
-            if above.barred_until > self._runs or 2 * most * (above_s or per_row_s) > longest_s:
+            above_s = above.undisturbed_s()
+            if above.barred_until > self._runs:
                 break
-            if above_s is not None and above_s > _GAIN * per_row_s:
+            if above_s is None:
+                is_short = 2 * most * per_row_s <= longest_s
+                return 2 * most if is_short else most
+            if above_s > _GAIN * per_row_s or 2 * most * above_s > longest_s:
+                if not above.is_known:
+                    return 2 * most
                 self._bar(above)
                 break
-            most *= 2
-            if above_s is None:
-                break
-            per_row_s = above_s
+            if above.is_known:
+                above.patience = _FIRST_PATIENCE_RUNS
+            per_row_s, most = above_s, 2 * most
         return most
 
     def _level(self, rows: int) -> _Level:
@@ -96,5 +97,4 @@ class Pace:
         """Leave a level alone for a while, each time for longer, then judge it anew."""
         level.barred_until = self._runs + level.patience
         level.patience = min(2 * level.patience, _MOST_PATIENCE_RUNS)
-        level.is_warm = False
-        level.seconds_per_row = None
+        level.seconds_per_row.clear()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from diffusers import AutoencoderKL
+from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
 from torch import Tensor, nn
 
 from engine.diffusion.interception import intercept_components, intercept_forward, intercept_method
@@ -192,7 +193,7 @@ def test_a_group_makes_several_forwards_of_calls_with_more_rows_than_one_should_
     sizes = (1, 2, 2, 3)
     calls = [waits_for(lambda rows=rows: module(torch.full((rows, 3), float(rows)))) for rows in sizes]
     assert calls[0].group is not None
-    assert calls[0].group.limit == 4
+    assert [call.group.limit for call in calls if call.group is not None] == [4, 2, 2, 1]
     results = calls[0].group.run([call.payload for call in calls])
     assert [result.tolist() for result in results] == [[[2.0 * rows] * 3] * rows for rows in sizes]
     assert recorded == [3, 2, 3]
@@ -375,6 +376,13 @@ def test_a_vae_that_keeps_something_between_its_tiles_is_one_call() -> None:
     assert stages(lambda: vae.decode(torch.zeros(1, 4, 40, 40))) == ["decode"]
 
 
+def test_of_several_controlnets_each_is_a_call() -> None:
+    nets = MultiControlNetModel([tiny_models.make_controlnet(1), tiny_models.make_controlnet(2)])
+    intercept_components({"controlnet": nets})
+    text, pictures = torch.zeros(1, 77, 16), [torch.zeros(1, 3, 64, 64)] * 2
+    assert stages(lambda: nets(torch.zeros(1, 4, 8, 8), 5, text, pictures, [1.0, 1.0])) == ["control"] * 2
+
+
 def test_every_expensive_component_is_intercepted_and_given_back() -> None:
     model = tiny_models.make_sd1()
     components = {**model.components, "controlnet": tiny_models.make_controlnet()}
@@ -448,9 +456,8 @@ def test_what_runs_inside_a_call_has_the_adapters_of_its_job() -> None:
     outer = Outer(inner)
     intercept_forward(inner, stage="control", group=True)
     intercept_forward(outer, stage="denoise", group=True)
-    state = AdapterState(
-        "inner", lambda module: setattr(inner, "offset", 5), lambda module: setattr(inner, "offset", 0)
-    )
+    outer.offset = 0  # type: ignore[assignment] # adapters are laid over both
+    state = shift(5, [])
     assert waits_for(lambda: outer(SAMPLE), JobScope(adapters=state)).run()[0, 0] == 7
 
 

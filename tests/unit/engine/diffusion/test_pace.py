@@ -1,5 +1,6 @@
 """How many rows a forward takes, from times that a test makes up."""
 
+import random
 from collections.abc import Callable
 
 from engine.diffusion.pace import MOST_ROWS, Pace
@@ -32,7 +33,6 @@ def test_nothing_is_grouped_before_one_call_alone_was_measured() -> None:
     pace.record(2, 9.0)
     assert pace.most_rows(2) == 2
     pace.record(2, 0.01)
-    pace.record(2, 0.01)
     assert pace.most_rows(2) == 4
 
 
@@ -44,14 +44,16 @@ def test_rows_are_doubled_as_long_as_a_row_becomes_cheaper() -> None:
 
 
 def test_calls_run_one_by_one_where_more_rows_take_as_much_longer() -> None:
-    taken = run_as_allowed(Pace(), linear)
+    taken = run_as_allowed(Pace(), linear, runs=1000)
     assert max(taken) == 4
-    assert taken[-20:] == [2] * 20
+    assert taken.count(4) < 50
 
 
 def test_rows_stop_where_the_device_is_full() -> None:
-    taken = run_as_allowed(Pace(), lambda rows: 0.01 * max(rows, 8))
-    assert taken[-20:] == [8] * 20
+    taken = run_as_allowed(Pace(), lambda rows: 0.01 * max(rows, 8), runs=1000)
+    assert max(taken) == 16
+    assert taken.count(16) < 50
+    assert taken.count(8) > 900
 
 
 def test_the_first_run_of_a_size_is_not_held_against_it() -> None:
@@ -72,6 +74,25 @@ def test_one_run_that_was_disturbed_changes_nothing() -> None:
     assert pace.most_rows(2) == MOST_ROWS
 
 
+def test_a_size_that_pays_is_kept_on_a_machine_that_is_busy_with_something_else() -> None:
+    """Most runs take up to five times as long, whatever their size."""
+    pace, noise = Pace(), random.Random(1)
+
+    def disturbed(rows: int) -> float:
+        return (0.02 + 0.002 * rows) * noise.uniform(1, 5)
+
+    taken = run_as_allowed(pace, disturbed, runs=2000)
+    assert sum(taken[1000:]) / 1000 > 12
+
+
+def test_a_size_that_was_slow_for_a_while_is_found_again() -> None:
+    pace = Pace()
+    run_as_allowed(pace, flat)
+    slow = run_as_allowed(pace, lambda rows: 0.05 * rows, runs=300)
+    assert sum(slow[-50:]) / 50 < 3
+    assert run_as_allowed(pace, flat, runs=3000)[-1] == MOST_ROWS
+
+
 def test_no_run_becomes_too_long_for_more_urgent_work() -> None:
     taken = run_as_allowed(Pace(), lambda rows: 0.05 + 0.005 * rows)
     assert taken[-1] == 32
@@ -90,7 +111,7 @@ def test_a_size_that_failed_rests_and_is_tried_again() -> None:
     pace.fail(8)
     assert pace.most_rows(2) == 4
     taken = run_as_allowed(pace, flat, runs=150)
-    assert taken[:100] == [4] * 100
+    assert taken[:30] == [4] * 30
     assert taken[-1] == MOST_ROWS
 
 
@@ -105,7 +126,7 @@ def test_a_size_that_fails_again_rests_for_longer() -> None:
             pace.record(2, 0.01)
             rest += 1
         rests.append(rest)
-    assert rests[0] >= 100
+    assert rests[0] >= 30
     assert rests[1] == 2 * rests[0]
     assert rests[2] == 4 * rests[0]
 
