@@ -13,7 +13,7 @@ from bench.machine import this_machine
 from bench.measure import Measure
 from bench.report import table, write_json
 
-BENCHMARKS: Final = ("start", "memory", "first_event", "null_jobs", "poll", "latency", "fanout")
+BENCHMARKS: Final = ("start", "memory", "first_event", "null_jobs", "poll", "latency", "fanout", "pictures")
 """Modules of this package; each has `run(*, quick) -> list[Measure]`."""
 
 
