@@ -24,6 +24,7 @@ class GenerationParams(PictureOutParams):
     prompt: str = Field(max_length=20_000, description="What to see. `(word:1.3)` and `[word]` weigh; BREAK parts.")
     negative_prompt: str = Field("", max_length=20_000, description="What not to see; needs a guidance scale above 1.")
     model: ModelName | None = Field(None, description="By default the server's default model.")
+    vae: ModelName | None = Field(None, description="A VAE to use instead of the model's own.")
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

@@ -7,18 +7,20 @@ call is run, and with whose: see `engine.diffusion.interception`.
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import torch
 
+from engine.diffusion.additions import Additions, bring_additions
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.previews import Watch
 from engine.diffusion.prompt_weights import parse_prompt
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
-from engine.diffusion.studio import ReadyModel, Studio
+from engine.diffusion.studio import ReadyModel, Studio, resident_name
 from engine.images import Floats, Picture, encode, from_tensor
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.library.records import Family, FoundModel
@@ -81,16 +83,25 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
     found = cast("FoundModel", await_call(Call(partial(studio.find, run.params.model), Where.POOL, "read")))
     model = await_steps(studio.ready(found))
     # Until the last picture is made nobody's need for room takes the weights away.
-    with studio.in_use(found):
+    with ExitStack() as held:
+        held.enter_context(studio.in_use(resident_name(found)))
+        additions = bring_additions(studio, run.params, model, held)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
-        _Generation(run, context, studio, model, kind, scene).make_all()
+        _Generation(run, context, studio, model, additions, kind, scene).make_all()
 
 
 class _Generation:
     """One job's way from its settings to its outputs."""
 
     def __init__(
-        self, run: Run, context: RunContext, studio: Studio, model: ReadyModel, kind: PipelineKind, scene: Scene
+        self,
+        run: Run,
+        context: RunContext,
+        studio: Studio,
+        model: ReadyModel,
+        additions: Additions,
+        kind: PipelineKind,
+        scene: Scene,
     ) -> None:
         assert isinstance(run.params, GenerationParams)
         self._params = run.params
@@ -98,6 +109,7 @@ class _Generation:
         self._context = context
         self._studio = studio
         self._model = model
+        self._additions = additions
         self._kind = kind
         self._scene = scene
         self._told: set[str] = set()
@@ -134,8 +146,8 @@ class _Generation:
     def _make(self, index: int, prompt: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS
         scheduler = self._scheduler()
-        pipeline = self._model.loaded.pipeline(self._kind, scheduler)
-        watch = self._model.previewer.watch(scheduler)
+        pipeline = self._model.loaded.pipeline(self._kind, scheduler, **self._replaced())
+        watch = (self._additions.vae or self._model).previewer.watch(scheduler)
         given = {
             **prompt,
             **self._scene.arguments(),
@@ -152,6 +164,10 @@ class _Generation:
         made = pipeline(**{name: value for name, value in given.items() if name in known})
         generated = from_tensor(made.images[:1])
         await_steps(self._context.output(index, partial(self._encode, generated), seed=seed, data=self._data()))
+
+    def _replaced(self) -> Mapping[str, Any]:
+        """What stands in for components of the model."""
+        return {} if self._additions.vae is None else {"vae": self._additions.vae.vae}
 
     def _scheduler(self) -> Scheduler:
         loaded = self._model.loaded

@@ -4,12 +4,12 @@ Studio         finds a model by name and has it ready
 ReadyModel     one model in memory: its pipelines, its prompt encoder, its previews
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,6 +30,8 @@ from engine.models.residency import Residency
 from protocol.errors import ErrorCode
 
 logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +74,21 @@ class Studio:
         cache_dir: Path | None = None,
     ) -> None:
         self.library = library
+        self.device = device
+        self.cache_dir = cache_dir
         self._residency = residency
-        self._device = device
         self._default_model = default_model
-        self._cache_dir = cache_dir
 
-    def find(self, name: str | None) -> FoundModel:
-        """The checkpoint a request means; looks at the disk for one it does not know. From any thread; may block.
+    def find(self, name: str | None, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
+        """The model a request means; looks at the disk for one it does not know. From any thread; may block.
+
+        Args:
+            name: None means the default checkpoint.
 
         Raises:
             EngineError: `model_missing`: there is none of that name, or none at all; `bad_model`: it is damaged.
         """
-        found = self._default() if name is None else self._find(name)
+        found = self._default() if name is None else self._find(name, kind)
         if found.problem is not None:
             raise EngineError(ErrorCode.BAD_MODEL, f"model: {found.name!r} cannot be used: {found.problem}")
         return found
@@ -112,15 +117,31 @@ class Studio:
             )
         )
 
-    def _find(self, name: str) -> FoundModel:
+    def part(
+        self,
+        found: FoundModel,
+        name: str,
+        load: Callable[[], Generator[Call, Any, T]],
+        size_of: Callable[[T], int],
+    ) -> Generator[Call, Any, T]:
+        """What goes with a model and has weights of its own, in memory; loaded if it is not. Use with `yield from`.
+
+        Args:
+            name: of it in memory; `load` is always the same for one name.
+        """
+        return (
+            yield from self._residency.keep(name, found.size_bytes, load, files=weight_files(found), size_of=size_of)
+        )
+
+    def _find(self, name: str, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
         try:
-            return self.library.find(name, ModelKind.CHECKPOINT)
+            return self.library.find(name, kind)
         except EngineError as error:
             if error.code is not ErrorCode.MODEL_MISSING:
                 raise
             # It may have been put there since the last look.
             self.library.refresh()
-            return self.library.find(name, ModelKind.CHECKPOINT)
+            return self.library.find(name, kind)
 
     def _default(self) -> FoundModel:
         if self._default_model is not None:
@@ -133,9 +154,9 @@ class Studio:
         return found
 
     @contextmanager
-    def in_use(self, found: FoundModel) -> Iterator[None]:
-        """Within it the model stays in memory."""
-        with self._residency.in_use(resident_name(found)):
+    def in_use(self, name: str) -> Iterator[None]:
+        """Within it the model or part of that name in memory stays there."""
+        with self._residency.in_use(name):
             yield
 
     def stay(self, found: FoundModel) -> None:
@@ -143,11 +164,11 @@ class Studio:
         self._residency.stay(resident_name(found))
 
     def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
-        torch_device = self._device.torch_device
+        torch_device = self.device.torch_device
         dtype = best_dtype(torch_device, found.family)
         loaded = yield from loading(found, torch_device, dtype, models_dir=self._residency.models_dir)
-        intercept_components(loaded.components, wait=self._device.wait)
-        previewer = yield from previewer_for(loaded, self._cache_dir)
+        intercept_components(loaded.components, wait=self.device.wait)
+        previewer = yield from previewer_for(loaded, self.cache_dir)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
         return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer)
