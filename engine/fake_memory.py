@@ -5,12 +5,27 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
+from protocol.models import ModelInfo, ModelKind, ModelSettings
+from protocol.requests import TaskName
 
 Tell: TypeAlias = Callable[[EventBody], None]
 
-FAKE_MODEL: Final = "fake"
-"""The checkpoint of an engine without models."""
 FAKE_MODEL_BYTES: Final = 64 << 20
+FAKE_MODEL: Final = ModelInfo(
+    id="checkpoint:fake",
+    name="fake",
+    title="Fake checkpoint",
+    tasks=(TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+    licence="Apache-2.0",
+    size_bytes=FAKE_MODEL_BYTES,
+    is_present=True,
+    kind=ModelKind.CHECKPOINT,
+    family="sd1",
+    source="embedded",
+    is_default=True,
+    defaults=ModelSettings(width=64, height=64, steps=4, guidance_scale=7.0),
+)
+"""The checkpoint that an engine without models lists, so that there is something to choose."""
 
 
 def say_nothing(_body: EventBody) -> None:

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     ALREADY_ENDED = "already_ended"
     CURSOR_EXPIRED = "cursor_expired"
+    MODEL_EXISTS = "model_exists"
     # What the server can do now
     QUEUE_FULL = "queue_full"
     DRAINING = "draining"
@@ -72,6 +73,7 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ALREADY_ENDED: HTTPStatus.CONFLICT,
     ErrorCode.CURSOR_EXPIRED: HTTPStatus.GONE,
+    ErrorCode.MODEL_EXISTS: HTTPStatus.CONFLICT,
     ErrorCode.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorCode.DRAINING: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.NOT_READY: HTTPStatus.SERVICE_UNAVAILABLE,

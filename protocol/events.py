@@ -173,6 +173,24 @@ class ModelUnloaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAdded:
+    """Server hint: a download has ended; the file is whole, checked, and in the models folder."""
+
+    TYPE: ClassVar = "model.added"
+    model: str
+    size_bytes: NonNegative
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFailed:
+    """Server hint: a download came to nothing. Asked for again, it goes on where it broke off, if it can."""
+
+    TYPE: ClassVar = "model.failed"
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDraining:
     """Server hint: the server will close its sockets soon; reconnect, to `reconnect_to` if it is given."""
 
@@ -184,7 +202,7 @@ Fact: TypeAlias = (
     JobQueued | JobStarted | JobRequeued | OutputReady | JobWarning | JobSucceeded | JobFailed | JobCancelled
 )
 JobHint: TypeAlias = QueueMoved | StepFinished | PreviewReady
-ServerHint: TypeAlias = ModelLoading | ModelLoaded | ModelUnloaded | ServerDraining
+ServerHint: TypeAlias = ModelLoading | ModelLoaded | ModelUnloaded | ModelAdded | ModelFailed | ServerDraining
 EventBody: TypeAlias = Fact | JobHint | ServerHint
 
 FACTS: Final[tuple[type[Fact], ...]] = (
@@ -192,7 +210,9 @@ FACTS: Final[tuple[type[Fact], ...]] = (
 )  # fmt: skip
 TERMINAL_FACTS: Final[tuple[type[Fact], ...]] = (JobSucceeded, JobFailed, JobCancelled)
 JOB_HINTS: Final[tuple[type[JobHint], ...]] = (QueueMoved, StepFinished, PreviewReady)
-SERVER_HINTS: Final[tuple[type[ServerHint], ...]] = (ModelLoading, ModelLoaded, ModelUnloaded, ServerDraining)
+SERVER_HINTS: Final[tuple[type[ServerHint], ...]] = (
+    ModelLoading, ModelLoaded, ModelUnloaded, ModelAdded, ModelFailed, ServerDraining,
+)  # fmt: skip
 EVENTS: Final[Mapping[str, type[EventBody]]] = {body.TYPE: body for body in (*FACTS, *JOB_HINTS, *SERVER_HINTS)}
 """Event type on the wire -> type of its body."""
 

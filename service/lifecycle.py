@@ -49,6 +49,7 @@ class Lifecycle:
                         ("moves", services.dispatcher.tell_moves()),
                         ("expiry", services.expiry.run()),
                         ("webhooks", services.webhooks.run()),
+                        ("downloads", services.downloads.run()),
                         ("keys", self._check_keys()),
                     )
                 ]

@@ -1,6 +1,7 @@
-"""Requests to addresses that somebody else chose: input pictures by URL, and webhooks.
+"""Requests to addresses that somebody else chose: input pictures and models by URL, and webhooks.
 
     Refused           the request was not made, or came to nothing; its message may be shown to the caller
+      Interrupted     nobody answered, or the connection broke: another try may do better
     check_address     whether an address may be connected to
     Outbound          resolves a name once, checks every address, connects to one of those it checked
 
@@ -17,6 +18,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urljoin
 
 if TYPE_CHECKING:
     import httpx
@@ -27,6 +29,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _RELAYS: Final = (ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("fec0::/10"))
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _ADDRESSES_TRIED: Final = 4
 _CONNECT_TIMEOUT_S: Final = 5.0
 _USER_AGENT: Final = "safelight"
@@ -38,6 +41,10 @@ class Refused(Exception):
     The message says nothing of addresses inside the operator's network: a name that does not exist, one that
     leads to a private address and a port that is closed there all read the same.
     """
+
+
+class Interrupted(Refused):
+    """Nobody answered, or the connection broke. Another try may do better."""
 
 
 def check_address(text: str) -> bool:
@@ -117,9 +124,32 @@ class Outbound:
         try:
             yield response
         except httpx.TransportError as error:
-            raise Refused(f"the connection broke: {_word(error)}") from None
+            raise Interrupted(f"the connection broke: {_word(error)}") from None
         finally:
             await response.aclose()
+
+    @asynccontextmanager
+    async def get(
+        self, url: str, *, headers: Mapping[str, str], timeout_s: float, max_redirects: int
+    ) -> "AsyncIterator[httpx.Response]":
+        """Like `request`, with GET, and to where it is redirected; each redirect is checked like the first URL.
+
+        The response is none that redirects, and not compressed.
+
+        Raises:
+            Refused: as `request`; or too many redirects, or to something that is no URL.
+        """
+        for _ in range(max_redirects + 1):
+            async with self.request("GET", url, headers=headers, timeout_s=timeout_s) as response:
+                location = response.headers.get("location")
+                if response.status_code not in _REDIRECTS or location is None:
+                    if response.headers.get("content-encoding", "identity").lower() != "identity":
+                        raise Refused("its server sent a compressed answer, which was not asked for")
+                    yield response
+                    return
+                # Read first, so that a relative reference with odd characters fails as a URL and not later.
+                url = str(read_url(_join(url, location)))
+        raise Refused(f"more than {max_redirects} redirects")
 
     async def aclose(self) -> None:
         """Close what is still open. The object can be used again afterwards."""
@@ -153,7 +183,7 @@ class Outbound:
         try:
             return await self._transport.handle_async_request(requests[-1])
         except httpx.TransportError as error:
-            raise Refused(f"no answer: {_word(error)}") from None
+            raise Interrupted(f"no answer: {_word(error)}") from None
 
 
 def read_url(url: str) -> "httpx.URL":
@@ -178,6 +208,13 @@ def read_url(url: str) -> "httpx.URL":
 def only(ports: Collection[int]) -> Callable[[int], bool]:
     """A port rule for `Outbound`: these and no other."""
     return frozenset(ports).__contains__
+
+
+def _join(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Refused("its server redirects to something that is no URL") from None
 
 
 def _embedded(address: Address) -> Sequence[Address]:

@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         None, description="For requests that name none; else the first found, else spark."
     )
+    allow_model_downloads: bool = Field(True, description="Keys with models:write may have model files downloaded.")
+    max_model_bytes: Bytes = Field(64 << 30, description="One model file that is downloaded.")
     synchronous: Synchronous = Field(Synchronous.NORMAL, description="normal survives a crash, full also a power loss.")
     job_ttl_s: Seconds = Field(7 * 86_400.0, description="An ended job, its inputs and outputs are kept this long.")
     upload_ttl_s: Seconds = Field(86_400.0, description="An upload is kept this long.")
@@ -111,6 +113,9 @@ class Settings(BaseSettings):
     )
     model_budget_bytes: Bytes | None = Field(
         None, description="Weights in memory together; by default 40 % of the RAM, or 60 % of a GPU's memory."
+    )
+    model_idle_s: Seconds | None = Field(
+        None, description="A model nobody used for this long leaves memory; by default when others need the room."
     )
     max_live_jobs: Count = Field(8, description="Live jobs of each class, interactive and batch.")
     pool_threads: Count = Field(2, description="Threads beside the device's, for files, OCR and fills.")

@@ -1,20 +1,25 @@
 """Everything a server is made of, put together; the one place that chooses an engine."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from engine.executor import Executor, ExecutorOptions
+from engine.fake_memory import FAKE_MODEL
 from engine.interface import Backend, Engine
 from engine.lazy_backend import LazyBackend
+from engine.library.library import Library, own_root
 from engine.library.roots import make_library
-from protocol.models import ModelInfo, ModelList
+from engine.models.shelf import Shelf as ModelShelf
+from engine.models.shelf import packaged
+from protocol.models import ModelInfo
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
 from service.bridge import Announcer
 from service.bus import Bus
 from service.dispatcher import Dispatcher
+from service.downloads import Downloads
 from service.expiry import Expiry
 from service.feeds import Feeds
 from service.fetch import Fetcher
@@ -23,6 +28,7 @@ from service.inputs import Inputs
 from service.jobs import JobManager
 from service.ledger import Ledger
 from service.metrics import Gauges, Metrics
+from service.models import Models, Shelf
 from service.outlet import BufferedOutlet
 from service.pump import Pump
 from service.settings import EngineKind, Settings, Synchronous
@@ -65,8 +71,8 @@ class Services:
     expiry: Expiry
     webhooks: Webhooks
     metrics: Metrics
-    models: Callable[[], ModelList]
-    """Every model there is for this engine; looks at the disk, so it may block."""
+    models: Models
+    downloads: Downloads
     sockets: set[Socket] = field(default_factory=set)
     """Open WebSockets."""
     outlets: set[BufferedOutlet] = field(default_factory=set)
@@ -82,7 +88,10 @@ def wire(settings: Settings) -> Services:
     ledger, bus, admission = Ledger(), Bus(), Admission()
     pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
     announcer = Announcer()
-    engine = _engine(settings, announcer)
+    library = _library(settings)
+    shelf = _shelf(settings, library)
+    engine = _engine(settings, library, announcer)
+    downloads = Downloads(settings, shelf, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
     inputs = Inputs(settings, files, store, Fetcher(settings))
@@ -115,7 +124,8 @@ def wire(settings: Settings) -> Services:
         expiry=Expiry(settings, store, files),
         webhooks=Webhooks(settings, store),
         metrics=metrics,
-        models=lambda: _models(settings),
+        models=Models(shelf, engine, downloads),
+        downloads=downloads,
     )
     pump.listeners += [dispatcher, services.webhooks, metrics]
     pump.on_commit = metrics.observe_commit
@@ -132,7 +142,7 @@ def wire(settings: Settings) -> Services:
     return services
 
 
-def _engine(settings: Settings, announcer: Announcer) -> Engine:
+def _engine(settings: Settings, library: Library, announcer: Announcer) -> Engine:
     options = ExecutorOptions(
         worker=settings.worker,
         budget_bytes=settings.memory_budget_bytes,
@@ -140,45 +150,41 @@ def _engine(settings: Settings, announcer: Announcer) -> Engine:
         pool_threads=settings.pool_threads,
         call_deadline_s=settings.call_deadline_s,
         preview_interval_s=settings.preview_interval_s,
+        model_idle_s=settings.model_idle_s,
     )
-    return Executor(LazyBackend(partial(_backend, settings, announcer)), options)
+    return Executor(LazyBackend(partial(_backend, settings, library, announcer)), options)
 
 
-def _backend(settings: Settings, announcer: Announcer) -> Backend:
+def _backend(settings: Settings, library: Library, announcer: Announcer) -> Backend:
     # On the executor thread, and imported here: both need libraries that take long to import.
     if settings.engine is EngineKind.FAKE:
         from engine.fake import FakeBackend
 
-        return FakeBackend(step_s=settings.fake_step_s)
+        return FakeBackend(step_s=settings.fake_step_s, tell=announcer)
     from engine.torch_backend import TorchBackend
 
     return TorchBackend(
         settings.models_dir,
         announcer,
-        library=make_library(settings.models_dir, settings.model_folders),
+        library=library,
         default_model=settings.default_model,
         model_budget_bytes=settings.model_budget_bytes,
     )
 
 
-def _models(settings: Settings) -> ModelList:
+def _library(settings: Settings) -> Library:
     if settings.engine is EngineKind.FAKE:
-        return ModelList(models=())
-    from engine.models.files import status
+        return Library((own_root(settings.models_dir),))
+    return make_library(settings.models_dir, settings.model_folders)
 
-    return ModelList(
-        models=tuple(
-            ModelInfo(
-                name=model.name,
-                title=model.title,
-                tasks=tuple(model.tasks),
-                licence=model.licence,
-                size_bytes=model.size_bytes,
-                is_present=model.is_present,
-            )
-            for model in status(settings.models_dir)
-        )
-    )
+
+def _shelf(settings: Settings, library: Library) -> Shelf:
+    def others() -> Sequence[ModelInfo]:
+        if settings.engine is EngineKind.FAKE:
+            return [FAKE_MODEL]
+        return packaged(settings.models_dir)
+
+    return ModelShelf(library, settings.models_dir, default_model=settings.default_model, others=others)
 
 
 def _load_keys(store: Store) -> Load:

@@ -83,6 +83,13 @@ class HashCache:
             self._remember(stamped, digest)
             return digest
 
+    def note(self, model: FoundModel, sha256: str) -> None:
+        """Take in the hash of a file that was computed on its way here."""
+        try:
+            self._remember(_stamped(_files(model)), sha256.lower())
+        except (OSError, BadFolder):
+            return  # it has gone again
+
     def _remembered(self, stamped: _Stamped) -> str | None:
         with self._state:
             entry = self._table().get(stamped.path)

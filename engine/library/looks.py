@@ -16,7 +16,7 @@ from engine.library.headers import BadHeader, read_header
 from engine.library.pickles import BadPickle, read_pickle
 from engine.library.records import UNTOLD, Family, ModelKind, Sniffed
 from engine.library.sniff import sniff
-from engine.library.walk import SAFETENSORS, Candidate
+from engine.library.walk import Candidate
 
 UNKNOWN_TENSORS: Final = "its tensors are those of no model known here"
 UNKNOWN_PICKLE: Final = "its contents do not tell what it is for; put it in the folder of its kind"
@@ -44,12 +44,12 @@ def look_at(candidate: Candidate) -> Look | None:
     try:
         if candidate.is_folder:
             return _look_into_folder(candidate)
-        if candidate.path.suffix.casefold() in SAFETENSORS:
+        if candidate.is_safetensors:
             return _look_at_safetensors(candidate)
         return _look_at_pickle(candidate)
     except OSError as error:
         problem = f"it cannot be read: {error.strerror or type(error).__name__}"
-        is_pickle = not candidate.is_folder and candidate.path.suffix.casefold() not in SAFETENSORS
+        is_pickle = not candidate.is_folder and not candidate.is_safetensors
         return _decided(candidate, Sniffed(kind=None, problem=problem), is_pickle=is_pickle)
 
 

@@ -43,6 +43,7 @@ class Candidate:
         relative: its path within the folder walked, with slashes and without extension.
         hint: kind of the models in the folder it lies in, if that is known.
         is_in_repository: whether it lies in the Hugging Face cache; a folder there that is not whole is still coming.
+        extension: of a file that has not got its own name yet; None takes the one it has.
     """
 
     path: Path
@@ -51,6 +52,13 @@ class Candidate:
     is_folder: bool
     signature: Signature
     is_in_repository: bool = False
+    extension: str | None = None
+
+    @property
+    def is_safetensors(self) -> bool:
+        """Of a file, by its name: whether it is no pickle."""
+        extension = self.path.suffix if self.extension is None else self.extension
+        return extension.casefold() in SAFETENSORS
 
     @property
     def size_bytes(self) -> int:

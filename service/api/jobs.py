@@ -1,6 +1,8 @@
 """`/v1/jobs`: submit, list, look at, wait for, watch and cancel."""
 
 import re
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -13,7 +15,7 @@ from protocol.jobs import Job, JobStatus
 from protocol.requests import TaskName
 from service.api.accept import prefers
 from service.api.requests import caller, choice, json_body, number_in, seconds, services_of, whole_number
-from service.auth import Scope
+from service.auth import Key, Scope
 from service.jobs import MAX_PAGE, Submission
 from service.transports import sse
 
@@ -24,14 +26,23 @@ _MOST_KEY_CHARACTERS: Final = 255
 
 
 async def submit(request: Request) -> Response:
-    services = services_of(request)
     key = await caller(request, Scope.JOBS_WRITE)
+    return await submit_for(request, key, partial(json_body, request))
+
+
+async def submit_for(request: Request, key: Key, body: Callable[[], Awaitable[object]]) -> Response:
+    """Submit a job, with what the headers of the request say of it, and answer with it.
+
+    Args:
+        body: gives the job request.
+    """
+    services = services_of(request)
     idempotency_key = request.headers.get("idempotency-key")
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= _MOST_KEY_CHARACTERS:
         message = f"Idempotency-Key: expected 1..{_MOST_KEY_CHARACTERS} characters, got {len(idempotency_key)}"
         raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
     wait_s = _preferred_wait(request)
-    accepted = await services.jobs.submit(Submission(await json_body(request), key, idempotency_key))
+    accepted = await services.jobs.submit(Submission(await body(), key, idempotency_key))
     job, headers = accepted.job, {"Location": f"/v1/jobs/{accepted.job.id}"}
     if wait_s > 0:
         job = await services.jobs.wait(job.id, key, wait_s, known=job)

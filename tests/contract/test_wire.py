@@ -21,6 +21,8 @@ from protocol.events import (
     JobStarted,
     JobSucceeded,
     JobWarning,
+    ModelAdded,
+    ModelFailed,
     ModelLoaded,
     ModelLoading,
     ModelUnloaded,
@@ -95,6 +97,8 @@ EVENT_FRAMES = {
     "model.loading": Event(ModelLoading(model="u2netp", phase="read", done=10, total=20), at=AT, n=1),
     "model.loaded": Event(ModelLoaded(model="u2netp", device="cpu", size_bytes=4_574_861), at=AT, n=2),
     "model.unloaded": Event(ModelUnloaded(model="u2netp", reason="memory"), at=AT, n=3),
+    "model.added": Event(ModelAdded(model="checkpoint:dreams", size_bytes=2_132_625_918), at=AT, n=5),
+    "model.failed": Event(ModelFailed(model="lora:ink", reason="its SHA-256 is another one"), at=AT, n=6),
     "server.draining": Event(ServerDraining(reconnect_to="wss://other.example/v1/ws"), at=AT, n=4),
 }
 

@@ -24,6 +24,8 @@ from protocol.events import (
     JobStarted,
     JobSucceeded,
     JobWarning,
+    ModelAdded,
+    ModelFailed,
     ModelLoaded,
     ModelLoading,
     ModelUnloaded,
@@ -96,6 +98,8 @@ BODIES = {
     ModelLoading: st.builds(ModelLoading, model=words, phase=words, done=counts, total=st.none() | counts),
     ModelLoaded: st.builds(ModelLoaded, model=words, device=words, size_bytes=st.none() | counts),
     ModelUnloaded: st.builds(ModelUnloaded, model=words, reason=words),
+    ModelAdded: st.builds(ModelAdded, model=words, size_bytes=counts),
+    ModelFailed: st.builds(ModelFailed, model=words, reason=words),
     ServerDraining: st.builds(ServerDraining, reconnect_to=st.none() | words),
 }
 
