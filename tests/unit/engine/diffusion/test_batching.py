@@ -1,66 +1,31 @@
 """Stock pipelines whose forwards are shared, beside the same pipelines alone."""
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from diffusers import (
-    FluxPipeline,
-    StableDiffusion3Pipeline,
-    StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
 )
-from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
-from peft import LoraConfig
-from structlog.testing import capture_logs
-from torch import nn
 
-from engine.diffusion.interception import intercept_components
 from engine.diffusion.pace import Pace
-from engine.diffusion.scope import AdapterState, JobScope, job_scope
-from engine.interface import Run, RunContext
-from protocol.events import JobFailed
+from engine.diffusion.scope import JobScope
 from tests import tiny_models
+from tests.unit.engine.diffusion.tiny_jobs import embeds, image, mask, text, text_job
 from tests.unit.engine.diffusion.tiny_pipelines import (
     SCHEDULERS,
-    Eager,
     Job,
     Rig,
     Solitary,
     alone,
     assert_equal_to_rounding,
     assert_identical,
-    call,
-    embeds,
-    mask,
-    picture,
 )
 
 # What DEIS does with tensors that numpy would rather it did not.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning")
-
-
-def text(seed: int, *, steps: int = 4, guidance: float = 5.0, width: int = 16, **more: Any) -> dict[str, Any]:
-    """Options of a job that starts from noise; without guidance there is one row instead of two."""
-    negative = {"negative_prompt_embeds": embeds(-seed, width=width)} if guidance > 1 else {}
-    prompt = {"prompt_embeds": embeds(seed, width=width), **negative}
-    return {"num_inference_steps": steps, "guidance_scale": guidance, "height": 64, "width": 64} | prompt | more
-
-
-def image(seed: int, **more: Any) -> dict[str, Any]:
-    options = text(seed, **more)
-    del options["height"], options["width"]
-    return {"image": picture(seed), "strength": 0.8, **options}
-
-
-def text_job(name: str, seed: int, **more: Any) -> Job:
-    job = {key: more.pop(key) for key in ("scheduler", "scope", "after") if key in more}
-    return Job(name, StableDiffusionPipeline, text(seed, **more), seed=seed, **job)
 
 
 def mixed_jobs(schedulers: list[str]) -> list[Job]:
@@ -152,108 +117,6 @@ def test_inpainting_models_with_nine_channels_share_forwards() -> None:
     assert max(rig.rows["unet"]) == 6
 
 
-def test_sdxl_jobs_of_different_sizes_and_crops_share_forwards() -> None:
-    def options(seed: int, **more: Any) -> dict[str, Any]:
-        made = text(seed, width=40, **more)
-        pooled = {"pooled_prompt_embeds": embeds(seed, width=24)[:, 0]}
-        if "negative_prompt_embeds" in made:
-            pooled["negative_pooled_prompt_embeds"] = embeds(-seed, width=24)[:, 0]
-        return {**made, **pooled}
-
-    jobs = [
-        Job("plain", StableDiffusionXLPipeline, options(1), seed=1),
-        Job("large", StableDiffusionXLPipeline, options(2, original_size=(512, 640)), "ddim", seed=2),
-        Job("bare", StableDiffusionXLPipeline, options(3, guidance=1.0, crops_coords_top_left=(8, 16)), seed=3),
-    ]
-    rig = Rig(tiny_models.make_sdxl())
-    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sdxl(), jobs))
-    assert rig.rows["unet"][0] == 5
-
-
-def control_job(name: str, seed: int, **more: Any) -> Job:
-    return Job(name, StableDiffusionControlNetPipeline, text(seed, image=picture(seed), **more), seed=seed)
-
-
-def test_controlnet_jobs_with_different_pictures_share_both_forwards() -> None:
-    jobs = [control_job("a", 1), control_job("b", 2, guidance=1.0), control_job("c", 3)]
-    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
-    expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_equal_to_rounding(rig.run(jobs), expected)
-    assert rig.rows["controlnet"] == rig.rows["unet"] == [5] * 4
-
-
-def test_controlnet_jobs_of_different_strengths_share_the_denoiser_alone() -> None:
-    jobs = [control_job("weak", 1, controlnet_conditioning_scale=0.5), control_job("strong", 2)]
-    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
-    expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_equal_to_rounding(rig.run(jobs), expected)
-    assert rig.rows["controlnet"] == [2] * 8
-    assert rig.rows["unet"] == [4] * 4
-
-
-def test_a_job_with_a_controlnet_and_one_without_share_nothing() -> None:
-    jobs = [control_job("controlled", 1), text_job("free", 2)]
-    rig = Rig(tiny_models.make_sd1(), controlnet=tiny_models.make_controlnet())
-    expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
-    assert_identical(rig.run(jobs), expected)
-    assert rig.rows["unet"] == [2] * 8
-
-
-def test_two_controlnets_at_once_share_forwards_each() -> None:
-    def nets() -> MultiControlNetModel:
-        return MultiControlNetModel([tiny_models.make_controlnet(1), tiny_models.make_controlnet(2)])
-
-    jobs = [
-        Job(
-            f"job-{at}",
-            StableDiffusionControlNetPipeline,
-            text(at, image=[picture(at), picture(at + 10)], controlnet_conditioning_scale=[1.0, 0.5]),
-            seed=at,
-        )
-        for at in range(2)
-    ]
-    rig = Rig(tiny_models.make_sd1(), controlnet=nets())
-    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs, controlnet=nets()))
-    assert rig.rows["unet"] == [4] * 4
-
-
-def flux_job(name: str, seed: int, *, images: int = 1, **more: Any) -> Job:
-    options = text(seed, width=32, **more)
-    del options["guidance_scale"], options["negative_prompt_embeds"]
-    options["prompt_embeds"] = options["prompt_embeds"].repeat(images, 1, 1)
-    options["pooled_prompt_embeds"] = embeds(seed)[:, 0].repeat(images, 1)
-    return Job(name, FluxPipeline, options, scheduler=None, seed=seed)
-
-
-def test_flux_jobs_share_forwards() -> None:
-    jobs = [flux_job("a", 1, steps=3), flux_job("b", 2, steps=4), flux_job("two", 3, images=2, steps=4)]
-    rig = Rig(tiny_models.make_flux())
-    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_flux(), jobs))
-    assert rig.rows["transformer"] == [4, 4, 4, 3]
-
-
-def test_positions_are_not_rows_even_if_there_are_as_many() -> None:
-    small = {"height": 32, "images": 4}
-    jobs = [flux_job("a", 1, **small), flux_job("b", 2, **small)]
-    for job in jobs:
-        job.options["width"] = 32
-    rig = Rig(tiny_models.make_flux())
-    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_flux(), jobs))
-    assert rig.rows["transformer"] == [8] * 4
-
-
-def test_sd3_jobs_share_forwards() -> None:
-    def job(name: str, seed: int, **more: Any) -> Job:
-        pooled = {"pooled_prompt_embeds": embeds(seed, width=40)[:, 0]}
-        options = text(seed, width=48, **pooled, negative_pooled_prompt_embeds=embeds(-seed, width=40)[:, 0], **more)
-        return Job(name, StableDiffusion3Pipeline, options, scheduler=None, seed=seed)
-
-    jobs = [job("a", 1, steps=3), job("b", 2, steps=4)]
-    rig = Rig(tiny_models.make_sd3())
-    assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd3(), jobs))
-    assert rig.rows["transformer"] == [4, 4, 4, 2]
-
-
 def test_jobs_of_different_sizes_or_prompt_lengths_run_apart() -> None:
     jobs = [
         text_job("square", 1),
@@ -312,150 +175,3 @@ def test_a_measured_pace_gives_the_same_pictures() -> None:
     jobs = mixed_jobs(["euler", "ddim"])
     rig = Rig(tiny_models.make_sd1(), pace=Pace)
     assert_equal_to_rounding(rig.run(jobs), alone(tiny_models.make_sd1(), jobs))
-
-
-# ---- jobs that fail or leave ----------------------------------------------------------------------------------------
-
-
-def spoil(rig: Rig, wrong: Callable[[torch.Tensor], bool], raised: Exception, pace: type[Any] = Eager) -> None:
-    """Have the denoiser raise whenever a row of its input is `wrong`."""
-    unet = rig.components["unet"]
-    for each in rig.interceptions:
-        each.undo()
-    inner = unet.forward
-
-    def spoilt(sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if wrong(sample):
-            raise raised
-        return inner(sample, *args, **kwargs)
-
-    unet.forward = functools.wraps(inner)(spoilt)
-    rig.interceptions = intercept_components(rig.components, pace=pace)
-
-
-def test_a_job_that_raises_in_its_own_step_leaves_the_others_right() -> None:
-    jobs = [text_job("a", 1), text_job("b", 2)]
-    rig = Rig(tiny_models.make_sd1())
-    with rig.bench() as table:
-        gate = table.hold_device()
-
-        def raise_in_step(*_args: Any) -> dict[str, Any]:
-            raise ValueError("a bad step")
-
-        def work(_run: Run, _context: RunContext) -> None:
-            with job_scope(JobScope()):
-                call(rig.components, text_job("bad", 3), callback_on_step_end=raise_in_step)
-
-        table.submit("bad", work)
-        rig.submit(table, jobs)
-        gate.open()
-        rig.wait_end(table, "a", "b", "bad")
-        assert "a bad step" in table.sink.one("bad", JobFailed).error.message
-    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
-    assert rig.rows["unet"] == [6, 4, 4, 4]
-
-
-def test_a_job_cancelled_while_its_forward_is_shared_leaves_the_others_right() -> None:
-    jobs = [text_job("a", 1), text_job("b", 2)]
-    rig = Rig(tiny_models.make_sd1())
-    with rig.bench() as table:
-        gate = table.hold_device()
-
-        def cancel_at_two(_pipe: Any, step: int, *_args: Any) -> dict[str, Any]:
-            if step == 1:
-                table.executor.cancel("leaving", "asked")
-            return {}
-
-        def work(_run: Run, _context: RunContext) -> None:
-            with job_scope(JobScope()):
-                call(rig.components, text_job("leaving", 3, steps=50), callback_on_step_end=cancel_at_two)
-
-        table.submit("leaving", work)
-        rig.submit(table, jobs)
-        gate.open()
-        rig.wait_end(table, "a", "b", "leaving")
-        assert table.sink.types("leaving")[-1] == "job.cancelled"
-    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
-    assert rig.rows["unet"] == [6, 6, 4, 4]
-
-
-def test_one_job_that_spoils_a_forward_fails_alone() -> None:
-    jobs = [text_job("a", 1), text_job("b", 2)]
-    rig = Rig(tiny_models.make_sd1())
-    spoil(rig, lambda sample: bool(sample.isnan().any()), ValueError("not a number"))
-    with capture_logs(), rig.bench() as table:
-        gate = table.hold_device()
-        spoilt = text(3, latents=torch.full((1, 4, 8, 8), torch.nan))
-        bad = Job("bad", StableDiffusionPipeline, spoilt)
-        rig.submit(table, [*jobs, bad])
-        gate.open()
-        rig.wait_end(table, "a", "b", "bad")
-        assert "not a number" in table.sink.one("bad", JobFailed).error.message
-    assert_equal_to_rounding(rig.made, alone(tiny_models.make_sd1(), jobs))
-
-
-def test_forwards_that_need_too_much_memory_together_become_smaller_and_no_job_fails() -> None:
-    jobs = [text_job(f"job-{at}", at, steps=12) for at in range(4)]
-    rig = Rig(tiny_models.make_sd1())
-    spoil(rig, lambda sample: len(sample) > 4, MemoryError("that is too much"), Doubling)
-    with capture_logs() as logs:
-        made = rig.run(jobs)
-    assert_equal_to_rounding(made, alone(tiny_models.make_sd1(), jobs))
-    assert [log["size"] for log in logs if log["event"] == "group.failed"] == [4]
-    assert max(rig.rows["unet"]) == 4
-    assert rig.rows["unet"].count(4) > rig.rows["unet"].count(2)
-
-
-class Doubling(Pace):
-    """Finds that rows cost nothing."""
-
-    def record(self, rows: int, seconds: float) -> None:
-        super().record(rows, 0.01)
-
-
-# ---- adapters -------------------------------------------------------------------------------------------------------
-
-
-def add_lora(unet: nn.Module, name: str, seed: int) -> None:
-    """A LoRA that is there, and not in use."""
-    with tiny_models.seeded(seed):
-        unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False), name)
-    unet.disable_adapters()
-
-
-def lora(name: str, weight: float) -> AdapterState:
-    def activate(module: nn.Module) -> None:
-        if getattr(module, "peft_config", None):
-            module.set_adapters([name], [weight])
-            module.enable_adapters()
-
-    def deactivate(module: nn.Module) -> None:
-        if getattr(module, "peft_config", None):
-            module.disable_adapters()
-
-    return AdapterState((name, weight), activate, deactivate)
-
-
-@pytest.mark.filterwarnings("ignore:Already found a `peft_config` attribute:UserWarning")
-def test_jobs_with_loras_share_forwards_with_those_of_the_same_set_and_weight_alone() -> None:
-    def model() -> Any:
-        made = tiny_models.make_sd1()
-        add_lora(made.unet, "one", 1)
-        add_lora(made.unet, "two", 2)
-        return made
-
-    wanted = {"plain": None, "one": ("one", 1.0), "one-too": ("one", 1.0), "weak": ("one", 0.5), "two": ("two", 1.0)}
-    scopes = {name: JobScope(adapters=lora(*each)) if each else JobScope() for name, each in wanted.items()}
-    # The same noise and prompt: only the adapters can make a difference.
-    jobs = [text_job(name, 1, scope=scope) for name, scope in scopes.items()]
-    expected = {}
-    for job in jobs:
-        bare = model()
-        job.scope.adapters.activate(bare.unet)
-        expected.update(alone(bare, [job]))
-    assert not torch.equal(expected["plain"], expected["weak"])
-    assert len({tuple(made.flatten().tolist()) for made in expected.values()}) == 4
-    rig = Rig(model())
-    assert_equal_to_rounding(rig.run(jobs), expected)
-    assert sorted(rig.rows["unet"]) == [2] * 12 + [4] * 4
-    assert_identical(alone(rig.pipeline, [jobs[0]]), {"plain": expected["plain"]})

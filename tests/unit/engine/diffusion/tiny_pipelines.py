@@ -210,23 +210,6 @@ def count_rows(module: torch.nn.Module) -> list[int]:
     return rows
 
 
-def embeds(seed: int, *, width: int = 16, tokens: int = 77) -> Tensor:
-    """What a text encoder would have made, about: (1, tokens, width)."""
-    return torch.randn(1, tokens, width, generator=torch.Generator().manual_seed(1000 + seed))
-
-
-def picture(seed: int, side_px: int = 64) -> Tensor:
-    """(1, 3, H, W) in [0, 1]."""
-    return torch.rand(1, 3, side_px, side_px, generator=torch.Generator().manual_seed(2000 + seed))
-
-
-def mask(side_px: int = 64) -> Tensor:
-    """(1, 1, H, W); 1 repaints: the right half."""
-    made = torch.zeros(1, 1, side_px, side_px)
-    made[..., side_px // 2 :] = 1
-    return made
-
-
 def error(got: Tensor, expected: Tensor) -> float:
     """The largest difference, as a share of the largest number."""
     assert got.shape == expected.shape
