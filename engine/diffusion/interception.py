@@ -6,19 +6,25 @@ It is done once per module, on the instance: a stock pipeline notices nothing. O
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import greenlet
+import structlog
 from torch.nn import Module
 
 from engine.diffusion.batching import ForwardGroup, RowLimit
 from engine.diffusion.pace import Pace
-from engine.diffusion.rows import read_arguments
+from engine.diffusion.rows import read_arguments, single_rows, stacked
 from engine.diffusion.scope import JobScope, current_scope, job_scope, switch_adapters
-from engine.interface import Call
+from engine.interface import Call, OutOfMemory
 from engine.steps import await_call
 
+logger = structlog.get_logger(__name__)
+
+Spare: TypeAlias = Callable[[Module], AbstractContextManager[None]]
+"""Within it a module needs less memory at once."""
 Wait = Callable[[], None]
 """Returns when the device has nothing left to do, and raises what went wrong there."""
 
@@ -55,6 +61,7 @@ class Interception:
         wait: Wait = _settled,
         pace: Callable[[], RowLimit] = Pace,
         is_inline: Callable[[], bool] = _never,
+        spare: Spare | None = None,
     ) -> None:
         self._module = module
         self._name = name
@@ -62,6 +69,7 @@ class Interception:
         self._wait = wait
         self._make_pace = pace
         self._is_inline = is_inline
+        self._spare = spare
         self._paces: OrderedDict[Hashable, RowLimit] = OrderedDict()
         # Whatever is there now is run inside: accelerate's hooks move weights, and that belongs to the call.
         self._inner = getattr(module, name)
@@ -98,7 +106,13 @@ class Interception:
             return self._run(scope or JobScope(), args, kwargs)
         if self._is_inline():
             return self._inner(*args, **kwargs)
-        return await_call(self._call(scope, args, kwargs))
+        try:
+            return await_call(self._call(scope, args, kwargs))
+        except OutOfMemory:
+            if (smaller := self._smaller(scope, args, kwargs)) is None:
+                raise
+        logger.info("call.made_smaller", stage=self._stage, module=type(self._module).__name__)
+        return await_call(Call(smaller, stage=self._stage, deadline_s=scope.deadline_s))
 
     def _run(self, scope: JobScope, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         # What else is intercepted and runs inside this has the same adapters.
@@ -125,6 +139,24 @@ class Interception:
             self._pace(arguments.shape),
         )
         return call(partial(group.run_alone, run), group=group, payload=arguments)
+
+    def _smaller(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], object] | None:
+        """The same result with less memory at once; None if there is no way."""
+        if self._spare is not None:
+            return partial(self._run_sparely, self._spare, scope, args, kwargs)
+        if self._signature is None:
+            return None
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = read_arguments(bound.arguments)
+        if arguments is None or arguments.rows == 1:
+            return None
+        rows = single_rows(arguments)
+        return lambda: stacked([self._run(scope, (), row) for row in rows])
+
+    def _run_sparely(self, spare: Spare, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        with spare(self._module):
+            return self._run(scope, args, kwargs)
 
     def _run_named(self, scope: JobScope, **kwargs: Any) -> Any:
         return self._run(scope, (), kwargs)
@@ -156,18 +188,25 @@ def intercept_forward(
 
 
 def intercept_method(
-    module: Module, name: str, *, stage: str, wait: Wait = _settled, is_inline: Callable[[], bool] = _never
+    module: Module,
+    name: str,
+    *,
+    stage: str,
+    wait: Wait = _settled,
+    is_inline: Callable[[], bool] = _never,
+    spare: Spare | None = None,
 ) -> Interception:
     """Intercept another method, as calls that are never grouped.
 
     Args:
         is_inline: if true when it is called, the method runs in the job, and what it calls in turn are the calls: the
             tiles of a decode.
+        spare: for a second try, after a call ran out of memory.
 
     Raises:
         ValueError: it is intercepted already.
     """
-    return Interception(module, name, stage=stage, group=False, wait=wait, is_inline=is_inline)
+    return Interception(module, name, stage=stage, group=False, wait=wait, is_inline=is_inline, spare=spare)
 
 
 def intercept_components(
@@ -193,11 +232,24 @@ def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit]) ->
         for method, part in (("encode", "encoder"), ("decode", "decoder")):
             if not hasattr(module, method):
                 continue
-            yield intercept_method(module, method, stage=method, wait=wait, is_inline=partial(_is_cut, module))
+            spare = in_tiles if hasattr(module, "enable_tiling") else None
+            is_cut = partial(_is_cut, module)
+            yield intercept_method(module, method, stage=method, wait=wait, is_inline=is_cut, spare=spare)
             if isinstance(inner := getattr(module, part, None), Module):
                 yield intercept_forward(inner, stage=method, group=False, wait=wait)
     elif name.startswith(("text_encoder", "image_encoder")):
         yield intercept_forward(module, stage="prompt", group=False, wait=wait)
+
+
+@contextmanager
+def in_tiles(vae: Any) -> Iterator[None]:
+    """Within it the VAE works tile by tile, as far as the picture is larger than one."""
+    was_tiling = vae.use_tiling
+    vae.enable_tiling()
+    try:
+        yield
+    finally:
+        vae.use_tiling = was_tiling
 
 
 def _is_cut(vae: Module) -> bool:

@@ -112,6 +112,29 @@ def split(output: Any, rows: Sequence[int]) -> list[Any]:
     return [_cut(output, start, count, total) for start, count in zip(starts, rows, strict=True)]
 
 
+def single_rows(arguments: Arguments) -> list[dict[str, Any]]:
+    """The arguments of one forward for each row."""
+    return [
+        {name: _filled(tree, _row(arguments, index)) for name, tree in arguments._tree.items()}
+        for index in range(arguments.rows)
+    ]
+
+
+def stacked(outputs: Sequence[Any]) -> Any:
+    """The opposite of `split`: one output of the same structure, the rows of all one after another."""
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(outputs))
+    if first is None:
+        return None
+    if isinstance(first, Mapping):
+        together = {name: stacked([output[name] for output in outputs]) for name in first}
+        return together if type(first) is dict else type(first)(**together)
+    if type(first) is list or type(first) is tuple:
+        return type(first)(stacked([output[index] for output in outputs]) for index in range(len(first)))
+    raise RowsMismatch(f"output: {type(first).__name__} has no rows")
+
+
 class _Reading:
     """One walk through the arguments of a forward."""
 
@@ -200,6 +223,17 @@ def _joined(parts: Sequence[Arguments], slot: _Slot) -> Tensor:
     # DDIM counts its timesteps in integers, Euler in floats.
     is_mixed = len({vector.dtype for vector in vectors}) > 1
     return torch.cat([vector.float() for vector in vectors] if is_mixed else vectors)
+
+
+def _row(arguments: Arguments, index: int) -> list[Any]:
+    """The values of one row."""
+    values = list(arguments._values)
+    for slot in arguments._slots:
+        value = values[slot.index]
+        if slot.is_timestep:
+            value = _vector(value, arguments)
+        values[slot.index] = value[index : index + 1]
+    return values
 
 
 def _vector(timestep: Any, part: Arguments) -> Tensor:

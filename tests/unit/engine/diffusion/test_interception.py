@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.diffusion.interception import intercept_components, intercept_forward, intercept_method
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, JobScope, job_scope, switch_adapters
-from engine.interface import DONE, Call, JobClosed, Where
+from engine.interface import DONE, Call, JobClosed, OutOfMemory, Where
 from engine.steps import GreenletJob
 from tests import tiny_models
 from tests.unit.engine.diffusion.tiny_pipelines import Eager
@@ -483,3 +483,56 @@ def test_an_adapter_is_taken_off_before_its_weights_go() -> None:
     switch_adapters(module, NO_ADAPTERS)
     switch_adapters(module, NO_ADAPTERS)
     assert told == ["+10", "-10"]
+
+
+# ---- running out of memory ---------------------------------------------------------------------------------------
+
+
+def test_a_forward_that_ran_out_of_memory_is_made_again_row_by_row() -> None:
+    module = tiny_models.make_unet().eval()
+    sample, states = torch.randn(2, 4, 8, 8), torch.randn(2, 5, tiny_models.HIDDEN)
+    wanted = module(sample, 7, encoder_hidden_states=states).sample
+    intercept_forward(module, stage="denoise", group=True)
+    got: list[Any] = []
+    running = job(lambda: module(sample, 7, encoder_hidden_states=states).sample, got=got)
+    running.resume()
+    again = running.resume(error=OutOfMemory("the caches are free now"))
+    assert isinstance(again, Call)
+    assert again.group is None
+    assert running.resume(again.run()) is DONE
+    assert got[0].shape == wanted.shape
+    assert torch.allclose(got[0], wanted, atol=1e-5)
+
+
+def test_a_forward_of_one_row_cannot_be_made_smaller() -> None:
+    module = Doubler()
+    intercept_forward(module, stage="denoise", group=True)
+    running = job(lambda: module(SAMPLE[:1]))
+    running.resume()
+    with pytest.raises(OutOfMemory):
+        running.resume(error=OutOfMemory("still none"))
+
+
+def test_a_decode_that_ran_out_of_memory_is_made_again_in_tiles_for_this_job_alone() -> None:
+    vae: Any = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+        sample_size=16,
+    ).eval()
+    latents = torch.randn(1, 4, 16, 16)
+    vae.enable_tiling()
+    wanted = vae.decode(latents).sample
+    vae.disable_tiling()
+    whole = vae.decode(latents).sample
+    intercept_components({"vae": vae})
+    got: list[Any] = []
+    running = job(lambda: vae.decode(latents).sample, got=got)
+    running.resume()
+    again = running.resume(error=OutOfMemory("the caches are free now"))
+    assert isinstance(again, Call)
+    assert running.resume(again.run()) is DONE
+    assert torch.equal(got[0], wanted)
+    assert not torch.equal(wanted, whole)
+    assert not vae.use_tiling
