@@ -5,6 +5,7 @@ Heavy imports are made inside the commands: `safelight --help` loads neither the
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -61,6 +62,9 @@ app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
 
 Url = Annotated[str, typer.Option("--url", envvar="SAFELIGHT_URL", help="Where the server is.")]
+RunUrl = Annotated[
+    str | None, typer.Option("--url", envvar="SAFELIGHT_URL", help="Where the server is.", show_default=False)
+]
 ApiKey = Annotated[str | None, typer.Option("--key", envvar="SAFELIGHT_API_KEY", help="API key.", show_default=False)]
 
 ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the model files.", show_default=False)]
@@ -116,22 +120,31 @@ def demo(
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="erase, remove_text, upscale, remove_background, segment, ...")],
-    image: Annotated[str | None, typer.Argument(help="File, URL, upload:ID or job:ID/N.", show_default=False)] = None,
+    task: Annotated[str, typer.Argument(help="text_to_image, inpaint, erase, remove_text, upscale, ...")],
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            help="A picture: file, URL, upload:ID or job:ID/N. For text_to_image the prompt.", show_default=False
+        ),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="What to see.", show_default=False)] = None,
     mask: Annotated[str | None, typer.Option(help="White is worked on.", show_default=False)] = None,
     region: Annotated[list[str] | None, typer.Option(help="X,Y,WIDTH,HEIGHT; may be repeated.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="X,Y or X,Y,0 to exclude; may be repeated.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be repeated.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder.", show_default=False)] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default=False)] = None,
-    url: Url = DEFAULT_URL,
+    url: RunUrl = None,
     key: ApiKey = None,
     via: Via = ViaChoice.WEBSOCKET,
 ) -> None:
-    """Submit a job, watch it, and write what it makes. Ctrl-C cancels it; a second one leaves."""
+    """Submit a job, watch it, and write what it makes. Ctrl-C cancels it; a second one leaves.
+
+    Without --url, and if no server answers on this machine, one is started for this job.
+    """
     from safelight.job_commands import RunOptions, run_job
 
-    options = RunOptions(task, image, mask, region or (), point or (), set_ or (), output, priority)
+    options = RunOptions(task, subject, mask, region or (), point or (), set_ or (), output, priority, prompt)
 
     async def work(client: "AsyncClient", board: "Board") -> int:
         return await run_job(client, board, options)
@@ -300,25 +313,45 @@ def fail(message: str, code: int) -> NoReturn:
 
 def _with_client(
     work: "Callable[[AsyncClient, Board], Coroutine[Any, Any, int]]",
-    url: str,
+    url: str | None,
     key: str | None,
     via: ViaChoice,
     *,
     live: bool = True,
 ) -> None:
-    """Do `work` with a client and a board, and end with the code it returns."""
+    """Do `work` with a client and a board, and end with the code it returns.
+
+    Args:
+        url: None takes the server on this machine, and starts one for this work if there is none.
+    """
     from safelight.client import AsyncClient
     from safelight.progress import PlainBoard, board_for
 
     console = Console()
 
     async def connect() -> int:
-        with board_for(console) if live else PlainBoard(console) as board:
-            client = AsyncClient(url, key, transport=via.value, on_connection=board.connection)
-            async with client:
-                return await work(client, board)
+        async with AsyncExitStack() as stack:
+            address = url or await _local_server(console, stack)
+            board = stack.enter_context(board_for(console) if live else PlainBoard(console))
+            client = AsyncClient(address, key, transport=via.value, on_connection=board.connection)
+            return await work(await stack.enter_async_context(client), board)
 
     _end(_finish(connect()))
+
+
+async def _local_server(console: Console, stack: AsyncExitStack) -> str:
+    """The address of the server on this machine; of one started for as long as `stack` is open if there is none."""
+    from safelight.client import AsyncClient
+    from safelight.errors import ServerUnreachable
+    from safelight.server_process import running_server
+
+    try:
+        async with AsyncClient(DEFAULT_URL) as client:
+            await client.health()
+    except ServerUnreachable:
+        console.print(f"no server answers at {DEFAULT_URL}: starting one for this job", highlight=False)
+        return await stack.enter_async_context(running_server(_models_dir(None, None), EngineChoice.TORCH.value))
+    return DEFAULT_URL
 
 
 def _finish(work: Coroutine[Any, Any, int]) -> int:

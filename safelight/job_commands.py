@@ -1,6 +1,7 @@
 """The commands about jobs: `safelight run`, `watch` and `jobs`."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from protocol.ids import is_id
 from protocol.jobs import Job as JobState
+from protocol.requests import TASKS
 from safelight.client import AsyncClient
 from safelight.errors import RequestRefused
 from safelight.job import AsyncJob
@@ -18,6 +20,8 @@ from safelight.progress import Board
 from safelight.watching import Destination, ExitCode, watch_to_end, write_outputs
 from safelight.wording import short_id
 
+_MOST_STEM = 48
+"""Characters of a prompt in a file name."""
 _FINDABLE = 1000
 """Among so many of the newest jobs a short id is looked for."""
 
@@ -31,13 +35,15 @@ class RunOptions:
     """What `safelight run` was asked for."""
 
     task: str
-    image: str | None = None
+    subject: str | None = None
+    """The picture to work on; for a task that needs none, the prompt."""
     mask: str | None = None
     regions: Sequence[str] = ()
     points: Sequence[str] = ()
     settings: Sequence[str] = ()
     output: Path | None = None
     priority: str | None = None
+    prompt: str | None = None
 
     def params(self) -> dict[str, Any]:
         """The task's parameters.
@@ -46,8 +52,12 @@ class RunOptions:
             Unusable: one of the options has the wrong form.
         """
         params: dict[str, Any] = {}
-        if self.image is not None:
-            params["image"] = self.image
+        if self._image is not None:
+            params["image"] = self._image
+        elif self.subject is not None:
+            params["prompt"] = self.subject
+        if self.prompt is not None:
+            params["prompt"] = self.prompt
         if self.mask is not None:
             params["mask"] = self.mask
         if self.points:
@@ -68,18 +78,29 @@ class RunOptions:
     @property
     def title(self) -> str:
         """How the job is called on the terminal."""
-        return f"{self.task} {self._image_name}".strip()
+        return f"{self.task} {(self._image_name or self.subject or '')[:_MOST_STEM]}".strip()
 
     @property
     def destination(self) -> Destination:
-        stem = Path(self._image_name).stem
+        stem = Path(self._image_name).stem or _words(self.subject if self._image is None else None)
         return Destination(self.output, f"{stem}-{self.task}" if stem else self.task)
 
     @property
     def _image_name(self) -> str:
-        if self.image is None or self.image.startswith(("data:", "upload:", "job:")):
+        if self._image is None or self._image.startswith(("data:", "upload:", "job:")):
             return ""
-        return self.image.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+        return self._image.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def _image(self) -> str | None:
+        spec = next((spec for name, spec in TASKS.items() if name == self.task), None)
+        takes_prompt_alone = spec is not None and "image" not in spec.params.model_fields
+        return None if takes_prompt_alone else self.subject
+
+
+def _words(prompt: str | None) -> str:
+    """The first words of a prompt, as part of a file name."""
+    return "-".join(re.findall(r"\w+", prompt or ""))[:_MOST_STEM].strip("-")
 
 
 async def run_job(client: AsyncClient, board: Board, options: RunOptions) -> ExitCode:

@@ -53,3 +53,22 @@ def test_outputs_are_called_after_the_picture_and_the_task(image: str | None, st
 
 def test_a_named_output_is_the_destination() -> None:
     assert RunOptions("upscale", output=Path("x.png")).destination.asked == Path("x.png")
+
+
+def test_a_task_without_a_picture_takes_the_prompt_in_its_place() -> None:
+    options = RunOptions("text_to_image", "a red apple", settings=["seed=7"])
+    assert options.params() == {"prompt": "a red apple", "seed": 7}
+    assert options.title == "text_to_image a red apple"
+    assert options.destination.stem == "a-red-apple-text_to_image"
+
+
+def test_a_task_with_a_picture_takes_its_prompt_beside_it() -> None:
+    options = RunOptions("inpaint", "photos/a.png", regions=["1,2,3,4"], prompt="a cat")
+    assert options.params() == {"image": "photos/a.png", "prompt": "a cat", "regions": [(1, 2, 3, 4)]}
+    assert options.destination.stem == "a-inpaint"
+
+
+def test_a_prompt_of_any_letters_makes_a_file_name() -> None:
+    assert RunOptions("text_to_image", "../../etc: 一只猫? " + "x" * 99).destination.stem.startswith("etc-一只猫-xxx")
+    assert len(RunOptions("text_to_image", "x" * 999).destination.stem) < 80
+    assert RunOptions("text_to_image", "???").destination.stem == "text_to_image"
