@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from safelight.client import AsyncClient, Health
     from safelight.errors import (
         ConnectionLost,
+        DownloadFailed,
         JobCancelled,
         JobFailed,
         OutputDamaged,
@@ -44,6 +45,7 @@ _HOME: Final = {
     "AsyncOutput": "safelight.output",
     "Client": "safelight.blocking",
     "ConnectionLost": "safelight.errors",
+    "DownloadFailed": "safelight.errors",
     "Event": "protocol.events",
     "Health": "safelight.client",
     "Job": "safelight.blocking",
@@ -73,6 +75,7 @@ __all__ = [
     "AsyncOutput",
     "Client",
     "ConnectionLost",
+    "DownloadFailed",
     "Event",
     "Health",
     "Job",

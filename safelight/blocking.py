@@ -16,12 +16,13 @@ from typing import Any, Literal, Self, TypeVar
 from protocol.events import Event, OutputReady
 from protocol.jobs import Job as JobState
 from protocol.jobs import JobStatus
-from protocol.models import ModelInfo
+from protocol.models import ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL
 from safelight.client import AsyncClient, CodecName, Health
 from safelight.job import AsyncJob
 from safelight.output import AsyncOutput
+from safelight.server_models import Progress
 from safelight.transport import PATIENCE_S, TransportName, Watcher
 
 T = TypeVar("T")
@@ -264,9 +265,41 @@ class Client:
         """See `AsyncClient.watch_mine`."""
         return self._loop.iterate(self._client.watch_mine(cursor))
 
-    def models(self) -> list[ModelInfo]:
+    def watch_server(self) -> Iterator[Event]:
+        """See `AsyncClient.watch_server`."""
+        return self._loop.iterate(self._client.watch_server())
+
+    def models(self, *, kind: str | ModelKind | None = None, task: str | TaskName | None = None) -> list[ModelInfo]:
         """See `AsyncClient.models`."""
-        return self._loop.run(self._client.models())
+        return self._loop.run(self._client.models(kind=kind, task=task))
+
+    def model(self, name: str) -> ModelInfo:
+        """See `AsyncClient.model`."""
+        return self._loop.run(self._client.model(name))
+
+    def load_model(self, name: str, *, idempotency_key: str | None = None) -> Job:
+        """See `AsyncClient.load_model`."""
+        return Job(self._loop, self._loop.run(self._client.load_model(name, idempotency_key=idempotency_key)))
+
+    def unload_model(self, name: str) -> ModelInfo:
+        """See `AsyncClient.unload_model`."""
+        return self._loop.run(self._client.unload_model(name))
+
+    def hash_model(self, name: str) -> ModelInfo:
+        """See `AsyncClient.hash_model`."""
+        return self._loop.run(self._client.hash_model(name))
+
+    def download_model(
+        self,
+        url: str,
+        kind: str | ModelKind,
+        *,
+        name: str | None = None,
+        sha256: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> ModelInfo:
+        """See `AsyncClient.download_model`; `on_progress` is called on a thread of the client's own."""
+        return self._loop.run(self._client.download_model(url, kind, name=name, sha256=sha256, on_progress=on_progress))
 
     def health(self) -> Health:
         """See `AsyncClient.health`."""

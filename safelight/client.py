@@ -8,19 +8,18 @@ async with AsyncClient() as client:
         await output.save("large.png")
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from pydantic import ValidationError
-
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.events import Event
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
-from protocol.models import ModelInfo, ModelList
+from protocol.models import ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL, Address
 from safelight.arguments import request_fields
@@ -31,6 +30,8 @@ from safelight.mine import MineFeed
 from safelight.output import AsyncOutput
 from safelight.poll import PollTransport
 from safelight.rest import Rest
+from safelight.server_feed import ServerFeed
+from safelight.server_models import Progress, ServerModels
 from safelight.sse import SseTransport
 from safelight.transport import PATIENCE_S, Transport, TransportName, Watcher
 from safelight.wire import read_job
@@ -81,6 +82,7 @@ class AsyncClient:
         self._patience_s = patience_s
         self._watcher = on_connection
         self._rest = Rest(self.address, api_key, patience_s=patience_s)
+        self._models = ServerModels(self._rest)
         self._transport = self._make_transport(TransportName(transport))
 
     async def __aenter__(self) -> Self:
@@ -206,13 +208,83 @@ class AsyncClient:
 
     # The server
 
-    async def models(self) -> list[ModelInfo]:
-        """The models the server knows: what for, licence, size, whether they are there."""
-        answer = await self._rest.json("GET", "/v1/models")
-        try:
-            return list(ModelList.model_validate(answer).models)
-        except ValidationError as error:
-            raise UnexpectedAnswer(f"the server sent a list of models that cannot be read: {error}") from None
+    async def models(
+        self, *, kind: str | ModelKind | None = None, task: str | TaskName | None = None
+    ) -> list[ModelInfo]:
+        """The models the server knows: what for, size, licence, whether they are there and in memory.
+
+        Args:
+            kind, task: only models of this kind, or for this task.
+        """
+        return await self._models.list(kind, task)
+
+    async def model(self, name: str) -> ModelInfo:
+        """One model, by its name or its id.
+
+        Raises:
+            RequestRefused: `not_found`.
+        """
+        return await self._models.get(name)
+
+    async def load_model(self, name: str, *, idempotency_key: str | None = None) -> AsyncJob:
+        """Load a checkpoint before anybody needs it: a job without outputs, at whose end it can be used.
+
+        Raises:
+            RequestRefused: `not_found`; or it is none that can be loaded.
+        """
+        return self._handle(await self._models.load(name, idempotency_key))
+
+    async def unload_model(self, name: str) -> ModelInfo:
+        """Ask that a model leave memory. One that jobs are using goes when the last of them has ended.
+
+        Raises:
+            RequestRefused: `not_found`.
+        """
+        return await self._models.unload(name)
+
+    async def hash_model(self, name: str) -> ModelInfo:
+        """The model with its SHA-256, which the server computes if it does not know it.
+
+        Raises:
+            RequestRefused: `not_found`; or it is no file.
+        """
+        return await self._models.hash(name)
+
+    async def download_model(
+        self,
+        url: str,
+        kind: str | ModelKind,
+        *,
+        name: str | None = None,
+        sha256: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> ModelInfo:
+        """Have the server download a model file, and wait until it is there. Who leaves does not stop it.
+
+        Args:
+            url: as the server reaches it.
+            kind: what it is; a file that turns out to be something else is not kept.
+            name: of the file; by default the last part of the URL.
+            sha256: checked by the server; needed for pickles.
+            on_progress: told how far it is.
+
+        Raises:
+            DownloadFailed: nothing came of it. RequestRefused: it was not begun.
+            ServerUnreachable, ConnectionLost.
+        """
+        asked = {"url": url, "kind": str(kind), "name": name, "sha256": sha256}
+        wanted = {field: value for field, value in asked.items() if value is not None}
+        tell = on_progress or (lambda _state: None)
+        if not isinstance(self._transport, WebSocketConnection):
+            return await self._models.download(wanted, None, tell)
+        async with self._server_feed() as news:
+            return await self._models.download(wanted, news, tell)
+
+    async def watch_server(self) -> AsyncGenerator[Event, None]:
+        """What the server tells of itself, as it comes: models on their way, in memory and out of it. Never ends."""
+        async with self._server_feed() as news:
+            async for event in news:
+                yield event
 
     async def health(self) -> Health:
         """Whether the server takes work now.
@@ -226,6 +298,17 @@ class AsyncClient:
 
     def _handle(self, fields: object) -> AsyncJob:
         return AsyncJob(self._rest, self._transport, read_job(fields))
+
+    @asynccontextmanager
+    async def _server_feed(self) -> AsyncIterator[ServerFeed]:
+        # A socket of its own, as for `watch_mine`.
+        connection, feed = self._connect(), ServerFeed()
+        try:
+            connection.subscribe(feed)
+            await feed.begun()
+            yield feed
+        finally:
+            await connection.aclose()
 
     def _connect(self) -> WebSocketConnection:
         return WebSocketConnection(

@@ -6,6 +6,7 @@ SafelightError
 |- ConnectionLost        the connection broke and did not come back within the client's patience
 |- UnexpectedAnswer      what answers there does not speak this protocol
 |- RequestRefused        the server said no: code, message, field, status
+|- DownloadFailed       the server could not download a model
 |- OutputDamaged         an output arrived with another checksum than it was announced with
 |- JobEnded              a job ended without its outputs
    |- JobFailed          code, message
@@ -44,6 +45,15 @@ class ConnectionLost(SafelightError):
 
 class UnexpectedAnswer(SafelightError):
     """What answered does not speak this protocol, or another version of it."""
+
+
+class DownloadFailed(SafelightError):
+    """The server could not download a model. Asked again, it goes on where it broke off, if it can."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{model} was not downloaded: {reason}")
+        self.model = model
+        self.reason = reason
 
 
 class RequestRefused(SafelightError):

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
@@ -125,8 +125,11 @@ class Downloads:
         """Those under way, and those that failed since the server started and were not asked for again."""
         return [download.info() for download in self._downloads.values()]
 
-    def start(self, request: ModelDownload) -> ModelInfo:
+    def start(self, request: ModelDownload, taken: Collection[str] = ()) -> ModelInfo:
         """Begin a download, or go on with what has arrived of it. One under way from the same URL is found.
+
+        Args:
+            taken: ids of models that are there, in whichever folder.
 
         Raises:
             ProtocolError: `forbidden`: the settings do not allow it; `invalid_params`; `fetch_failed`: the URL is not
@@ -142,7 +145,7 @@ class Downloads:
             if known.url == download.url:
                 return known.info()
             raise _exists(f"model: {download.id!r} is on its way from another URL")
-        if download.part.target.exists():
+        if download.id in taken or download.part.target.exists():
             raise _exists(f"model: {download.id!r} is there already; give another name to have both")
         self._downloads[download.id] = download
         self._group.create_task(self._work(download), name=f"download {download.id}")

@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from engine.interface import Engine
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.models import ModelInfo, ModelKind, ModelList
+from protocol.models import ModelDownload, ModelInfo, ModelKind, ModelList
 from protocol.requests import TaskName
 from service.downloads import Destination, Downloads
 
@@ -109,6 +109,15 @@ class Models:
         model = await self.find(name)
         self._engine.unload_model(model.id or model.name, _UNLOAD_REASON)
         return model
+
+    async def download(self, request: ModelDownload) -> ModelInfo:
+        """Begin a download, or find it under way.
+
+        Raises:
+            ProtocolError: see `Downloads.start`.
+        """
+        there = await self._look()
+        return self._downloads.start(request, {model.id for model in there if model.id and model.is_present})
 
     async def hashed(self, name: str) -> ModelInfo:
         """A model with its hash; if it is not known, all of the file is read. One file at a time.

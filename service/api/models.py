@@ -57,7 +57,7 @@ async def download(request: Request) -> Response:
     wanted = parse(ModelDownload, await json_body(request))
     if services.jobs.is_draining:
         raise ServiceError(ErrorCode.DRAINING, "the server is stopping; try again soon", retry_after_s=_RETRY_AFTER_S)
-    model = services.downloads.start(wanted)
+    model = await services.models.download(wanted)
     return _answer(model, 202, {"Location": f"/v1/models/{quote(str(model.id))}"})
 
 

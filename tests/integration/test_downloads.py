@@ -17,6 +17,7 @@ from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
 from protocol.models import ModelDownload, ModelInfo
 from service.downloads import Downloads
 from service.settings import Settings
+from tests.integration.model_origin import Origin, serving
 from tests.servers import DEADLINE_S, thread_server, until
 from tests.unit.engine.library.model_files import LORA_SD1, SD1, content
 
@@ -30,80 +31,6 @@ PICKLE = b"\x80\x02}q\x00."
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Origin:
-    """A server of one file.
-
-    Attributes:
-        cuts: after so many bytes of the body, one number per request; then no more.
-        etag: what it calls this version; None: it does not say.
-        knows_ranges: whether it can send a part.
-        requests: the headers of each request, in lower case.
-    """
-
-    def __init__(self, body: bytes, *, etag: str | None = '"one"', knows_ranges: bool = True) -> None:
-        self.body = body
-        self.etag = etag
-        self.knows_ranges = knows_ranges
-        self.cuts: list[int] = []
-        self.status: int | None = None
-        self.requests: list[dict[str, str]] = []
-        self.gate: asyncio.Event | None = None
-        self.port = 0
-
-    def url(self, name: str = "ink.safetensors") -> str:
-        return f"http://models.test:{self.port}/files/{name}"
-
-    @property
-    def ranges(self) -> list[str | None]:
-        return [request.get("range") for request in self.requests]
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            self.requests.append(headers)
-            cut = self.cuts.pop(0) if self.cuts else None
-            head, body = self._answer(headers)
-            writer.write(head)
-            writer.write(body[:cut])
-            await writer.drain()
-            if self.gate is not None:
-                await self.gate.wait()
-            if cut is not None:
-                writer.transport.abort()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    def _answer(self, headers: dict[str, str]) -> tuple[bytes, bytes]:
-        total = len(self.body)
-        if self.status is not None:
-            return f"HTTP/1.1 {self.status} No\r\nContent-Length: 0\r\n\r\n".encode(), b""
-        start = 0
-        is_same = headers.get("if-range") in {None, self.etag}
-        if self.knows_ranges and "range" in headers and is_same:
-            start = int(headers["range"].removeprefix("bytes=").removesuffix("-"))
-        if start >= total:
-            head = f"HTTP/1.1 416 No\r\nContent-Range: bytes */{total}\r\nContent-Length: 0\r\n\r\n"
-            return head.encode(), b""
-        lines = [f"HTTP/1.1 {206 if start else 200} OK", f"Content-Length: {total - start}"]
-        lines += [f"Content-Range: bytes {start}-{total - 1}/{total}"] if start else []
-        lines += [f"ETag: {self.etag}"] if self.etag else []
-        return "\r\n".join([*lines, "", ""]).encode(), self.body[start:]
-
-
-@asynccontextmanager
-async def serving(origin: Origin) -> AsyncIterator[Origin]:
-    server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
-    origin.port = server.sockets[0].getsockname()[1]
-    try:
-        yield origin
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 async def here(host: str, port: int) -> Sequence[str]:
@@ -346,6 +273,30 @@ async def test_too_large_a_file_is_not_fetched(tmp_path: Path) -> None:
         assert isinstance(end, ModelFailed)
         assert "larger than the 1000 bytes" in end.reason
         assert "loras/ink.safetensors.part" not in files(tmp_path)
+
+
+async def test_too_large_a_file_whose_size_nobody_told_is_not_kept_on_fetching(tmp_path: Path) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin, max_model_bytes=2_000_000) as at:
+        origin.tells_length = False
+        end = await at.get(origin.url())
+        assert isinstance(end, ModelFailed)
+        assert "larger than the 2000000 bytes" in end.reason
+        assert (tmp_path / "loras" / "ink.safetensors.part").stat().st_size <= 2_000_000
+
+
+async def test_a_file_whose_size_nobody_told_arrives_whole(tmp_path: Path) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        origin.tells_length = False
+        assert isinstance(await at.get(origin.url()), ModelAdded)
+        assert (tmp_path / "loras" / "ink.safetensors").read_bytes() == LARGE
+
+
+async def test_a_name_that_another_folder_has_is_taken(tmp_path: Path) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        wanted = ModelDownload.model_validate({"url": origin.url(), "kind": "lora"})
+        with pytest.raises(ProtocolError, match="there already"):
+            at.downloads.start(wanted, {"lora:ink"})
+        assert at.downloads.infos() == []
 
 
 async def test_a_name_has_one_download_at_a_time_and_one_file(tmp_path: Path) -> None:
