@@ -7,15 +7,25 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from protocol.params import MAX_SIDE_PX, ImageRef, PictureOutParams, Region, Seed
+from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, PictureOutParams, Region, Seed
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 MAX_GENERATED_SIDE_PX = 4096
 """No generated picture is asked wider or higher than this."""
 
+MAX_LORAS = 16
+MAX_LORA_WEIGHT = 4
+
 ModelName = Annotated[str, Field(min_length=1, max_length=300, description="As `/v1/models` lists it.")]
 Side = Annotated[StrictInt, Field(ge=16, le=MAX_GENERATED_SIDE_PX)]
 Border = Annotated[StrictInt, Field(ge=0, le=MAX_GENERATED_SIDE_PX)]
+
+
+class LoraRef(Frozen):
+    """A LoRA and how much it counts."""
+
+    name: ModelName
+    weight: StrictFloat = Field(1.0, ge=-MAX_LORA_WEIGHT, le=MAX_LORA_WEIGHT, description="0 is without effect.")
 
 
 class GenerationParams(PictureOutParams):
@@ -25,6 +35,9 @@ class GenerationParams(PictureOutParams):
     negative_prompt: str = Field("", max_length=20_000, description="What not to see; needs a guidance scale above 1.")
     model: ModelName | None = Field(None, description="By default the server's default model.")
     vae: ModelName | None = Field(None, description="A VAE to use instead of the model's own.")
+    loras: tuple[LoraRef, ...] = Field(
+        (), max_length=MAX_LORAS, description="Laid over the model, as is `<lora:NAME:WEIGHT>` in the prompt."
+    )
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

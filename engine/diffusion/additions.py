@@ -1,16 +1,25 @@
 """What a job adds to its model: parts that stand in for the model's own, and what is laid over them."""
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from engine.diffusion.chosen_vae import ReadyVae, choose_vae
+from engine.diffusion.loras import WeighedLora
+from engine.diffusion.prompt_loras import take_out_loras
+from engine.diffusion.scope import NO_ADAPTERS, AdapterState
 from engine.diffusion.studio import ReadyModel, Studio
-from engine.interface import Call, Where
+from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
-from protocol.generation import GenerationParams
+from protocol.errors import ErrorCode
+from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, GenerationParams, LoraRef
+
+Warn = Callable[[str, str], None]
+
+_TELLS: Final = "$.params.prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,27 +27,61 @@ class Additions:
     """All of it, in memory.
 
     Attributes:
+        prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
+        adapters: over the modules while the job's calls run.
     """
 
+    prompt: str
     vae: ReadyVae | None = None
+    adapters: AdapterState = NO_ADAPTERS
 
 
-def bring_additions(studio: Studio, params: GenerationParams, model: ReadyModel, held: ExitStack) -> Additions:
+def bring_additions(
+    studio: Studio, params: GenerationParams, model: ReadyModel, held: ExitStack, warn: Warn
+) -> Additions:
     """Have everything in memory that `params` adds to `model`. From inside a job's greenlet.
 
     Args:
         held: what is brought stays in memory until it is closed.
+        warn: told of `lora_without_effect`.
 
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: it does not go with the model.
     """
-    vae = None
-    if params.vae is not None:
-        found = _found(studio, params.vae, ModelKind.VAE)
-        vae = await_steps(choose_vae(studio, found, model))
-        held.enter_context(studio.in_use(vae.name))
-    return Additions(vae=vae)
+    prompt, tagged = take_out_loras(params.prompt)
+    _check(params.loras, tagged)
+    vae = None if params.vae is None else _vae(studio, params.vae, model, held)
+    loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
+    return Additions(prompt=prompt, vae=vae, adapters=model.loras.state(loras))
+
+
+def _vae(studio: Studio, name: str, model: ReadyModel, held: ExitStack) -> ReadyVae:
+    vae = await_steps(choose_vae(studio, _found(studio, name, ModelKind.VAE), model))
+    held.enter_context(studio.in_use(vae.name))
+    return vae
+
+
+def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn: Warn) -> WeighedLora:
+    lora = await_steps(model.loras.bring(_found(studio, ref.name, ModelKind.LORA), ref.weight))
+    held.enter_context(model.loras.in_use([lora]))
+    if not lora.has_effect:
+        warn("lora_without_effect", f"loras: {ref.name!r} changes nothing in {model.found.name!r}")
+    return lora
+
+
+def _check(asked: Sequence[LoraRef], tagged: Sequence[LoraRef]) -> None:
+    """What the protocol holds the parameter to holds for the prompt as well."""
+    for ref in tagged:
+        if not -MAX_LORA_WEIGHT <= ref.weight <= MAX_LORA_WEIGHT:
+            allowed = f"{-MAX_LORA_WEIGHT}..{MAX_LORA_WEIGHT}"
+            message = (
+                f"prompt: expected a weight of {allowed} for the lora {ref.name!r}, got {ref.weight:g} at {_TELLS}"
+            )
+            raise EngineError(ErrorCode.INVALID_PARAMS, message)
+    if len(asked) + len(tagged) > MAX_LORAS:
+        message = f"prompt: expected at most {MAX_LORAS} loras, got {len(asked) + len(tagged)} at {_TELLS}"
+        raise EngineError(ErrorCode.INVALID_PARAMS, message)
 
 
 def _found(studio: Studio, name: str, kind: ModelKind) -> FoundModel:

@@ -85,7 +85,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
     # Until the last picture is made nobody's need for room takes the weights away.
     with ExitStack() as held:
         held.enter_context(studio.in_use(resident_name(found)))
-        additions = bring_additions(studio, run.params, model, held)
+        additions = bring_additions(studio, run.params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
         _Generation(run, context, studio, model, additions, kind, scene).make_all()
 
@@ -119,7 +119,7 @@ class _Generation:
         self._guidance = defaults.guidance_scale if guidance is None else guidance
 
     def make_all(self) -> None:
-        with job_scope(JobScope(deterministic=self._params.deterministic)):
+        with job_scope(JobScope(self._additions.adapters, deterministic=self._params.deterministic)):
             prompt = self._encode_prompt()
             for index in range(self._run.first_image, self._params.images):
                 self._make(index, prompt)
@@ -129,19 +129,20 @@ class _Generation:
         if params.negative_prompt and not is_guided:
             self._warn("negative_prompt_unused", "negative_prompt has no effect with a guidance scale of 1 or less")
         encoded = self._model.encoder.encode(
-            params.prompt,
+            self._additions.prompt,
             # Some families take no negative prompt for another thing than an empty one.
             params.negative_prompt or None,
             guidance=is_guided,
             clip_skip=params.clip_skip,
             embeddings=self._studio.embeddings(),
+            state=self._additions.adapters.key,
             warn=self._context.warn,
         )
         if encoded is not None:
             return encoded.as_kwargs()
         # The family's pipelines encode prompts themselves.
         negative = parse_prompt(params.negative_prompt).text if is_guided and params.negative_prompt else None
-        return {"prompt": parse_prompt(params.prompt).text, "negative_prompt": negative}
+        return {"prompt": parse_prompt(self._additions.prompt).text, "negative_prompt": negative}
 
     def _make(self, index: int, prompt: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS

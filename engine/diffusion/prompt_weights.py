@@ -8,7 +8,8 @@ No text is an error: whatever does not read as one of these is plain text. That 
 and for a number outside -10..10 (`(iso:100)` is the text `iso:100`, 1.1 times).
 
 Two things the web UI knows are left in the text and reported, so that a task can say so: `AND` (prompts combined at
-each step) and what changes with the steps, `[from:to:when]` and `[this|that]`. `<lora:name:0.8>` is plain text here.
+each step) and what changes with the steps, `[from:to:when]` and `[this|that]`. `<lora:name:0.8>` was taken out before
+(`prompt_loras`).
 
 Source of the syntax: "Attention/emphasis" and "Prompt editing" in the web UI's list of features.
 """

@@ -19,6 +19,7 @@ from engine.diffusion.interception import intercept_components
 from engine.diffusion.known_defaults import shown_size
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import loading
+from engine.diffusion.loras import Loras
 from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.sizes import Size, WorkingSize
@@ -42,6 +43,7 @@ class ReadyModel:
     loaded: LoadedModel
     encoder: PromptEncoder
     previewer: Previewer
+    loras: Loras
 
     @property
     def working(self) -> WorkingSize:
@@ -171,7 +173,7 @@ class Studio:
         previewer = yield from previewer_for(loaded, self.cache_dir)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
-        return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer)
+        return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer, loras=Loras(loaded))
 
 
 def resident_name(found: FoundModel) -> str:

@@ -13,7 +13,7 @@ from protocol.requests import TASKS, TaskName
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS_PAGE = (REPOSITORY / "docs" / "tasks.md").read_text("utf-8")
-_PLURALS = {"Region": "regions", "Point": "points"}
+_PLURALS = {"Region": "regions", "Point": "points", "LoraRef": "LoRAs"}
 
 
 def section(heading: str) -> str:
