@@ -56,7 +56,9 @@ class LogChoice(StrEnum):
 
 
 Via = Annotated[ViaChoice, typer.Option("--via", help="How events come; sse and poll pass where WebSockets do not.")]
-models_app: Final = typer.Typer(help="The model files: which there are, and fetching them.", no_args_is_help=True)
+models_app: Final = typer.Typer(
+    help="Models: which there are, fetching, loading and unloading them.", no_args_is_help=True
+)
 keys_app: Final = typer.Typer(help="API keys of a server on this machine, running or not.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
@@ -195,8 +197,24 @@ def version() -> None:
 
 
 @models_app.command("list")
-def list_models(models_dir: ModelsDir = None, config: ConfigFile = None) -> None:
-    """Show the models there are: what for, licence, size, whether they are here."""
+def list_models(
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    server: Annotated[bool, typer.Option("--server", help="All models of the running server at --url.")] = False,
+    kind: Annotated[str | None, typer.Option(help="With --server: only this kind.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="With --server: only for this task.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Show the packaged models: what for, licence, size, whether they are here. With --server all of a server's."""
+    if server:
+        from safelight.model_commands import list_server_models
+
+        async def work(client: "AsyncClient", board: "Board") -> int:
+            return await list_server_models(client, board.console, kind=kind, task=task)
+
+        _with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)
+        return
     from rich.table import Table
 
     from engine.models.files import status
@@ -254,6 +272,58 @@ def pull_models(
         fail(str(error), 2)
     except (PullFailed, OSError) as error:
         fail(str(error), 1)
+
+
+@models_app.command("load")
+def load_model(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+    via: Via = ViaChoice.WEBSOCKET,
+) -> None:
+    """Load a model of a running server into memory. Ctrl-C cancels it; a second one leaves."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.load_model(client, board, name)
+
+    _with_client(work, url, key, via)
+
+
+@models_app.command("unload")
+def unload_model(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Ask that a model leave the memory of a running server; one that jobs use goes when they have ended."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.unload_model(client, board.console, name)
+
+    _with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)
+
+
+@models_app.command("download")
+def download_model(
+    source: Annotated[str, typer.Argument(help="URL of the file, as the server reaches it.", metavar="FILE_URL")],
+    kind: Annotated[str, typer.Option(help="checkpoint, lora, vae, controlnet, upscaler, embedding, ...")],
+    name: Annotated[str | None, typer.Option(help="Of the file on the server.", show_default=False)] = None,
+    sha256: Annotated[str | None, typer.Option(help="Checked; needed for pickles.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+    via: Via = ViaChoice.WEBSOCKET,
+) -> None:
+    """Have a running server download a model file, and show how far it is. Ctrl-C leaves; the server goes on."""
+    from safelight import model_commands
+
+    options = model_commands.DownloadOptions(source, kind, name, sha256)
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.download_model(client, board.console, options)
+
+    _with_client(work, url, key, via, live=False)
 
 
 @keys_app.command("add")

@@ -8,7 +8,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Ta
 
 from safelight.wording import size
 
-_WORDS: Final = {"present": "here already", "download": "fetching its package", "write": "writing", "ready": "fetched"}
+_WORDS: Final = {
+    "present": "here already",
+    "download": "fetching its package",
+    "fetch": "downloading",
+    "write": "writing",
+    "ready": "fetched",
+}
 _ENDS: Final = ("present", "ready")
 
 
@@ -27,7 +33,7 @@ class PullBoard:
                 BarColumn(bar_width=28),
                 DownloadColumn(),
                 TextColumn("{task.fields[phase]}"),
-                TextColumn("[dim]{task.fields[licence]}"),
+                TextColumn("[dim]{task.fields[note]}"),
                 console=console,
             )
 
@@ -42,14 +48,20 @@ class PullBoard:
         if self._progress is not None:
             self._progress.stop()
 
-    def update(self, name: str, phase: str, done_bytes: int, total_bytes: int, licence: str) -> None:
-        """Show how far a model is; `phase` is present, download, write or ready."""
+    def update(self, name: str, phase: str, done_bytes: int, total_bytes: int | None, note: str) -> None:
+        """Show how far a model is.
+
+        Args:
+            phase: present, download, fetch, write or ready.
+            total_bytes: None if it is not known yet.
+            note: its licence, or what else is worth knowing of it.
+        """
         words = _WORDS.get(phase, phase)
         if self._progress is not None:
             if name not in self._lines:
-                self._lines[name] = self._progress.add_task(name, total=total_bytes, phase=words, licence=licence)
-            self._progress.update(self._lines[name], completed=done_bytes, phase=words)
+                self._lines[name] = self._progress.add_task(name, total=total_bytes, phase=words, note=note)
+            self._progress.update(self._lines[name], completed=done_bytes, total=total_bytes, phase=words)
         elif (name, phase) not in self._told and phase != "write":
             self._told.add((name, phase))
-            detail = f" ({size(total_bytes)}, {licence})" if phase in _ENDS else ""
+            detail = f" ({size(total_bytes or done_bytes)}, {note})" if phase in _ENDS else ""
             self._console.print(f"{name}: {words}{detail}", markup=False, highlight=False, soft_wrap=True)
