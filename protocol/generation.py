@@ -28,6 +28,18 @@ class LoraRef(Frozen):
     weight: StrictFloat = Field(1.0, ge=-MAX_LORA_WEIGHT, le=MAX_LORA_WEIGHT, description="0 is without effect.")
 
 
+FreeUWeight = Annotated[StrictFloat, Field(ge=0.01, le=4)]
+
+
+class FreeU(Frozen):
+    """What FreeU multiplies by; what is left out is as recommended for the model's family."""
+
+    b1: FreeUWeight | None = Field(None, description="Backbone features of the first stage.")
+    b2: FreeUWeight | None = Field(None, description="Backbone features of the second stage.")
+    s1: FreeUWeight | None = Field(None, description="Skip features of the first stage.")
+    s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
+
+
 class GenerationParams(PictureOutParams):
     """What all generating tasks take."""
 
@@ -38,6 +50,7 @@ class GenerationParams(PictureOutParams):
     loras: tuple[LoraRef, ...] = Field(
         (), max_length=MAX_LORAS, description="Laid over the model, as is `<lora:NAME:WEIGHT>` in the prompt."
     )
+    freeu: FreeU | None = Field(None, description="Weigh the halves of a UNet; `{}` as recommended.")
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

@@ -1,15 +1,16 @@
 """What a job adds to its model: parts that stand in for the model's own, and what is laid over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
 
 from engine.diffusion.chosen_vae import ReadyVae, choose_vae
+from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
-from engine.diffusion.scope import NO_ADAPTERS, AdapterState
+from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
@@ -30,11 +31,13 @@ class Additions:
         prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
         adapters: over the modules while the job's calls run.
+        text_state: of these what the encoding of a prompt depends on.
     """
 
     prompt: str
     vae: ReadyVae | None = None
     adapters: AdapterState = NO_ADAPTERS
+    text_state: Hashable = ()
 
 
 def bring_additions(
@@ -44,7 +47,7 @@ def bring_additions(
 
     Args:
         held: what is brought stays in memory until it is closed.
-        warn: told of `lora_without_effect`.
+        warn: told of `lora_without_effect` and `freeu_unused`.
 
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: it does not go with the model.
@@ -53,7 +56,10 @@ def bring_additions(
     _check(params.loras, tagged)
     vae = None if params.vae is None else _vae(studio, params.vae, model, held)
     loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
-    return Additions(prompt=prompt, vae=vae, adapters=model.loras.state(loras))
+    over_all = model.loras.state(loras)
+    over_denoiser = _freeu(params, model, warn)
+    adapters = all_of(over_all, over_denoiser)
+    return Additions(prompt=prompt, vae=vae, adapters=adapters, text_state=over_all.key)
 
 
 def _vae(studio: Studio, name: str, model: ReadyModel, held: ExitStack) -> ReadyVae:
@@ -68,6 +74,15 @@ def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn
     if not lora.has_effect:
         warn("lora_without_effect", f"loras: {ref.name!r} changes nothing in {model.found.name!r}")
     return lora
+
+
+def _freeu(params: GenerationParams, model: ReadyModel, warn: Warn) -> AdapterState:
+    if params.freeu is None:
+        return NO_ADAPTERS
+    if not can_freeu(model.loaded):
+        warn("freeu_unused", f"freeu: {model.found.name!r} has no UNet, which is all that FreeU works on")
+        return NO_ADAPTERS
+    return freeu_state(params.freeu, model.loaded)
 
 
 def _check(asked: Sequence[LoraRef], tagged: Sequence[LoraRef]) -> None:

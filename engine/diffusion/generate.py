@@ -135,7 +135,7 @@ class _Generation:
             guidance=is_guided,
             clip_skip=params.clip_skip,
             embeddings=self._studio.embeddings(),
-            state=self._additions.adapters.key,
+            state=self._additions.text_state,
             warn=self._context.warn,
         )
         if encoded is not None:

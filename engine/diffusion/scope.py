@@ -33,6 +33,30 @@ class AdapterState:
 NO_ADAPTERS: Final = AdapterState()
 
 
+def all_of(*states: AdapterState) -> AdapterState:
+    """Several of them, laid one over the other in this order."""
+    laid = tuple(state for state in states if state != NO_ADAPTERS)
+    if len(laid) < 2:
+        return laid[0] if laid else NO_ADAPTERS
+
+    def activate(module: Module) -> None:
+        done: list[AdapterState] = []
+        try:
+            for state in laid:
+                state.activate(module)
+                done.append(state)
+        except BaseException:
+            for state in reversed(done):
+                state.deactivate(module)
+            raise
+
+    def deactivate(module: Module) -> None:
+        for state in reversed(laid):
+            state.deactivate(module)
+
+    return AdapterState(tuple(state.key for state in laid), activate, deactivate)
+
+
 @dataclass(frozen=True, slots=True)
 class JobScope:
     """What holds for every intercepted call of a job.
