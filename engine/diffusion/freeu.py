@@ -58,10 +58,12 @@ def freeu_state(asked: FreeU, model: LoadedModel) -> AdapterState:
 
 
 def _enable(unet: Any, weights: _Weights, module: nn.Module) -> None:
-    if module is unet:
+    is_denoiser = module is unet
+    if is_denoiser:
         unet.enable_freeu(s1=weights.s1, s2=weights.s2, b1=weights.b1, b2=weights.b2)
 
 
 def _disable(unet: Any, module: nn.Module) -> None:
-    if module is unet:
+    is_denoiser = module is unet
+    if is_denoiser:
         unet.disable_freeu()
