@@ -1,7 +1,7 @@
 """Everything the outside sees of a job: one frozen type per event, and the envelope they travel in.
 
 A **fact** is stored before it is published, numbered `seq` = 1, 2, 3, ... within its job without a gap, and told to
-every subscriber. A **hint** is not stored; a newer one replaces an older one of the same job and type. It
+every subscriber. A **hint** is not stored; a newer one replaces an older one of the same job (or model) and type. It
 carries the `seq` of the last fact before it, the `attempt`, and a counter `n` that rises within the attempt.
 
 Bodies are plain dataclasses (one is made for every step of every job); `pydantic` reads them back at the edge.
@@ -266,6 +266,11 @@ class Event:
     @property
     def is_terminal(self) -> bool:
         return isinstance(self.body, TERMINAL_FACTS)
+
+    @property
+    def about(self) -> str | None:
+        """The job, or of the server topic the model: what newer hints of this type replace older ones of."""
+        return self.job_id or getattr(self.body, "model", None)
 
     def __repr__(self) -> str:
         return f"Event({self.type}, job={self.job_id}, seq={self.seq}, n={self.n})"

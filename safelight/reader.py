@@ -9,8 +9,8 @@ from protocol.events import Event
 class Reader(AsyncIterator[Event]):
     """Hands events on in the order they came. For the event loop's thread only.
 
-    A hint that has not been read when the next of its job and type comes is dropped, and the new one goes to the end:
-    a slow reader sees fewer hints, never staler ones, and every fact.
+    A hint that has not been read when the next of its job, or model, and type comes is dropped, and the new one goes
+    to the end: a slow reader sees fewer hints, never staler ones, and every fact.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Reader(AsyncIterator[Event]):
         """Add an event; never blocks. Ignored after the end."""
         if self._has_ended:
             return
-        key = (event.job_id, event.seq) if event.is_fact else (event.job_id, event.type)
+        key = (event.job_id, event.seq) if event.is_fact else (event.about, event.type)
         self._waiting.pop(key, None)
         self._waiting[key] = event
         self._wake.set()

@@ -1,7 +1,7 @@
 """What stands between a subscription and one reader: a buffer that never makes anyone wait.
 
-Facts are kept until they are read; of hints only the newest of each job and type. A reader too far behind is cut off
-(`is_lagging`): it comes back, and resumes from the last fact it has.
+Facts are kept until they are read; of hints only the newest of each job, or model, and type. A reader too far behind is
+cut off (`is_lagging`): it comes back, and resumes from the last fact it has.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Lagging(Exception):
 
 
 class Coalescing:
-    """Hints waiting to be told: the newest of each job and type, oldest first."""
+    """Hints waiting to be told: the newest of each job, or model, and type, oldest first."""
 
     def __init__(self) -> None:
         self._hints: dict[tuple[str | None, str], Event] = {}
@@ -35,8 +35,8 @@ class Coalescing:
 
     def put(self, event: Event) -> None:
         # Taken out and put in again, so that a newer one does not keep the place of the older.
-        self._hints.pop((event.job_id, event.type), None)
-        self._hints[event.job_id, event.type] = event
+        self._hints.pop((event.about, event.type), None)
+        self._hints[event.about, event.type] = event
 
     def outdate(self, fact: Event) -> None:
         """Forget hints that a fact has made stale: those of an ended job or attempt."""
@@ -85,8 +85,8 @@ class BufferedOutlet:
                 self._events[event] = event
                 self._fact_count += 1
         else:
-            self._events.pop((event.job_id, event.type), None)
-            self._events[event.job_id, event.type] = event
+            self._events.pop((event.about, event.type), None)
+            self._events[event.about, event.type] = event
         self._changed.set()
 
     async def room(self) -> None:

@@ -9,6 +9,7 @@ from engine.interface import DONE, EngineError
 from engine.torch_backend import TorchBackend
 from protocol.errors import ErrorCode
 from protocol.requests import TASKS, TaskName
+from tests.tiny_models import make_sd1
 from tests.unit.engine.driver import Driver, make_run
 from tests.unit.engine.pictures import save, texture
 
@@ -49,6 +50,7 @@ def test_every_task_can_be_opened(backend):
             TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
             TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
             TaskName.OUTPAINT: {"prompt": "a cat", "left": 8},
+            TaskName.LOAD_MODEL: {"model": "spark"},
         }.get(task, {})
         if TASKS[task].image_fields:
             fields["image"] = "upload:x"
@@ -63,6 +65,39 @@ def test_a_job_whose_model_is_missing_says_which_command_fetches_it(backend, tmp
     with pytest.raises(EngineError, match="run `safelight models pull compact`") as missing:
         job.resume(read.run())
     assert missing.value.code is ErrorCode.MODEL_MISSING
+
+
+def run_through(backend, task, fields):
+    run = make_run(task, fields)
+    driver = Driver(run)
+    job = backend.open(run, driver)
+    call = job.resume()
+    while call is not DONE:
+        call = job.resume(call.run())
+    return driver
+
+
+def test_a_model_is_loaded_by_a_job_and_leaves_when_asked_or_idle(tmp_path):
+    make_sd1().save_pretrained(tmp_path / "tiny")
+    told = []
+    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+    backend = TorchBackend(tmp_path, told.append, device="cpu", threads=2)
+    assert backend.resident_models() == ()
+    backend.load()
+    try:
+        for leave in (lambda: backend.unload_model("checkpoint:tiny", "asked"), lambda: backend.rest(-1.0)):
+            run_through(backend, TaskName.LOAD_MODEL, {"model": "tiny"})
+            assert backend.resident_models() == ("checkpoint:tiny",)
+            backend.unload_model("checkpoint:other", "asked")
+            backend.rest(3600)
+            assert backend.resident_models() == ("checkpoint:tiny",)
+            leave()
+            assert backend.resident_models() == ()
+    finally:
+        backend.close()
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
+    assert [body.TYPE for body in told] == ["model.loading", "model.loaded", "model.unloaded"] * 2
 
 
 def test_a_test_pattern_needs_no_model(backend):

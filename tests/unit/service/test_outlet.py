@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.events import Event, JobRequeued, JobSucceeded, JobWarning, QueueMoved, StepFinished
+from protocol.events import Event, JobRequeued, JobSucceeded, JobWarning, ModelAdded, QueueMoved, StepFinished
 from service.outlet import BufferedOutlet, Coalescing, Lagging
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +44,15 @@ async def test_facts_are_kept_and_of_hints_only_the_newest_of_each_job_and_type(
         outlet.offer(event)
     assert await outlet.take() == [fact(1), moved(3), step(4, "b"), fact(2), step(5)]
     assert len(outlet) == 0
+
+
+async def test_the_end_of_one_models_download_does_not_hide_that_of_another() -> None:
+    told = [Event(ModelAdded(model=name, size_bytes=1), at=AT, n=n) for n, name in enumerate("aba", 1)]
+    outlet, waiting = BufferedOutlet(10), Coalescing()
+    for event in told:
+        outlet.offer(event)
+        waiting.put(event)
+    assert await outlet.take() == waiting.take() == told[1:]
 
 
 async def test_hints_of_an_ended_job_or_attempt_are_forgotten() -> None:
