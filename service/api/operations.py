@@ -1,12 +1,13 @@
 """What every route of our own API takes and answers. A test holds this table and the routes together."""
 
-from typing import Any, Final
+from typing import Final
 
 from protocol.errors import ErrorCode
 from protocol.jobs import JobStatus
-from protocol.models import ModelKind
 from protocol.requests import TaskName
+from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
+from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
 from service.auth import Scope
 from service.jobs import MAX_PAGE
 
@@ -67,39 +68,6 @@ _JOB_ID: Final = Parameter(name="job_id", where="path", description="The job's i
 _WAIT: Final = Parameter(
     name="wait", where="query", description="Seconds to wait; the server has a limit of its own.", schema=_SECONDS
 )
-_IDEMPOTENCY_KEY: Final = Parameter(
-    name="Idempotency-Key",
-    where="header",
-    description="A repeat with the same key and body gets the first job; with another body a 422.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
-)
-_PREFER: Final = Parameter(
-    name="Prefer",
-    where="header",
-    description="`wait=30` waits up to so many seconds for the job to end (RFC 7240).",
-    schema=_TEXT,
-)
-_JOB: Final = {JSON: ref("Job")}
-_SUBMITTED: Final = (
-    Answer(
-        status=202,
-        content=Content(description="Accepted.", media=_JOB),
-        headers={"Location": "The job.", "Preference-Applied": "How long it was waited for."},
-    ),
-    Answer(
-        status=200,
-        content=Content(description="It ended within the time waited.", media=_JOB),
-        headers={"Location": "The job.", "Preference-Applied": "How long it was waited for."},
-    ),
-)
-
-_MODEL: Final = {JSON: ref("ModelInfo")}
-_MODEL_NAME: Final = Parameter(
-    name="name",
-    where="path",
-    description="The model's name, or its `id` (`KIND:NAME`). It may hold slashes, as they are.",
-    schema=_TEXT,
-)
 _SUBMIT_ERRORS: Final = (
     ErrorCode.MALFORMED,
     ErrorCode.INVALID_PARAMS,
@@ -114,12 +82,6 @@ _SUBMIT_ERRORS: Final = (
     ErrorCode.DRAINING,
     ErrorCode.NOT_READY,
 )
-
-
-def _choice(name: str, description: str, values: Any) -> Parameter:
-    return Parameter(
-        name=name, where="query", description=description, schema={"type": "string", "enum": [*map(str, values)]}
-    )
 
 
 def _page(operation_id: str, path: str, summary: str, media_type: str) -> Operation:
@@ -142,9 +104,9 @@ OPERATIONS: Final = (
         summary="Submit a job",
         description="The job is stored before it is answered: an accepted job is not lost, whatever happens.",
         scope=Scope.JOBS_WRITE,
-        parameters=(_IDEMPOTENCY_KEY, _PREFER),
+        parameters=(IDEMPOTENCY_KEY, PREFER),
         body=Content(description="What to do.", media={JSON: ref("JobRequest")}),
-        answers=_SUBMITTED,
+        answers=SUBMITTED,
         errors=_SUBMIT_ERRORS,
     ),
     Operation(
@@ -155,8 +117,8 @@ OPERATIONS: Final = (
         summary="List one's own jobs, newest first",
         scope=Scope.JOBS_READ,
         parameters=(
-            _choice("status", "Only jobs of this status.", JobStatus),
-            _choice("task", "Only jobs of this task.", TaskName),
+            choice("status", "Only jobs of this status.", JobStatus),
+            choice("task", "Only jobs of this task.", TaskName),
             Parameter(
                 name="limit",
                 where="query",
@@ -176,7 +138,7 @@ OPERATIONS: Final = (
         summary="Look at a job, or wait for its end",
         scope=Scope.JOBS_READ,
         parameters=(_JOB_ID, _WAIT),
-        answers=(Answer(status=200, content=Content(description="The job as it is now, ended or not.", media=_JOB)),),
+        answers=(Answer(status=200, content=Content(description="The job as it is now, ended or not.", media=JOB)),),
         errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
     ),
     Operation(
@@ -188,7 +150,7 @@ OPERATIONS: Final = (
         description="The `job.cancelled` event says that it was.",
         scope=Scope.JOBS_WRITE,
         parameters=(_JOB_ID,),
-        answers=(Answer(status=202, content=Content(description="Asked.", media=_JOB)),),
+        answers=(Answer(status=202, content=Content(description="Asked.", media=JOB)),),
         errors=(ErrorCode.NOT_FOUND, ErrorCode.ALREADY_ENDED),
     ),
     Operation(
@@ -297,103 +259,7 @@ OPERATIONS: Final = (
         answers=(Answer(status=201, content=Content(description="Kept.", media={JSON: ref("Upload")})),),
         errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
     ),
-    Operation(
-        id="listModels",
-        method="GET",
-        path="/v1/models",
-        tag="models",
-        summary="Which models there are",
-        description="Packaged ones, those in the server's folders, and those on their way. New files are seen at once.",
-        scope=Scope.JOBS_READ,
-        parameters=(
-            _choice("kind", "Only models of this kind.", ModelKind),
-            _choice("task", "Only models for this task.", TaskName),
-        ),
-        answers=(Answer(status=200, content=Content(description="All of them.", media={JSON: ref("ModelList")})),),
-        errors=(ErrorCode.INVALID_PARAMS,),
-    ),
-    Operation(
-        id="downloadModel",
-        method="POST",
-        path="/v1/models",
-        tag="models",
-        summary="Have a model file downloaded",
-        description="`model.loading` events tell how far it is, `model.added` or `model.failed` how it ended. A repeat "
-        "finds the download, or goes on where it broke off.",
-        scope=Scope.MODELS_WRITE,
-        body=Content(description="What, and from where.", media={JSON: ref("ModelDownload")}),
-        answers=(
-            Answer(
-                status=202,
-                content=Content(description="Begun.", media=_MODEL),
-                headers={"Location": "The model."},
-            ),
-        ),
-        errors=(
-            ErrorCode.MALFORMED,
-            ErrorCode.INVALID_PARAMS,
-            ErrorCode.FETCH_FAILED,
-            ErrorCode.MODEL_EXISTS,
-            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-            ErrorCode.TOO_LARGE,
-            ErrorCode.DRAINING,
-            ErrorCode.NOT_READY,
-        ),
-    ),
-    Operation(
-        id="getModel",
-        method="GET",
-        path="/v1/models/{name}",
-        tag="models",
-        summary="Look at one model",
-        scope=Scope.JOBS_READ,
-        parameters=(_MODEL_NAME,),
-        answers=(Answer(status=200, content=Content(description="The model.", media=_MODEL)),),
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
-    ),
-    Operation(
-        id="loadModel",
-        method="POST",
-        path="/v1/models/{name}/load",
-        tag="models",
-        summary="Submit a job that loads a model",
-        description="The job is of the task `load_model`: it is watched and cancelled like any other.",
-        scope=Scope.MODELS_WRITE,
-        parameters=(_MODEL_NAME, _IDEMPOTENCY_KEY, _PREFER),
-        answers=_SUBMITTED,
-        errors=(
-            ErrorCode.NOT_FOUND,
-            ErrorCode.INVALID_PARAMS,
-            ErrorCode.IDEMPOTENCY_MISMATCH,
-            ErrorCode.QUEUE_FULL,
-            ErrorCode.DRAINING,
-            ErrorCode.NOT_READY,
-        ),
-    ),
-    Operation(
-        id="unloadModel",
-        method="POST",
-        path="/v1/models/{name}/unload",
-        tag="models",
-        summary="Ask that a model leave memory",
-        description="One that jobs are using goes when the last of them has ended; `model.unloaded` tells when.",
-        scope=Scope.MODELS_WRITE,
-        parameters=(_MODEL_NAME,),
-        answers=(Answer(status=202, content=Content(description="Asked: the model as it is now.", media=_MODEL)),),
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
-    ),
-    Operation(
-        id="hashModel",
-        method="POST",
-        path="/v1/models/{name}/hash",
-        tag="models",
-        summary="Compute the SHA-256 of a model",
-        description="Reads the whole file, unless the hash is known; about a second per gigabyte from a fast disk.",
-        scope=Scope.MODELS_WRITE,
-        parameters=(_MODEL_NAME,),
-        answers=(Answer(status=200, content=Content(description="The model, with its hash.", media=_MODEL)),),
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
-    ),
+    *MODEL_OPERATIONS,
     Operation(
         id="live",
         method="GET",
