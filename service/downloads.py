@@ -26,6 +26,10 @@ _TOLD_SHARE: Final = 0.01
 _TOLD_BYTES: Final = 16 << 20
 """Progress is told this often where nobody says how large the file is."""
 _RETRY_AFTER_S: Final = 5.0
+_AT_ONCE: Final = 4
+"""Others wait their turn."""
+_MOST: Final = 100
+"""Downloads that may be under way or wait, and failed ones that are remembered."""
 
 logger = structlog.get_logger(__name__)
 
@@ -109,6 +113,7 @@ class Downloads:
             allow_private=settings.allow_private_urls, may_use_port=only(settings.fetch_ports), resolve=resolve
         )
         self._downloads: dict[str, _Download] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -122,7 +127,7 @@ class Downloads:
             await self._outbound.aclose()
 
     def infos(self) -> Sequence[ModelInfo]:
-        """Those under way, and those that failed since the server started and were not asked for again."""
+        """Those under way, and of those that failed and were not asked for again the newest."""
         return [download.info() for download in self._downloads.values()]
 
     def start(self, request: ModelDownload, taken: Collection[str] = ()) -> ModelInfo:
@@ -133,7 +138,7 @@ class Downloads:
 
         Raises:
             ProtocolError: `forbidden`: the settings do not allow it; `invalid_params`; `fetch_failed`: the URL is not
-                one this server fetches from; `model_exists`; `not_ready`.
+                one this server fetches from; `model_exists`; `queue_full`; `not_ready`.
         """
         if not self._settings.allow_model_downloads:
             raise ProtocolError(ErrorCode.FORBIDDEN, "this server downloads no models: allow_model_downloads is off")
@@ -147,6 +152,10 @@ class Downloads:
             raise _exists(f"model: {download.id!r} is on its way from another URL")
         if download.id in taken or download.part.target.exists():
             raise _exists(f"model: {download.id!r} is there already; give another name to have both")
+        if sum(each.problem is None for each in self._downloads.values()) >= _MOST:
+            message = f"{_MOST} downloads are under way; wait until some have ended"
+            raise ServiceError(ErrorCode.QUEUE_FULL, message, retry_after_s=_RETRY_AFTER_S)
+        self._downloads.pop(download.id, None)
         self._downloads[download.id] = download
         self._group.create_task(self._work(download), name=f"download {download.id}")
         return download.info()
@@ -183,7 +192,8 @@ class Downloads:
 
     async def _work(self, download: _Download) -> None:
         try:
-            await download.transfer.run()
+            async with self._turns:
+                await download.transfer.run()
             await self._check(download)
             await self._take_in(download)
         except (Refused, Unusable) as error:
@@ -196,6 +206,9 @@ class Downloads:
 
     def _fail(self, download: _Download, reason: str) -> None:
         download.problem = reason
+        failed = [each.id for each in self._downloads.values() if each.problem is not None]
+        for model_id in failed[:-_MOST]:
+            del self._downloads[model_id]
         logger.warning("download.failed", model=download.id, reason=reason)
         self._tell(ModelFailed(model=download.id, reason=reason))
 

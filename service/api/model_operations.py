@@ -57,6 +57,7 @@ MODEL_OPERATIONS: Final = (
             ErrorCode.MODEL_EXISTS,
             ErrorCode.UNSUPPORTED_MEDIA_TYPE,
             ErrorCode.TOO_LARGE,
+            ErrorCode.QUEUE_FULL,
             ErrorCode.DRAINING,
             ErrorCode.NOT_READY,
         ),

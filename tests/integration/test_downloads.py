@@ -322,6 +322,36 @@ async def test_two_names_are_downloaded_at_once(tmp_path: Path) -> None:
     assert files(tmp_path) == {"loras/one.safetensors", "loras/two.safetensors"}
 
 
+async def test_a_few_are_downloaded_at_once_others_wait_and_there_is_an_end_to_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.downloads._MOST", 6)
+    async with serving(Origin(content(LORA_SD1))) as origin, desk(tmp_path, origin) as at:
+        origin.gate = asyncio.Event()
+        origin.tells_length = False
+        for number in range(6):
+            at.start(origin.url(), name=f"ink {number}")
+        with pytest.raises(ProtocolError, match="6 downloads are under way") as caught:
+            at.start(origin.url(), name="one more")
+        assert caught.value.code is ErrorCode.QUEUE_FULL
+        async with asyncio.timeout(DEADLINE_S):
+            while len(origin.requests) < 4:
+                await asyncio.sleep(0)
+        assert len(origin.requests) == 4
+        origin.gate.set()
+        await at.wait(lambda: sum(isinstance(body, ModelAdded) for body in at.told) == 6)
+    assert len(origin.requests) == 6
+
+
+async def test_of_failed_downloads_the_newest_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.downloads._MOST", 2)
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        origin.status = 404
+        for name in ("one", "two", "three"):
+            assert isinstance(await at.get(origin.url(), name=name), ModelFailed)
+        assert [info.name for info in at.downloads.infos()] == ["two", "three"]
+
+
 @pytest.mark.parametrize(
     ("name", "more", "field"),
     [
