@@ -292,6 +292,17 @@ def test_a_task_can_be_cancelled_at_its_first_sign_of_life(workshop: Workshop, n
     assert workshop.told.all_of(job_id)[-1].TYPE == "job.cancelled"
 
 
+def test_a_model_that_was_loaded_is_in_memory_until_it_is_unloaded(workshop: Workshop) -> None:
+    assert workshop.digests(workshop.submit(EXAMPLES["load_model"])) == []
+    assert "checkpoint:tiny" in workshop.engine.resident_models()
+    workshop.engine.unload_model("checkpoint:tiny", "asked")
+    workshop.engine.unload_model("checkpoint:none", "asked")
+    workshop.told.wait_end(workshop.submit(EXAMPLES["test_pattern"]))  # what was asked before it has been heard by then
+    assert "checkpoint:tiny" not in workshop.engine.resident_models()
+    assert workshop.digests(workshop.submit(EXAMPLES["load_model"])) == []
+    assert "checkpoint:tiny" in workshop.engine.resident_models()
+
+
 def test_a_mask_of_another_size_fails_its_job_with_words(workshop: Workshop) -> None:
     mask = workshop.picture("small-mask", np.full((5, 7), 255, np.uint8))
     job_id = workshop.submit(EXAMPLES["erase-mask"], inputs={"mask": mask})
