@@ -40,6 +40,22 @@ class FreeU(Frozen):
     s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
 
 
+class ControlRef(Frozen):
+    """A ControlNet, and the picture it makes the result follow."""
+
+    model: ModelName
+    image: ImageRef
+    scale: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
+    start: StrictFloat = Field(0.0, ge=0, le=1, description="Share of the steps before it begins.")
+    end: StrictFloat = Field(1.0, ge=0, le=1, description="Share of the steps after which it ends.")
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("needs a start before its end")
+        return self
+
+
 class GenerationParams(PictureOutParams):
     """What all generating tasks take."""
 
@@ -51,6 +67,7 @@ class GenerationParams(PictureOutParams):
         (), max_length=MAX_LORAS, description="Laid over the model, as is `<lora:NAME:WEIGHT>` in the prompt."
     )
     freeu: FreeU | None = Field(None, description="Weigh the halves of a UNet; `{}` as recommended.")
+    controls: tuple[ControlRef, ...] = Field((), max_length=4, description="ControlNets, each with a picture.")
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

@@ -68,7 +68,11 @@ class TaskSpec:
     is_interactive: bool
     """Somebody is waiting with a brush in hand: goes before batch work."""
     image_fields: tuple[str, ...] = ("image",)
+    image_lists: tuple[str, ...] = ()
+    """Lists whose items have an `image` each."""
 
+
+_GUIDES: Final = ("controls",)
 
 TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.ERASE: TaskSpec(EraseParams, is_interactive=True, image_fields=("image", "mask")),
@@ -77,10 +81,12 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.REMOVE_BACKGROUND: TaskSpec(RemoveBackgroundParams, is_interactive=False),
     TaskName.SEGMENT: TaskSpec(SegmentParams, is_interactive=True),
     TaskName.DESCRIBE: TaskSpec(DescribeParams, is_interactive=False),
-    TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=()),
-    TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False),
-    TaskName.INPAINT: TaskSpec(InpaintParams, is_interactive=False, image_fields=("image", "mask")),
-    TaskName.OUTPAINT: TaskSpec(OutpaintParams, is_interactive=False),
+    TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=(), image_lists=_GUIDES),
+    TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False, image_lists=_GUIDES),
+    TaskName.INPAINT: TaskSpec(
+        InpaintParams, is_interactive=False, image_fields=("image", "mask"), image_lists=_GUIDES
+    ),
+    TaskName.OUTPAINT: TaskSpec(OutpaintParams, is_interactive=False, image_lists=_GUIDES),
     TaskName.LOAD_MODEL: TaskSpec(LoadModelParams, is_interactive=False, image_fields=()),
     TaskName.TEST_PATTERN: TaskSpec(TestPatternParams, is_interactive=False, image_fields=()),
 }

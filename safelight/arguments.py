@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from protocol.errors import ProtocolError
+from protocol.pictures import pictures_in, with_pictures
 from protocol.requests import TASKS, JobRequest, parse_job_request
 from safelight.errors import RequestRefused
 from safelight.picture import PictureFile, load, send
@@ -44,18 +45,19 @@ async def request_fields(
         name: picture if isinstance(picture, str) else _STANDS_FOR_A_PICTURE for name, picture in pictures.items()
     }
     try:
-        parse_job_request({**fields, "params": {**fields["params"], **stand_ins}})
+        parse_job_request({**fields, "params": with_pictures(fields["params"], stand_ins)})
     except ProtocolError as error:
         raise RequestRefused(error.code, error.message, error.field) from None
-    for name, picture in pictures.items():
-        fields["params"][name] = picture if isinstance(picture, str) else await send(rest, picture)
+    sent = {name: each if isinstance(each, str) else await send(rest, each) for name, each in pictures.items()}
+    fields["params"] = with_pictures(fields["params"], sent)
     return fields
 
 
 async def _load_pictures(task: str, params: Mapping[str, object]) -> dict[str, str | PictureFile]:
-    spec = next((spec for name, spec in TASKS.items() if name == task), None)
-    names = spec.image_fields if spec is not None else ()  # an unknown task is refused by the check that follows
-    return {name: await load(params[name]) for name in names if params.get(name) is not None}
+    known = next((name for name in TASKS if name == task), None)
+    if known is None:  # refused by the check that follows
+        return {}
+    return {name: await load(picture) for name, picture in pictures_in(known, params).items()}
 
 
 def _plain(name: str, value: object) -> Any:

@@ -17,7 +17,8 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.generation import InpaintParams
 from protocol.ids import is_id
 from protocol.params import Region
-from protocol.requests import TASKS, JobRequest
+from protocol.pictures import picture_refs
+from protocol.requests import JobRequest
 from service.auth import Key
 from service.clock import timestamp
 from service.fetch import Fetcher
@@ -36,9 +37,9 @@ class PreparedInputs:
     """A job's pictures, checked and in its folder.
 
     Attributes:
-        names: image parameter -> file name within the job's input folder.
+        names: of each picture, see `picture_refs` -> file name within the job's input folder.
         pixels: of all of them together.
-        shown: image parameter -> how it is told of in the job; inline pictures by their hash.
+        shown: name of each picture -> how it is told of in the job; inline pictures by their hash.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -65,11 +66,7 @@ class Inputs:
             ProtocolError: one is missing, not a picture, too large, not to be had, or does not fit the others. Nothing
                 is left behind.
         """
-        refs = {
-            name: ref
-            for name in TASKS[request.task].image_fields
-            if isinstance(ref := getattr(request.params, name), str)
-        }
+        refs = picture_refs(request)
         if not refs:
             return PreparedInputs()
         folder = await anyio.to_thread.run_sync(self._files.inputs, job_id)
@@ -159,6 +156,8 @@ def _decode_inline(ref: str, part: Path, max_bytes: int, at: str) -> str:
 
 def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> None:
     """What refers to the picture must lie within it."""
+    if "image" not in probes:
+        return
     params, image = request.params, probes["image"]
     size = f"{image.width} x {image.height}"
     mask = probes.get("mask")

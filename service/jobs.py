@@ -14,6 +14,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobCancelled, JobQueued
 from protocol.ids import new_id
 from protocol.jobs import Job, JobPage, JobStatus
+from protocol.pictures import with_pictures
 from protocol.requests import TASKS, JobRequest, TaskName, parse_job_request
 from service.admission import Admission
 from service.auth import Key
@@ -330,7 +331,7 @@ _PAST: Final = {
 
 
 def _new_job(job_id: str, request: JobRequest, inputs: PreparedInputs, created_at: str) -> Job:
-    params = {**request.params.model_dump(mode="json"), **inputs.shown}
+    params = with_pictures(request.params.model_dump(mode="json"), inputs.shown)
     return Job.model_construct(
         id=job_id,
         task=request.task,

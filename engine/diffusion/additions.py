@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final, cast
 
 from engine.diffusion.chosen_vae import ReadyVae, choose_vae
+from engine.diffusion.controls import Controls, check_controls, choose_controlnet
 from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
@@ -16,7 +17,7 @@ from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
 from protocol.errors import ErrorCode
-from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, GenerationParams, LoraRef
+from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, LoraRef
 
 Warn = Callable[[str, str], None]
 
@@ -30,12 +31,14 @@ class Additions:
     Attributes:
         prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
+        controls: ControlNets beside the denoiser.
         adapters: over the modules while the job's calls run.
         text_state: of these what the encoding of a prompt depends on.
     """
 
     prompt: str
     vae: ReadyVae | None = None
+    controls: Controls | None = None
     adapters: AdapterState = NO_ADAPTERS
     text_state: Hashable = ()
 
@@ -55,17 +58,28 @@ def bring_additions(
     prompt, tagged = take_out_loras(params.prompt)
     _check(params.loras, tagged)
     vae = None if params.vae is None else _vae(studio, params.vae, model, held)
+    controls = _controls(studio, params.controls, model, held) if params.controls else None
     loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
     over_all = model.loras.state(loras)
     over_denoiser = _freeu(params, model, warn)
     adapters = all_of(over_all, over_denoiser)
-    return Additions(prompt=prompt, vae=vae, adapters=adapters, text_state=over_all.key)
+    return Additions(prompt=prompt, vae=vae, controls=controls, adapters=adapters, text_state=over_all.key)
 
 
 def _vae(studio: Studio, name: str, model: ReadyModel, held: ExitStack) -> ReadyVae:
     vae = await_steps(choose_vae(studio, _found(studio, name, ModelKind.VAE), model))
     held.enter_context(studio.in_use(vae.name))
     return vae
+
+
+def _controls(studio: Studio, refs: Sequence[ControlRef], model: ReadyModel, held: ExitStack) -> Controls:
+    check_controls(model.loaded)
+    nets = []
+    for ref in refs:
+        net = await_steps(choose_controlnet(studio, _found(studio, ref.model, ModelKind.CONTROLNET), model))
+        held.enter_context(studio.in_use(net.name))
+        nets.append(net)
+    return Controls(nets, refs)
 
 
 def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn: Warn) -> WeighedLora:

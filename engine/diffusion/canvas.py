@@ -41,6 +41,11 @@ class Canvas:
         weights = resize(self.mask[self.box.slices].astype(np.float32), self.size)
         return (weights > 0.01).astype(np.float32)
 
+    def seen(self, picture: Floats) -> Floats:
+        """(size.height, size.width, 3): the same part of another picture, which is brought to the original's size."""
+        height, width = self.original.shape[:2]
+        return resize(resize(picture, Size(width, height))[self.box.slices], self.size)
+
     def pasted(self, generated: Floats) -> Floats:
         """The whole picture with what the model made, exactly `original` outside the mask.
 

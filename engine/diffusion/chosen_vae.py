@@ -1,7 +1,5 @@
 """A VAE that a job asked for, to stand in for the one its model was saved with."""
 
-import hashlib
-import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +8,10 @@ from typing import Any
 from engine.diffusion.families import ModelDefaults
 from engine.diffusion.interception import intercept_components
 from engine.diffusion.loaded import LoadedModel, module_bytes
+from engine.diffusion.parts import part_name
 from engine.diffusion.previews import Previewer, previewer_for
-from engine.diffusion.studio import ReadyModel, Studio, resident_name
-from engine.diffusion.vae_files import vae_loading
+from engine.diffusion.studio import ReadyModel, Studio
+from engine.diffusion.vae_files import check_family, vae_loading
 from engine.interface import Call, EngineError
 from engine.library.records import FoundModel
 from protocol.errors import ErrorCode
@@ -47,13 +46,15 @@ def choose_vae(studio: Studio, found: FoundModel, model: ReadyModel) -> Generato
     """
     if model.loaded.components.get("vae") is None:
         raise EngineError(ErrorCode.INVALID_PARAMS, f"vae: {model.found.name!r} works without one at $.params.vae")
-    name = _name(found, model.loaded)
+    # It may be in memory for another model.
+    check_family(found, model.loaded)
+    name = part_name(found, model.loaded.vae.config, model.loaded.dtype)
     load = partial(_load, studio, found, model.loaded, name)
     made = yield from studio.part(found, name, load, lambda ready: module_bytes(ready.vae))
-    if _scale(made.vae) != _scale(model.loaded.vae):
+    if _latents(made.vae) != _latents(model.loaded.vae):
         message = (
-            f"vae: a latent of {found.name!r} is {_scale(made.vae)} pixels wide, and one of {model.found.name!r} "
-            f"{_scale(model.loaded.vae)} at $.params.vae"
+            f"vae: {found.name!r} has latents of {_latents(made.vae)}, "
+            f"and {model.found.name!r} of {_latents(model.loaded.vae)} at $.params.vae"
         )
         raise EngineError(ErrorCode.INVALID_PARAMS, message)
     return made
@@ -66,16 +67,6 @@ def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> G
     return ReadyVae(name=name, vae=vae, previewer=previewer)
 
 
-def _name(found: FoundModel, model: LoadedModel) -> str:
-    """A file holds weights alone and is built like the model's own, so it is another VAE for another sort of model."""
-    name = resident_name(found)
-    if found.is_folder:
-        return name
-    config = json.dumps(dict(model.vae.config), sort_keys=True, default=str)
-    return f"{name} {hashlib.sha256(f'{config} {model.dtype}'.encode()).hexdigest()[:8]}"
-
-
-def _scale(vae: Any) -> int:
-    """Pixels per latent."""
-    scale: int = 2 ** (len(vae.config.block_out_channels) - 1)
-    return scale
+def _latents(vae: Any) -> str:
+    """What has to be the same for one VAE to stand in for another."""
+    return f"{vae.config.latent_channels} channels and {2 ** (len(vae.config.block_out_channels) - 1)} pixels"

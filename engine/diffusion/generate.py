@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import torch
+from torch import Tensor
 
 from engine.diffusion.additions import Additions, bring_additions
 from engine.diffusion.families import PipelineKind
@@ -21,7 +22,7 @@ from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio, resident_name
-from engine.images import Floats, Picture, encode, from_tensor
+from engine.images import Floats, Picture, decode, encode, from_tensor, on_white, to_tensor
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.library.records import Family, FoundModel
 from engine.steps import await_call, await_steps, blocking
@@ -43,6 +44,17 @@ class Scene(Protocol):
 
     def arguments(self) -> Mapping[str, Any]:
         """What the pipeline is given beside prompt and sampling."""
+        ...
+
+    def guide(self, picture: Floats) -> Floats:
+        """A picture that lies over the whole output, as the model has to see it. On the side pool.
+
+        Args:
+            picture: (H, W, 3) of any size.
+
+        Returns:
+            (size.height, size.width, 3).
+        """
         ...
 
     def finish(self, generated: Floats) -> Picture:
@@ -120,9 +132,9 @@ class _Generation:
 
     def make_all(self) -> None:
         with job_scope(JobScope(self._additions.adapters, deterministic=self._params.deterministic)):
-            prompt = self._encode_prompt()
+            given = {**self._encode_prompt(), **self._scene.arguments(), **self._guides()}
             for index in range(self._run.first_image, self._params.images):
-                self._make(index, prompt)
+                self._make(index, given)
 
     def _encode_prompt(self) -> Mapping[str, Any]:
         params, is_guided = self._params, self._guidance > 1
@@ -144,14 +156,22 @@ class _Generation:
         negative = parse_prompt(params.negative_prompt).text if is_guided and params.negative_prompt else None
         return {"prompt": parse_prompt(self._additions.prompt).text, "negative_prompt": negative}
 
-    def _make(self, index: int, prompt: Mapping[str, Any]) -> None:
+    def _guides(self) -> Mapping[str, Any]:
+        """The pictures that ControlNets follow, as the pipeline takes them."""
+        controls = self._additions.controls
+        if controls is None:
+            return {}
+        read = partial(_read_guides, self._run, self._context, self._scene, len(controls.nets))
+        pictures = cast("list[Tensor]", await_call(Call(read, Where.POOL, "read")))
+        return controls.arguments(self._kind, pictures)
+
+    def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS
         scheduler = self._scheduler()
-        pipeline = self._model.loaded.pipeline(self._kind, scheduler, **self._replaced())
+        pipeline = self._pipeline(scheduler)
         watch = (self._additions.vae or self._model).previewer.watch(scheduler)
         given = {
-            **prompt,
-            **self._scene.arguments(),
+            **fixed,
             "num_inference_steps": self._steps,
             "guidance_scale": self._guidance,
             "generator": torch.Generator().manual_seed(seed),
@@ -166,9 +186,13 @@ class _Generation:
         generated = from_tensor(made.images[:1])
         await_steps(self._context.output(index, partial(self._encode, generated), seed=seed, data=self._data()))
 
-    def _replaced(self) -> Mapping[str, Any]:
-        """What stands in for components of the model."""
-        return {} if self._additions.vae is None else {"vae": self._additions.vae.vae}
+    def _pipeline(self, scheduler: Scheduler) -> Any:
+        loaded, vae, controls = self._model.loaded, self._additions.vae, self._additions.controls
+        replaced: dict[str, Any] = {} if vae is None else {"vae": vae.vae}
+        if controls is None:
+            return loaded.pipeline(self._kind, scheduler, **replaced)
+        of_class = controls.pipeline_class(self._kind, loaded)
+        return loaded.pipeline(self._kind, scheduler, of_class=of_class, **replaced, **controls.components())
 
     def _scheduler(self) -> Scheduler:
         loaded = self._model.loaded
@@ -214,3 +238,11 @@ class _Generation:
         if code not in self._told:
             self._told.add(code)
             self._context.warn(code, message)
+
+
+def _read_guides(run: Run, context: RunContext, scene: Scene, count: int) -> list[Tensor]:
+    """(1, 3, H, W) in [0, 1] each."""
+    return [
+        to_tensor(scene.guide(on_white(decode(run.inputs[f"controls[{number}].image"], warn=context.warn))))
+        for number in range(count)
+    ]

@@ -18,13 +18,14 @@ from safetensors import safe_open
 from torch import nn
 
 from engine.diffusion.families import PipelineKind
+from engine.diffusion.kinship import may_fit
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.lora_layers import LoraLayers
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, switch_adapters
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
 from engine.diffusion.weights import Tensors, read_tensors
 from engine.interface import Call, EngineError, Where
-from engine.library.records import Family, FoundModel
+from engine.library.records import FoundModel
 from protocol.errors import ErrorCode
 
 logger = structlog.get_logger(__name__)
@@ -32,12 +33,6 @@ logger = structlog.get_logger(__name__)
 MOST_BYTES: Final = 1 << 30
 _SETTINGS: Final = "lora_adapter_metadata"
 """Where diffusers keeps ranks and alphas in a file's metadata."""
-_ALIKE: Final = (
-    frozenset({Family.SD1, Family.SD1_INPAINT}),
-    frozenset({Family.SD2, Family.SD2_INPAINT}),
-    frozenset({Family.SDXL, Family.SDXL_INPAINT}),
-)
-_UNTOLD: Final = frozenset({Family.OTHER, Family.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +123,7 @@ class Loras:
 
     def _check(self, found: FoundModel) -> None:
         mine = self._model.family
-        fits = found.family is mine or any(found.family in alike and mine in alike for alike in _ALIKE)
-        if not fits and found.family not in _UNTOLD and mine not in _UNTOLD:
+        if not may_fit(found.family, mine):
             message = (
                 f"the lora {found.name!r} is made for {found.family}, and {self._model.name!r} is of the family {mine}"
             )

@@ -37,9 +37,7 @@ def vae_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, A
     """
     if found.problem is not None:
         raise ModelUnusable(found.name, found.problem)
-    if not _fits(found.family, model.family):
-        message = f"vae: {found.name!r} is made for {found.family}, and {model.name!r} is of the family {model.family}"
-        raise EngineError(ErrorCode.INVALID_PARAMS, message)
+    check_family(found, model)
     quieten()
     try:
         if found.is_folder:
@@ -61,6 +59,13 @@ def vae_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, A
             f"its latents have {vae.config.latent_channels} channels, the model's {model.vae.config.latent_channels}"
         )
     raise ModelUnusable(found.name, problem)
+
+
+def check_family(found: FoundModel, model: LoadedModel) -> None:
+    """Raises EngineError: `invalid_params`; the VAE is made for another family's latents."""
+    if not _fits(found.family, model.family):
+        message = f"vae: {found.name!r} is made for {found.family}, and {model.name!r} is of the family {model.family}"
+        raise EngineError(ErrorCode.INVALID_PARAMS, message)
 
 
 def _fits(vae: Family, model: Family) -> bool:

@@ -45,6 +45,9 @@ class _FromPicture:
             "height": self.size.height,
         }
 
+    def guide(self, picture: Floats) -> Floats:
+        return resize(picture, self.size)
+
     def finish(self, generated: Floats) -> Picture:
         return Picture(resize(generated, self.asked))
 

@@ -53,6 +53,9 @@ class Repainted:
             "height": self.size.height,
         }
 
+    def guide(self, picture: Floats) -> Floats:
+        return self.canvas.seen(picture)
+
     def finish(self, generated: Floats) -> Picture:
         return Picture(self.canvas.pasted(generated), self.picture.alpha, self.picture.depth_bits)
 

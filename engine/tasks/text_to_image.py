@@ -35,6 +35,9 @@ class _FromNothing:
     def arguments(self) -> Mapping[str, Any]:
         return {"width": self.size.width, "height": self.size.height}
 
+    def guide(self, picture: Floats) -> Floats:
+        return resize(picture, self.size)
+
     def finish(self, generated: Floats) -> Picture:
         return Picture(resize(generated, self.asked))
 

@@ -13,7 +13,7 @@ from protocol.requests import TASKS, TaskName
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS_PAGE = (REPOSITORY / "docs" / "tasks.md").read_text("utf-8")
-_PLURALS = {"Region": "regions", "Point": "points", "LoraRef": "LoRAs"}
+_PLURALS = {"Region": "regions", "Point": "points", "LoraRef": "LoRAs", "ControlRef": "controls"}
 
 
 def section(heading: str) -> str:
@@ -104,7 +104,7 @@ def test_every_warning_of_the_engine_has_its_row_and_no_other_has() -> None:
 
 
 def test_every_warning_is_named_by_the_tasks_its_row_names() -> None:
-    with_picture = {task for task, spec in TASKS.items() if spec.image_fields}
+    with_picture = {task for task, spec in TASKS.items() if spec.image_fields or spec.image_lists}
     for code, (tasks, _) in rows(section("Warnings")).items():
         told_by = with_picture if tasks == "all with a picture" else set(re.findall(r"`(\w+)`", tasks))
         assert {task for task in TASKS if f"`{code}`" in warnings_of(task)} == told_by, code

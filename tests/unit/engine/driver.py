@@ -125,7 +125,7 @@ def make_run(
     first_image: int = 0,
 ) -> Run:
     """A run as the service would hand it over; image parameters that have a file need no value."""
-    fields = dict.fromkeys(inputs or {}, "upload:x") | dict(params)
+    fields = {name: "upload:x" for name in inputs or {} if "[" not in name} | dict(params)
     return Run(
         job_id=JOB_ID,
         attempt=1,

@@ -4,6 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
+from protocol.generation import ControlRef
 from protocol.params import Region
 from protocol.requests import Priority, parse_job_request
 from safelight.address import Address
@@ -61,6 +62,15 @@ async def test_large_pictures_are_uploaded_in_the_fields_that_hold_pictures() ->
     uploads = Uploads()
     fields = await uploads.fields("erase", {"image": LARGE, "mask": LARGE})
     assert fields["params"] == {"image": "upload:1", "mask": "upload:2"}
+
+
+async def test_pictures_in_lists_are_uploaded_as_well() -> None:
+    uploads = Uploads()
+    controls = [ControlRef(model="edges", image="upload:7"), {"model": "depth", "image": LARGE, "scale": 0.5}]
+    fields = await uploads.fields("text_to_image", {"prompt": "a cat", "controls": controls})
+    assert [control["image"] for control in fields["params"]["controls"]] == ["upload:7", "upload:1"]
+    assert fields["params"]["controls"][1]["scale"] == 0.5
+    parse_job_request(fields)
 
 
 async def test_nothing_is_uploaded_for_a_request_with_a_mistake() -> None:

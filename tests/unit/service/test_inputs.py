@@ -132,6 +132,26 @@ async def test_image_and_mask_are_both_brought_and_counted(shelf: Shelf) -> None
     assert prepared.pixels == 400
 
 
+async def test_pictures_in_lists_are_brought_and_told_of_by_their_place(shelf: Shelf) -> None:
+    controls = [{"model": "edges", "image": text(PNG)}, {"model": "depth", "image": f"upload:{shelf.upload_id}"}]
+    prepared = await shelf.prepare("text_to_image", prompt="a cat", controls=controls)
+    assert prepared.names == {
+        "controls[0].image": "controls[0].image.png",
+        "controls[1].image": "controls[1].image.png",
+    }
+    assert prepared.shown["controls[0].image"].startswith("inline:")
+    assert prepared.shown["controls[1].image"] == f"upload:{shelf.upload_id}"
+    assert all((shelf.files.inputs(shelf.new) / name).read_bytes() == PNG for name in prepared.names.values())
+    assert prepared.pixels == 400
+
+
+async def test_a_bad_picture_in_a_list_is_refused_by_its_place(shelf: Shelf) -> None:
+    controls = [{"model": "edges", "image": text(PNG)}, {"model": "depth", "image": text(b"no picture")}]
+    error = await refusal(shelf, "text_to_image", prompt="a cat", controls=controls)
+    assert error.code is ErrorCode.BAD_IMAGE
+    assert error.field == "$.job.params.controls[1].image"
+
+
 async def test_a_task_without_pictures_leaves_no_folder(shelf: Shelf) -> None:
     assert await shelf.prepare("test_pattern") == PreparedInputs()
     assert shelf.left_over == []

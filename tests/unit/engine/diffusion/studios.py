@@ -58,13 +58,13 @@ def draw(studio: Studio, params: Mapping[str, Any], **about: Any) -> Pixels:
     return pixels(make(studio, params, **about).outputs[0].content)
 
 
-def draw_at_once(studio: Studio, *jobs: Mapping[str, Any]) -> list[Pixels]:
+def draw_at_once(studio: Studio, *jobs: Mapping[str, Any], inputs: Mapping[str, Path] | None = None) -> list[Pixels]:
     """The first pictures of several jobs for pictures from text, alive on one executor at the same time."""
     with bench() as at:
         gate = at.hold_device()
         names = [f"job-{number}" for number in range(len(jobs))]
         for name, params in zip(names, jobs, strict=True):
-            asked = make_run(TaskName.TEXT_TO_IMAGE, {**_USUAL, **params})
+            asked = make_run(TaskName.TEXT_TO_IMAGE, {**_USUAL, **params}, inputs=inputs)
             at.submit(name, _Task(studio, asked))
         gate.open()
         at.sink.wait_end(*names)

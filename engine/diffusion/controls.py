@@ -1,0 +1,124 @@
+"""ControlNets that a job asked for: networks in memory, and the pipelines that listen to them."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from torch import Tensor
+
+from engine.diffusion.controlnet_files import controlnet_loading
+from engine.diffusion.families import PipelineKind
+from engine.diffusion.interception import intercept_components
+from engine.diffusion.kinship import may_fit
+from engine.diffusion.loaded import LoadedModel, module_bytes
+from engine.diffusion.parts import part_name
+from engine.diffusion.studio import ReadyModel, Studio
+from engine.interface import Call, EngineError
+from engine.library.records import Family, FoundModel
+from protocol.errors import ErrorCode
+from protocol.generation import ControlRef
+
+_STABLE: Final = {
+    PipelineKind.TEXT_TO_IMAGE: "StableDiffusionControlNetPipeline",
+    PipelineKind.IMAGE_TO_IMAGE: "StableDiffusionControlNetImg2ImgPipeline",
+    PipelineKind.INPAINT: "StableDiffusionControlNetInpaintPipeline",
+}
+_XL: Final = {
+    PipelineKind.TEXT_TO_IMAGE: "StableDiffusionXLControlNetPipeline",
+    PipelineKind.IMAGE_TO_IMAGE: "StableDiffusionXLControlNetImg2ImgPipeline",
+    PipelineKind.INPAINT: "StableDiffusionXLControlNetInpaintPipeline",
+}
+_CLASSES: Final[Mapping[Family, Mapping[PipelineKind, str]]] = {
+    Family.SD1: _STABLE,
+    Family.SD1_INPAINT: _STABLE,
+    Family.SD2: _STABLE,
+    Family.SD2_INPAINT: _STABLE,
+    Family.SDXL: _XL,
+    Family.SDXL_INPAINT: _XL,
+}
+
+_ALIKE: Final = ("cross_attention_dim", "addition_embed_type")
+"""Settings in which a ControlNet has to be like the denoiser it works with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyNet:
+    """A ControlNet in memory.
+
+    Attributes:
+        name: of it among everything in memory.
+    """
+
+    name: str
+    net: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """All ControlNets of a job, in the order it named them, and what it wants of each."""
+
+    nets: Sequence[ReadyNet]
+    refs: Sequence[ControlRef]
+
+    def pipeline_class(self, kind: PipelineKind, model: LoadedModel) -> Any:
+        """The diffusers class that listens to them; None for a kind that the model cannot do at all."""
+        import diffusers
+
+        return getattr(diffusers, _CLASSES[model.family][kind]) if model.can(kind) else None
+
+    def components(self) -> Mapping[str, Any]:
+        nets = [each.net for each in self.nets]
+        return {"controlnet": nets[0] if len(nets) == 1 else nets}
+
+    def arguments(self, kind: PipelineKind, pictures: Sequence[Tensor]) -> Mapping[str, Any]:
+        """What such a pipeline is given.
+
+        Args:
+            pictures: (1, 3, H, W) in [0, 1], one for each, at the size the model works at.
+        """
+        given: dict[str, list[Any]] = {
+            "image" if kind is PipelineKind.TEXT_TO_IMAGE else "control_image": list(pictures),
+            "controlnet_conditioning_scale": [float(ref.scale) for ref in self.refs],
+            "control_guidance_start": [float(ref.start) for ref in self.refs],
+            "control_guidance_end": [float(ref.end) for ref in self.refs],
+        }
+        return {name: values[0] for name, values in given.items()} if len(self.nets) == 1 else given
+
+
+def check_controls(model: LoadedModel) -> None:
+    """Raises EngineError: `invalid_params`; ControlNets mean nothing to this model's family."""
+    if model.family not in _CLASSES:
+        message = (
+            f"controls: {model.name!r} is of the family {model.family}, which takes none here, at $.params.controls"
+        )
+        raise EngineError(ErrorCode.INVALID_PARAMS, message)
+
+
+def choose_controlnet(studio: Studio, found: FoundModel, model: ReadyModel) -> Generator[Call, Any, ReadyNet]:
+    """The ControlNet in memory, loaded if it is not. Use with `yield from`.
+
+    Raises:
+        EngineError: `bad_model`: it cannot be loaded; `invalid_params`: it is made for another family.
+    """
+    unet: Any = model.loaded.denoiser
+    if not may_fit(found.family, model.loaded.family):
+        raise _of_another(found, model, f"is made for {found.family}")
+    name = part_name(found, unet.config, model.loaded.dtype)
+    load = partial(_load, studio, found, model.loaded, name)
+    ready = yield from studio.part(found, name, load, lambda ready: module_bytes(ready.net))
+    for number in _ALIKE:
+        if ready.net.config.get(number) != unet.config.get(number):
+            raise _of_another(found, model, f"has {ready.net.config.get(number)!r:.80} for {number}")
+    return ready
+
+
+def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
+    message = f"controls: {found.name!r} {what}, and {model.found.name!r} is of the family {model.loaded.family}"
+    return EngineError(ErrorCode.INVALID_PARAMS, message)
+
+
+def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> Generator[Call, Any, ReadyNet]:
+    net = yield from controlnet_loading(found, model)
+    intercept_components({"controlnet": net}, wait=studio.device.wait)
+    return ReadyNet(name=name, net=net)

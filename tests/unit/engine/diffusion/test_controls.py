@@ -1,0 +1,298 @@
+"""ControlNets: what they make of a picture, for the jobs that name them."""
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.diffusion.studio import Studio
+from engine.interface import EngineError
+from engine.models.residency import Residency
+from protocol.errors import ErrorCode
+from protocol.events import StepFinished
+from protocol.requests import TaskName
+from tests import tiny_adapters
+from tests.tiny_files import write_single_file
+from tests.tiny_models import make_controlnet, make_xl_unet, seeded
+from tests.unit.engine.diffusion.conftest import TinyFolder
+from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, make, studio_of
+from tests.unit.engine.pictures import save
+
+ALONE = {"deterministic": True, "guidance_scale": 3.0, "steps": 4}
+EDGES = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
+LINES = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+PHOTO = np.random.default_rng(4).integers(0, 256, (64, 64, 3), np.uint8)
+REGION = {"x": 16, "y": 8, "width": 30, "height": 40}
+
+
+def seeing(net: Any) -> Any:
+    """With layers to look through that are not as good as blind, as those are that nobody trained."""
+    with seeded(8):
+        sight = net.controlnet_cond_embedding
+        for layer in (sight.conv_in, *sight.blocks, sight.conv_out):
+            torch.nn.init.normal_(layer.weight, std=0.4)
+    return net
+
+
+def xl_net() -> Any:
+    with seeded(6):
+        net = diffusers.ControlNetModel.from_unet(make_xl_unet(), conditioning_embedding_out_channels=(4, 8, 8, 8))
+        for layer in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
+            torch.nn.init.normal_(layer.weight, std=0.5)
+    return net.requires_grad_(requires_grad=False).eval()
+
+
+NETS = {
+    "edges": lambda: seeing(make_controlnet()),
+    "depth": lambda: seeing(make_controlnet(seed=7)),
+    "xl": lambda: seeing(xl_net()),
+}
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("with-nets") / "controlnet"
+    folder.mkdir()
+    for name, made in NETS.items():
+        made().save_pretrained(folder / name)
+    write_single_file(tiny_adapters.controlnet_tensors(NETS["edges"]()), folder / "edges-file.safetensors")
+    tensors = tiny_adapters.controlnet_tensors(NETS["edges"]())
+    tensors.pop("control_model.middle_block_out.0.weight")
+    write_single_file(tensors, folder / "torn.safetensors")
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_folder: TinyFolder, nets: Path) -> Studio:
+    for name in ("sd1_inpaint", "sdxl", "flux"):
+        tiny_folder(name)
+    return studio_of(tiny_folder("sd1").parent, nets)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    return {
+        "image": save(tmp_path / "photo.png", PHOTO),
+        "controls[0].image": save(tmp_path / "edges.png", EDGES),
+        "controls[1].image": save(tmp_path / "lines.png", LINES),
+    }
+
+
+def control(model: str, **more: float) -> dict[str, Any]:
+    return {"model": model, "image": "upload:x", **more}
+
+
+def guided(studio: Studio, inputs: dict[str, Path], *controls: dict[str, Any], **params: Any) -> Pixels:
+    there = {name: inputs[name] for name in [f"controls[{number}].image" for number in range(len(controls))]}
+    return draw(studio, {**ALONE, **params, "controls": controls}, inputs=there)
+
+
+def stock(tiny_folder: TinyFolder, pipeline_class: str, model: str, net: Any, **given: Any) -> Pixels:
+    plain = diffusers.DiffusionPipeline.from_pretrained(tiny_folder(model))
+    pipeline = getattr(diffusers, pipeline_class).from_pipe(plain, controlnet=net)
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = pipeline(
+        "a cat",
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(5),
+        output_type="np",
+        **given,
+    )
+    return np.asarray(drawn.images[0])
+
+
+def near(made: Pixels, expected: Pixels) -> bool:
+    return bool(np.abs(made / 255 - expected).max() < 0.51 / 255)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "twin", "pipeline_class"),
+    [
+        ("sd1", "edges", "edges", "StableDiffusionControlNetPipeline"),
+        ("sd1", "edges-file", "edges", "StableDiffusionControlNetPipeline"),
+        ("sdxl", "xl", "xl", "StableDiffusionXLControlNetPipeline"),
+    ],
+)
+def test_a_controlnet_draws_what_a_stock_pipeline_with_it_draws(
+    studio: Studio,
+    tiny_folder: TinyFolder,
+    inputs: dict[str, Path],
+    model: str,
+    name: str,
+    twin: str,
+    pipeline_class: str,
+) -> None:
+    made = guided(studio, inputs, control(name, scale=0.8, end=0.6), model=model)
+    expected = stock(
+        tiny_folder,
+        pipeline_class,
+        model,
+        NETS[twin](),
+        image=Image.fromarray(EDGES),
+        controlnet_conditioning_scale=0.8,
+        control_guidance_end=0.6,
+    )
+    assert near(made, expected)
+    assert not np.array_equal(made, draw(studio, {**ALONE, "model": model}))
+
+
+def test_several_controlnets_draw_what_a_stock_pipeline_with_them_draws(
+    studio: Studio, tiny_folder: TinyFolder, inputs: dict[str, Path]
+) -> None:
+    made = guided(studio, inputs, control("edges", scale=0.5), control("depth", start=0.25, scale=1.5))
+    expected = stock(
+        tiny_folder,
+        "StableDiffusionControlNetPipeline",
+        "sd1",
+        [NETS["edges"](), NETS["depth"]()],
+        image=[Image.fromarray(EDGES), Image.fromarray(LINES)],
+        controlnet_conditioning_scale=[0.5, 1.5],
+        control_guidance_start=[0.0, 0.25],
+        control_guidance_end=[1.0, 1.0],
+    )
+    assert near(made, expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "pipeline_class"),
+    [
+        ("sd1", "edges", "StableDiffusionControlNetImg2ImgPipeline"),
+        ("sdxl", "xl", "StableDiffusionXLControlNetImg2ImgPipeline"),
+    ],
+)
+def test_a_picture_is_changed_along_a_control_as_by_a_stock_pipeline(
+    studio: Studio, tiny_folder: TinyFolder, inputs: dict[str, Path], model: str, name: str, pipeline_class: str
+) -> None:
+    params = {**ALONE, "model": model, "controls": [control(name)], "strength": 0.5}
+    there = {name: inputs[name] for name in ("image", "controls[0].image")}
+    made = draw(studio, params, task=TaskName.IMAGE_TO_IMAGE, inputs=there)
+    expected = stock(
+        tiny_folder,
+        pipeline_class,
+        model,
+        NETS[name](),
+        image=Image.fromarray(PHOTO),
+        control_image=Image.fromarray(EDGES),
+        controlnet_conditioning_scale=1.0,
+        strength=0.5,
+    )
+    assert near(made, expected)
+
+
+@pytest.mark.parametrize("model", ["sd1", "sd1_inpaint"])
+def test_a_hole_is_filled_along_a_control_as_by_a_stock_pipeline(
+    studio: Studio, tiny_folder: TinyFolder, inputs: dict[str, Path], model: str
+) -> None:
+    params = {
+        **ALONE,
+        "model": model,
+        "controls": [control("edges")],
+        "regions": [REGION],
+        "crop": False,
+        "mask_blur_px": 0,
+    }
+    there = {name: inputs[name] for name in ("image", "controls[0].image")}
+    made = draw(studio, params, task=TaskName.INPAINT, inputs=there)
+    hole = np.zeros((64, 64), np.uint8)
+    hole[8:48, 16:46] = 255
+    expected = stock(
+        tiny_folder,
+        "StableDiffusionControlNetInpaintPipeline",
+        model,
+        NETS["edges"](),
+        image=Image.fromarray(PHOTO),
+        mask_image=Image.fromarray(hole),
+        control_image=Image.fromarray(EDGES),
+        controlnet_conditioning_scale=1.0,
+        strength=1.0,
+    )
+    assert near(made[hole > 0], expected[hole > 0])
+    assert np.array_equal(made[hole == 0], PHOTO[hole == 0])
+
+
+def test_with_crop_a_control_is_cut_out_with_the_picture(studio: Studio, inputs: dict[str, Path]) -> None:
+    there = {name: inputs[name] for name in ("image", "controls[0].image")}
+    params = {**ALONE, "controls": [control("edges")], "regions": [{**REGION, "width": 8, "height": 8}]}
+    params |= {"crop_margin_px": 4}
+    before = draw(studio, params, task=TaskName.INPAINT, inputs=there)
+    far = EDGES.copy()
+    far[:, 56:] = 0
+    save(inputs["controls[0].image"], far)
+    assert np.array_equal(draw(studio, params, task=TaskName.INPAINT, inputs=there), before)
+    save(inputs["controls[0].image"], 255 - EDGES)
+    assert not np.array_equal(draw(studio, params, task=TaskName.INPAINT, inputs=there), before)
+
+
+def test_the_picture_of_a_control_counts(studio: Studio, inputs: dict[str, Path]) -> None:
+    before = guided(studio, inputs, control("edges"))
+    assert not np.array_equal(guided(studio, inputs | {"controls[0].image": inputs["image"]}, control("edges")), before)
+
+
+@pytest.mark.parametrize("changed", [{"scale": 0.3}, {"start": 0.5}, {"end": 0.5}], ids=str)
+def test_every_setting_of_a_control_counts(studio: Studio, inputs: dict[str, Path], changed: dict[str, float]) -> None:
+    usual = guided(studio, inputs, control("edges"))
+    assert not np.array_equal(guided(studio, inputs, control("edges", **changed)), usual)
+
+
+def test_a_control_of_scale_zero_changes_nothing(studio: Studio, inputs: dict[str, Path]) -> None:
+    assert np.array_equal(guided(studio, inputs, control("edges", scale=0.0)), draw(studio, ALONE))
+
+
+def test_each_step_is_told_once(studio: Studio, inputs: dict[str, Path]) -> None:
+    there = {"controls[0].image": inputs["controls[0].image"]}
+    made = make(studio, {**ALONE, "controls": [control("edges")]}, inputs=there)
+    assert [told.step for told in made.of_type(StepFinished)] == [1, 2, 3, 4]
+    assert {call.stage for call in made.calls} >= {"denoise", "control"}
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["interleaved", "batched"])
+def test_jobs_with_other_controls_at_once_draw_what_they_draw_alone(
+    studio: Studio, inputs: dict[str, Path], alone: bool
+) -> None:
+    jobs: list[dict[str, Any]] = [
+        {"controls": [control("edges")]},
+        {},
+        {"controls": [control("edges", scale=0.5)]},
+        {"controls": [control("depth"), control("edges")]},
+        {"controls": [control("edges")], "seed": 6, "steps": 6},
+    ]
+    there = {name: inputs[name] for name in ("controls[0].image", "controls[1].image")}
+    asked = [{**ALONE, "deterministic": alone, **job} for job in jobs]
+    expected = [draw(studio, job, inputs=there) for job in asked]
+    for made, wanted in zip(draw_at_once(studio, *asked, inputs=there), expected, strict=True):
+        assert np.abs(made.astype(int) - wanted).max() <= (0 if alone else 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "message"),
+    [
+        ({"controls": [control("nobody")]}, ErrorCode.MODEL_MISSING, "no controlnet 'nobody'"),
+        ({"controls": [control("torn")]}, ErrorCode.BAD_MODEL, "'torn' cannot be used: .*controlnet_mid_block"),
+        ({"controls": [control("xl")]}, ErrorCode.INVALID_PARAMS, "'xl'"),
+        ({"controls": [control("edges")], "model": "flux"}, ErrorCode.INVALID_PARAMS, "of the family flux"),
+        ({"controls": [control("edges")], "model": "sd1_inpaint"}, ErrorCode.INVALID_PARAMS, "from text alone"),
+    ],
+    ids=["missing", "torn", "of another family", "for a model without", "for a task it cannot do"],
+)
+def test_what_cannot_be_controlled_is_refused(
+    studio: Studio, inputs: dict[str, Path], params: dict[str, Any], code: ErrorCode, message: str
+) -> None:
+    with pytest.raises(EngineError, match=message) as error:
+        draw(studio, {**ALONE, **params}, inputs={"controls[0].image": inputs["controls[0].image"]})
+    assert error.value.code is code
+
+
+def test_a_controlnet_is_dropped_when_others_need_its_room(
+    tiny_folder: TinyFolder, nets: Path, inputs: dict[str, Path]
+) -> None:
+    residency = Residency(Path(), "cpu", budget_bytes=1)
+    studio = studio_of(tiny_folder("sd1").parent, nets, residency=residency)
+    guided(studio, inputs, control("edges"))
+    assert residency.names == ("checkpoint:sd1", "controlnet:edges")
+    guided(studio, inputs, control("depth"))
+    assert residency.names == ("checkpoint:sd1", "controlnet:depth")
