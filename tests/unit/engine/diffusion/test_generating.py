@@ -208,8 +208,6 @@ def test_a_rim_wider_than_the_picture_may_change_all_of_it(studio: Studio, photo
 
 
 def test_the_library_tells_the_families_of_what_it_found(studio: Studio) -> None:
-    assert {model.name: model.family for model in studio.library.models} == {
-        "sd1": Family.SD1,
-        "sd1_inpaint": Family.SD1_INPAINT,
-        "sdxl": Family.SDXL,
-    }
+    families = {"sd1": Family.SD1, "sd1_inpaint": Family.SD1_INPAINT, "sdxl": Family.SDXL}
+    # Other tests have their models in the same folder.
+    assert families.items() <= {model.name: model.family for model in studio.library.models}.items()
