@@ -56,6 +56,14 @@ class ControlRef(Frozen):
         return self
 
 
+class ImagePromptRef(Frozen):
+    """An IP-Adapter, and the picture it takes for a prompt."""
+
+    model: ModelName
+    image: ImageRef
+    weight: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
+
+
 class GenerationParams(PictureOutParams):
     """What all generating tasks take."""
 
@@ -68,6 +76,9 @@ class GenerationParams(PictureOutParams):
     )
     freeu: FreeU | None = Field(None, description="Weigh the halves of a UNet; `{}` as recommended.")
     controls: tuple[ControlRef, ...] = Field((), max_length=4, description="ControlNets, each with a picture.")
+    image_prompts: tuple[ImagePromptRef, ...] = Field(
+        (), max_length=4, description="IP-Adapters, each with a picture taken for a prompt."
+    )
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

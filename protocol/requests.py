@@ -72,7 +72,7 @@ class TaskSpec:
     """Lists whose items have an `image` each."""
 
 
-_GUIDES: Final = ("controls",)
+_GUIDES: Final = ("controls", "image_prompts")
 
 TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.ERASE: TaskSpec(EraseParams, is_interactive=True, image_fields=("image", "mask")),

@@ -9,6 +9,7 @@ from typing import Final, cast
 from engine.diffusion.chosen_vae import ReadyVae, choose_vae
 from engine.diffusion.controls import Controls, check_controls, choose_controlnet
 from engine.diffusion.freeu import can_freeu, freeu_state
+from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of
@@ -17,7 +18,7 @@ from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
 from protocol.errors import ErrorCode
-from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, LoraRef
+from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, ImagePromptRef, LoraRef
 
 Warn = Callable[[str, str], None]
 
@@ -32,6 +33,7 @@ class Additions:
         prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
         controls: ControlNets beside the denoiser.
+        image_prompts: IP-Adapters over it.
         adapters: over the modules while the job's calls run.
         text_state: of these what the encoding of a prompt depends on.
     """
@@ -39,6 +41,7 @@ class Additions:
     prompt: str
     vae: ReadyVae | None = None
     controls: Controls | None = None
+    image_prompts: ImagePrompts | None = None
     adapters: AdapterState = NO_ADAPTERS
     text_state: Hashable = ()
 
@@ -62,8 +65,19 @@ def bring_additions(
     loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
     over_all = model.loras.state(loras)
     over_denoiser = _freeu(params, model, warn)
-    adapters = all_of(over_all, over_denoiser)
-    return Additions(prompt=prompt, vae=vae, controls=controls, adapters=adapters, text_state=over_all.key)
+    prompts = _image_prompts(studio, params.image_prompts, model, held) if params.image_prompts else None
+    over_attention = NO_ADAPTERS
+    if prompts is not None:
+        over_attention = model.ip_adapters.state(prompts.adapters, [ref.weight for ref in prompts.refs])
+    adapters = all_of(over_all, over_denoiser, over_attention)
+    return Additions(
+        prompt=prompt,
+        vae=vae,
+        controls=controls,
+        image_prompts=prompts,
+        adapters=adapters,
+        text_state=over_all.key,
+    )
 
 
 def _vae(studio: Studio, name: str, model: ReadyModel, held: ExitStack) -> ReadyVae:
@@ -80,6 +94,18 @@ def _controls(studio: Studio, refs: Sequence[ControlRef], model: ReadyModel, hel
         held.enter_context(studio.in_use(net.name))
         nets.append(net)
     return Controls(nets, refs)
+
+
+def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyModel, held: ExitStack) -> ImagePrompts:
+    found = [_found(studio, ref.model, ModelKind.IP_ADAPTER) for ref in refs]
+    adapters = await_steps(model.ip_adapters.bring(found))
+    held.enter_context(model.ip_adapters.in_use(adapters))
+    encoders = []
+    for each, sight in zip(found, adapters.sights, strict=True):
+        encoder = await_steps(choose_encoder(studio, each, sight, model))
+        held.enter_context(studio.in_use(encoder.name))
+        encoders.append(encoder)
+    return ImagePrompts(adapters, encoders, refs)
 
 
 def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn: Warn) -> WeighedLora:

@@ -157,13 +157,25 @@ class _Generation:
         return {"prompt": parse_prompt(self._additions.prompt).text, "negative_prompt": negative}
 
     def _guides(self) -> Mapping[str, Any]:
-        """The pictures that ControlNets follow, as the pipeline takes them."""
-        controls = self._additions.controls
-        if controls is None:
-            return {}
-        read = partial(_read_guides, self._run, self._context, self._scene, len(controls.nets))
-        pictures = cast("list[Tensor]", await_call(Call(read, Where.POOL, "read")))
-        return controls.arguments(self._kind, pictures)
+        """The pictures that ControlNets and IP-Adapters go by, as the pipeline takes them."""
+        controls, prompts = self._additions.controls, self._additions.image_prompts
+        given: dict[str, Any] = {}
+        if controls is not None:
+            pictures = self._prepared(lambda: [to_tensor(self._scene.guide(each)) for each in self._read("controls")])
+            given |= controls.arguments(self._kind, pictures)
+        if prompts is not None:
+            pictures = self._prepared(lambda: prompts.prepare(self._read("image_prompts")))
+            given |= prompts.arguments(pictures, is_guided=self._guidance > 1)
+        return given
+
+    def _prepared(self, prepare: Callable[[], list[Tensor]]) -> list[Tensor]:
+        return cast("list[Tensor]", await_call(Call(prepare, Where.POOL, "read")))
+
+    def _read(self, parameter: str) -> list[Floats]:
+        """The pictures in the items of a parameter. On the side pool."""
+        inputs, warn = self._run.inputs, self._context.warn
+        count = len(getattr(self._params, parameter))
+        return [on_white(decode(inputs[f"{parameter}[{number}].image"], warn=warn)) for number in range(count)]
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS
@@ -238,11 +250,3 @@ class _Generation:
         if code not in self._told:
             self._told.add(code)
             self._context.warn(code, message)
-
-
-def _read_guides(run: Run, context: RunContext, scene: Scene, count: int) -> list[Tensor]:
-    """(1, 3, H, W) in [0, 1] each."""
-    return [
-        to_tensor(scene.guide(on_white(decode(run.inputs[f"controls[{number}].image"], warn=context.warn))))
-        for number in range(count)
-    ]

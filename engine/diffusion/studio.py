@@ -16,6 +16,7 @@ import structlog
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
 from engine.diffusion.interception import intercept_components
+from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import loading
@@ -44,6 +45,7 @@ class ReadyModel:
     encoder: PromptEncoder
     previewer: Previewer
     loras: Loras
+    ip_adapters: IpAdapters
 
     @property
     def working(self) -> WorkingSize:
@@ -173,7 +175,14 @@ class Studio:
         previewer = yield from previewer_for(loaded, self.cache_dir)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
-        return ReadyModel(found=found, loaded=loaded, encoder=encoder, previewer=previewer, loras=Loras(loaded))
+        return ReadyModel(
+            found=found,
+            loaded=loaded,
+            encoder=encoder,
+            previewer=previewer,
+            loras=Loras(loaded),
+            ip_adapters=IpAdapters(loaded),
+        )
 
 
 def resident_name(found: FoundModel) -> str:

@@ -13,7 +13,13 @@ from protocol.requests import TASKS, TaskName
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS_PAGE = (REPOSITORY / "docs" / "tasks.md").read_text("utf-8")
-_PLURALS = {"Region": "regions", "Point": "points", "LoraRef": "LoRAs", "ControlRef": "controls"}
+_PLURALS = {
+    "Region": "regions",
+    "Point": "points",
+    "LoraRef": "LoRAs",
+    "ControlRef": "controls",
+    "ImagePromptRef": "image prompts",
+}
 
 
 def section(heading: str) -> str:
