@@ -79,6 +79,10 @@ class GenerationParams(PictureOutParams):
     image_prompts: tuple[ImagePromptRef, ...] = Field(
         (), max_length=4, description="IP-Adapters, each with a picture taken for a prompt."
     )
+    refiner: ModelName | None = Field(None, description="An SDXL model that takes over for the last steps.")
+    refiner_start: StrictFloat = Field(
+        0.8, ge=0.01, le=0.99, description="Share of the noise schedule after which the refiner takes over."
+    )
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

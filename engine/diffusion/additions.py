@@ -12,8 +12,9 @@ from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
+from engine.diffusion.refiner import Refiner, check_refiner
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of
-from engine.diffusion.studio import ReadyModel, Studio
+from engine.diffusion.studio import ReadyModel, Studio, resident_name
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
@@ -34,6 +35,7 @@ class Additions:
         vae: in the place of the model's own.
         controls: ControlNets beside the denoiser.
         image_prompts: IP-Adapters over it.
+        refiner: goes on where the model ends.
         adapters: over the modules while the job's calls run.
         text_state: of these what the encoding of a prompt depends on.
     """
@@ -42,6 +44,7 @@ class Additions:
     vae: ReadyVae | None = None
     controls: Controls | None = None
     image_prompts: ImagePrompts | None = None
+    refiner: Refiner | None = None
     adapters: AdapterState = NO_ADAPTERS
     text_state: Hashable = ()
 
@@ -70,11 +73,13 @@ def bring_additions(
     if prompts is not None:
         over_attention = model.ip_adapters.state(prompts.adapters, [ref.weight for ref in prompts.refs])
     adapters = all_of(over_all, over_denoiser, over_attention)
+    refiner = None if params.refiner is None else _refiner(studio, params.refiner, params.refiner_start, model, held)
     return Additions(
         prompt=prompt,
         vae=vae,
         controls=controls,
         image_prompts=prompts,
+        refiner=refiner,
         adapters=adapters,
         text_state=over_all.key,
     )
@@ -106,6 +111,13 @@ def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyM
         held.enter_context(studio.in_use(encoder.name))
         encoders.append(encoder)
     return ImagePrompts(adapters, encoders, refs)
+
+
+def _refiner(studio: Studio, name: str, start: float, model: ReadyModel, held: ExitStack) -> Refiner:
+    ready = await_steps(studio.ready(_found(studio, name, ModelKind.CHECKPOINT)))
+    held.enter_context(studio.in_use(resident_name(ready.found)))
+    check_refiner(model, ready)
+    return Refiner(ready, start)
 
 
 def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn: Warn) -> WeighedLora:

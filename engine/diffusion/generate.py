@@ -17,7 +17,9 @@ from torch import Tensor
 from engine.diffusion.additions import Additions, bring_additions
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.previews import Watch
+from engine.diffusion.prompt_source import say_nothing
 from engine.diffusion.prompt_weights import parse_prompt
+from engine.diffusion.refiner import Refiner
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
@@ -125,6 +127,7 @@ class _Generation:
         self._kind = kind
         self._scene = scene
         self._told: set[str] = set()
+        self._refiner_prompt: Mapping[str, Any] = {}
         defaults = model.loaded.defaults
         self._steps = defaults.steps if self._params.steps is None else self._params.steps
         guidance = self._params.guidance_scale
@@ -132,15 +135,22 @@ class _Generation:
 
     def make_all(self) -> None:
         with job_scope(JobScope(self._additions.adapters, deterministic=self._params.deterministic)):
-            given = {**self._encode_prompt(), **self._scene.arguments(), **self._guides()}
+            given = {**self._encode_prompt(self._model), **self._scene.arguments(), **self._guides()}
+            if self._additions.refiner is not None:
+                self._refiner_prompt = self._encode_prompt(self._additions.refiner.model, is_told=False)
             for index in range(self._run.first_image, self._params.images):
                 self._make(index, given)
 
-    def _encode_prompt(self) -> Mapping[str, Any]:
+    def _encode_prompt(self, model: ReadyModel, *, is_told: bool = True) -> Mapping[str, Any]:
+        """The prompts as the pipelines of `model` take them.
+
+        Args:
+            is_told: warn of what has no effect.
+        """
         params, is_guided = self._params, self._guidance > 1
-        if params.negative_prompt and not is_guided:
+        if is_told and params.negative_prompt and not is_guided:
             self._warn("negative_prompt_unused", "negative_prompt has no effect with a guidance scale of 1 or less")
-        encoded = self._model.encoder.encode(
+        encoded = model.encoder.encode(
             self._additions.prompt,
             # Some families take no negative prompt for another thing than an empty one.
             params.negative_prompt or None,
@@ -148,7 +158,7 @@ class _Generation:
             clip_skip=params.clip_skip,
             embeddings=self._studio.embeddings(),
             state=self._additions.text_state,
-            warn=self._context.warn,
+            warn=self._context.warn if is_told else say_nothing,
         )
         if encoded is not None:
             return encoded.as_kwargs()
@@ -179,24 +189,71 @@ class _Generation:
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS
-        scheduler = self._scheduler()
+        generator = torch.Generator().manual_seed(seed)
+        scheduler = self._scheduler(self._model)
         pipeline = self._pipeline(scheduler)
-        watch = (self._additions.vae or self._model).previewer.watch(scheduler)
-        given = {
-            **fixed,
-            "num_inference_steps": self._steps,
-            "guidance_scale": self._guidance,
-            "generator": torch.Generator().manual_seed(seed),
-            "eta": eta_for(scheduler, self._params.eta, warn=self._warn),
-            "output_type": "pt",
-            "callback_on_step_end": partial(self._on_step, index, watch),
-        }
+        given = {**fixed, "generator": generator}
         if "strength" in given:  # the least there is: one step
             given["strength"] = max(given["strength"], 1.0001 / self._steps)
-        known = inspect.signature(pipeline.__call__).parameters
-        made = pipeline(**{name: value for name, value in given.items() if name in known})
-        generated = from_tensor(made.images[:1])
+        refiner = self._refiner_of(pipeline, given)
+        if refiner is None:
+            made = self._run_through(pipeline, index, given)
+        else:
+            given |= {"denoising_end": refiner.start, "output_type": "latent"}
+            latents = self._run_through(pipeline, index, given, left=partial(refiner.steps_left, scheduler))
+            made = self._refine(refiner, latents, index, generator, done=pipeline.num_timesteps)
+        generated = from_tensor(made[:1])
         await_steps(self._context.output(index, partial(self._encode, generated), seed=seed, data=self._data()))
+
+    def _refiner_of(self, pipeline: Any, given: Mapping[str, Any]) -> Refiner | None:
+        """The refiner, if there is something for it to take over."""
+        refiner = self._additions.refiner
+        if refiner is None:
+            return None
+        if "strength" in given and refiner.begins_too_late(given["strength"], self._steps):
+            unused = f"with this strength the picture begins after refiner_start, {refiner.start:g}"
+        elif "denoising_end" not in inspect.signature(pipeline.__call__).parameters:
+            unused = "changing a picture along a control cannot be handed over"
+        else:
+            return refiner
+        self._warn("refiner_unused", f"refiner: {unused}; it has no part in the picture")
+        return None
+
+    def _refine(
+        self, refiner: Refiner, latents: Tensor, index: int, generator: torch.Generator, *, done: int
+    ) -> Tensor:
+        pipeline = refiner.pipeline(self._scheduler(refiner.model), (self._additions.vae or self._model.loaded).vae)
+        given = {**self._refiner_prompt, **refiner.arguments(latents), "generator": generator}
+        return self._run_through(pipeline, index, given, done=done)
+
+    def _run_through(
+        self,
+        pipeline: Any,
+        index: int,
+        given: Mapping[str, Any],
+        *,
+        done: int = 0,
+        left: Callable[[], int] = lambda: 0,
+    ) -> Tensor:
+        """What a pipeline makes: pictures (1, 3, H, W), or latents.
+
+        Args:
+            done: steps of the image before this.
+            left: steps of it after this; asked after the first.
+        """
+        scheduler = pipeline.scheduler
+        watch = (self._additions.vae or self._model).previewer.watch(scheduler)
+        given = {
+            "num_inference_steps": self._steps,
+            "guidance_scale": self._guidance,
+            "eta": eta_for(scheduler, self._params.eta, warn=self._warn),
+            "output_type": "pt",
+            "callback_on_step_end": partial(self._on_step, index, watch, done, left),
+            **given,
+        }
+        known = inspect.signature(pipeline.__call__).parameters
+        made: Tensor = pipeline(**{name: value for name, value in given.items() if name in known}).images
+        return made
 
     def _pipeline(self, scheduler: Scheduler) -> Any:
         loaded, vae, controls = self._model.loaded, self._additions.vae, self._additions.controls
@@ -206,26 +263,36 @@ class _Generation:
         of_class = controls.pipeline_class(self._kind, loaded)
         return loaded.pipeline(self._kind, scheduler, of_class=of_class, **replaced, **controls.components())
 
-    def _scheduler(self) -> Scheduler:
-        loaded = self._model.loaded
+    def _scheduler(self, model: ReadyModel) -> Scheduler:
+        """For `model`; the sampler is the first model's also where a refiner goes on."""
+        loaded = model.loaded
         return make_scheduler(
             loaded.scheduler_config,
-            self._params.scheduler or loaded.defaults.scheduler,
+            self._params.scheduler or self._model.loaded.defaults.scheduler,
             self._params.noise_schedule,
             warn=self._warn,
             is_sdxl=loaded.family in _XL,
         )
 
     def _on_step(
-        self, index: int, watch: Watch, pipeline: Any, step: int, _timestep: Any, tensors: Mapping[str, Any]
+        self,
+        index: int,
+        watch: Watch,
+        done: int,
+        left: Callable[[], int],
+        pipeline: Any,
+        step: int,
+        _timestep: Any,
+        tensors: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         """After each step, within the pipeline."""
-        steps = max(step + 1, pipeline.num_timesteps)
-        share = (step + 1) / steps * _DENOISED
-        self._context.step(step + 1, steps, image=index, progress=self._progress(index, share), stage="denoise")
+        number = done + step + 1
+        steps = max(number, done + pipeline.num_timesteps + left())
+        progress = self._progress(index, number / steps * _DENOISED)
+        self._context.step(number, steps, image=index, progress=progress, stage="denoise")
         if self._context.wants_previews:
             shown = watch.picture(tensors["latents"], self._scene.size, self._params.preview_px)
-            self._context.preview(step + 1, shown, image=index, max_px=self._params.preview_px)
+            self._context.preview(number, shown, image=index, max_px=self._params.preview_px)
         return {}
 
     def _progress(self, index: int, share: float) -> float:
