@@ -37,7 +37,17 @@ _PIPELINES: Final[Mapping[PipelineKind, tuple[TaskName, ...]]] = {
     PipelineKind.INPAINT: (TaskName.INPAINT, TaskName.OUTPAINT),
 }
 _GENERATING: Final = tuple(task for tasks in _PIPELINES.values() for task in tasks)
-_TASKS: Final[Mapping[ModelKind, tuple[TaskName, ...]]] = {ModelKind.EMBEDDING: _GENERATING}
+_TASKS: Final[Mapping[ModelKind, tuple[TaskName, ...]]] = dict.fromkeys(
+    (
+        ModelKind.EMBEDDING,
+        ModelKind.LORA,
+        ModelKind.VAE,
+        ModelKind.CONTROLNET,
+        ModelKind.IP_ADAPTER,
+        ModelKind.IMAGE_ENCODER,
+    ),
+    _GENERATING,
+)
 """What models other than checkpoints can be named in."""
 _LICENCES: Final[Mapping[str, str]] = {EMBEDDED_MODEL: "Apache-2.0"}
 
