@@ -13,7 +13,7 @@ from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
 from engine.diffusion.refiner import Refiner, check_refiner
-from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of
+from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of, lift_off
 from engine.diffusion.studio import ReadyModel, Studio, resident_name
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
@@ -73,6 +73,7 @@ def bring_additions(
     if prompts is not None:
         over_attention = model.ip_adapters.state(prompts.adapters, [ref.weight for ref in prompts.refs])
     adapters = all_of(over_all, over_denoiser, over_attention)
+    held.callback(lift_off, adapters)
     refiner = None if params.refiner is None else _refiner(studio, params.refiner, params.refiner_start, model, held)
     return Additions(
         prompt=prompt,

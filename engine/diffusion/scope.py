@@ -111,3 +111,12 @@ def switch_adapters(module: Module, wanted: AdapterState) -> None:
     _ACTIVE.pop(module, None)
     wanted.activate(module)
     _ACTIVE[module] = wanted
+
+
+def lift_off(state: AdapterState) -> None:
+    """Have `state` over no module any more. On the executor thread, when a job that wanted it ends.
+
+    What is laid over a module is known by it, and holds the model it belongs to in memory.
+    """
+    for module in [module for module, active in _ACTIVE.items() if active == state]:
+        switch_adapters(module, NO_ADAPTERS)

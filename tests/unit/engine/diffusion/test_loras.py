@@ -1,5 +1,7 @@
 """LoRAs by name, with weights per job, and none left behind."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,14 @@ def test_none_is_left_behind(studio: Studio) -> None:
     draw(studio, {**ALONE, "loras": told(ink=1.0, clay=2.0)})
     assert np.array_equal(draw(studio, ALONE), before)
     assert [type(module) for module in unet.modules()] == kinds
+
+
+def test_a_model_that_a_lora_was_over_is_let_go_when_it_is_dropped(studio: Studio) -> None:
+    draw(studio, {**ALONE, "loras": told(ink=1.0), "freeu": {}})
+    unet = weakref.ref(loaded(studio).loaded.denoiser)
+    assert studio._residency.unload("checkpoint:sd1", "for the test")
+    gc.collect()
+    assert unet() is None
 
 
 def test_a_lora_of_weight_zero_changes_nothing(studio: Studio) -> None:
