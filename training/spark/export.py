@@ -54,13 +54,14 @@ def export(work_dir: Path, folder: Path, checkpoint: str = "unet.pt") -> float:
 
 
 def _halve(component: Path) -> None:
-    """Store a component's weights as fp16 and say so in its config where the format has a word for it."""
+    """Store a component's weights as fp16."""
     for path in component.glob("*.safetensors"):
         weights = {
             name: weight.half().contiguous() if weight.is_floating_point() else weight
             for name, weight in load_file(path).items()
         }
         save_file(weights, path, metadata={"format": "pt"})
+        path.chmod(0o644)  # else only its owner could read an installed copy
 
 
 def _clean(folder: Path) -> None:

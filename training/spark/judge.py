@@ -96,7 +96,9 @@ def train(work_dir: Path, sprites: Sprites, *, steps: int, threads: Threads, see
         progress.elapsed_s += took_s
         threads.finished(took_s)
         if progress.step % 200 == 0:
-            logger.info("judge step %d, %.1f min, loss %.4f", progress.step, progress.elapsed_s / 60, float(loss))
+            logger.info(
+                "judge step %d, %.1f min, loss %.4f", progress.step, progress.elapsed_s / 60, float(loss.detach())
+            )
             save(path, progress, judge=judge, optimizer=optimizer)
     save(path, progress, judge=judge, optimizer=optimizer)
     return judge.eval()

@@ -10,7 +10,7 @@ from training.spark import tokenizer, unet
 from training.spark.decoder import best_vae
 from training.spark.stock import StableDiffusionPipeline
 
-GUIDANCE_SCALE = 3.5
+GUIDANCE_SCALE = 2.5
 STEPS = 20
 _AT_ONCE = 10
 

@@ -153,6 +153,7 @@ def report(
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         labels = [result.prompt.prompt for result in results]
+        # In full colour: a palette would make the pictures look cleaner than they are.
         contact_sheet(pictures, labels, wrong=[not result.right for result in results]).save(sheet, optimize=True)
     for result in results:
         if not result.right:
