@@ -82,6 +82,7 @@ def test_the_checkpoint_before_the_fall_is_kept(
     small: None, latents: Latents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unet, "CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(unet, "DECAY_FROM", 0.65)
     unet.train(tmp_path, latents, Budget(steps=10), CPU, precision="fp32")
     assert stored(tmp_path / "unet.pt")["progress"]["step"] == 10
     assert stored(tmp_path / unet.PLATEAU)["progress"]["step"] == 7
