@@ -83,7 +83,7 @@ class Executor:
         self._options = options or ExecutorOptions()
         # The backend's own budget is known once it is loaded.
         self._room = Room(self._options.budget_bytes or 0, self._options.max_live_jobs)
-        self._pool = SidePool(self._options.pool_threads)
+        self._pool = SidePool(self._options.pool_threads, backend.prepare_pool_thread)
         self._watchdog: Watchdog[Live] = Watchdog(self._report_late)
         self._inbox: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()

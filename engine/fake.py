@@ -50,6 +50,9 @@ class FakeBackend:
     def budget_bytes(self) -> int:
         return default_budget_bytes()
 
+    def prepare_pool_thread(self) -> None:
+        """Its threads need nothing."""
+
     def open(self, run: Run, context: RunContext) -> LiveJob:
         if run.task is TaskName.TEST_PATTERN:
             return GeneratorJob(draw_test_pattern(run, context, group=self._group, step_s=self._step_s))

@@ -263,6 +263,10 @@ class Backend(Protocol):
         """Memory that live jobs may need together where they run, if nobody set it. Asked once, after `load`."""
         ...
 
+    def prepare_pool_thread(self) -> None:
+        """Called once on each thread of the side pool, after `load` and before the thread's first work."""
+        ...
+
     def open(self, run: Run, context: "RunContext") -> LiveJob:
         """Begin a job, without doing any of its work."""
         ...

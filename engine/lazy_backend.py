@@ -28,6 +28,9 @@ class LazyBackend:
     def budget_bytes(self) -> int:
         return self._backend.budget_bytes()
 
+    def prepare_pool_thread(self) -> None:
+        self._backend.prepare_pool_thread()
+
     def open(self, run: Run, context: RunContext) -> LiveJob:
         return self._backend.open(run, context)
 

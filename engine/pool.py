@@ -29,12 +29,14 @@ class SidePool:
 
     Args:
         size: threads that take any work; one more takes interactive work only.
+        prepare: called once on each thread, before its first work.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, prepare: Callable[[], None] = lambda: None) -> None:
         if size < 1:
             raise ValueError(f"size: expected at least 1, got {size}")
         self._size = size
+        self._prepare = prepare
         self._batch: list[_Waiting] = []
         self._interactive: list[_Waiting] = []
         self._arrivals = itertools.count()
@@ -86,6 +88,7 @@ class SidePool:
         thread.start()
 
     def _serve(self, takes_batch: bool) -> None:
+        is_prepared = False
         while True:
             with self._changed:
                 if threading.current_thread() not in self._takes_batch:
@@ -96,6 +99,9 @@ class SidePool:
                     return
                 waiting = heapq.heappop(self._interactive or self._batch)
             try:
+                if not is_prepared:
+                    is_prepared = True
+                    self._prepare()
                 waiting.work()
             except BaseException:  # the thread has others to serve
                 logger.exception("pool.work_failed")

@@ -193,6 +193,20 @@ def test_the_device_does_not_wait_for_batch_work_that_is_in_the_pool(table: Benc
     table.sink.wait_end("reader")
 
 
+def test_each_thread_of_the_pool_is_prepared_once_before_its_first_work(table: Bench) -> None:
+    names: list[str] = []
+
+    def task(_run: Run, _context: RunContext) -> Steps:
+        for _ in range(20):
+            name = yield Call(lambda: threading.current_thread().name, where=Where.POOL)
+            names.append(name)
+
+    table.submit("a", task)
+    table.sink.wait_end("a")
+    assert set(names) <= set(table.backend.prepared)
+    assert len(set(table.backend.prepared)) == len(table.backend.prepared)
+
+
 # ---- cancelling ------------------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,7 @@ class TinyBackend:
     adapt: Adapter = GeneratorJob
     tasks: dict[str, Task] = field(default_factory=dict)
     freed: int = 0
+    prepared: list[str] = field(default_factory=list)
     closed: bool = False
     load_error: Exception | None = None
     load_gate: Gate | None = None
@@ -140,6 +141,9 @@ class TinyBackend:
         if self.load_error is not None:
             raise self.load_error
         return "tiny"
+
+    def prepare_pool_thread(self) -> None:
+        self.prepared.append(threading.current_thread().name)
 
     def open(self, run: Run, context: RunContext) -> LiveJob:
         return self.adapt(self.tasks[run.job_id](run, context))
