@@ -1,4 +1,4 @@
-"""`safelight demo`: a real server, a real photograph, and urgent work that overtakes long work.
+"""`safelight demo`: a real server, pictures from prompts, a real photograph, and urgent work that overtakes long work.
 
 The photograph shows a Falcon 9 before the launch of DSCOVR; SpaceX gave it to the public domain, and scikit-image
 ships it. It is pinned and fetched like a model file.
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from protocol.events import StepFinished
+from protocol.events import PreviewReady, StepFinished
 from safelight.client import AsyncClient
-from safelight.demo_pictures import caption, side_by_side
+from safelight.demo_pictures import caption, film_strips, side_by_side
 from safelight.job import AsyncJob
 from safelight.progress import Board, board_for
 from safelight.pulling import PullBoard
@@ -24,6 +24,8 @@ from safelight.wording import seconds
 
 PHOTOGRAPH: Final = "demo-photograph.jpg"
 PHOTOGRAPH_LICENCE: Final = "CC0-1.0"
+PROMPTS: Final = ("a red apple", "a blue fish", "a yellow star on a black background")
+SEED: Final = 7
 MAST: Final = (435, 108, 42, 252)
 """The lightning mast on the right of the rocket: x, y, width, height in pixels of the photograph."""
 
@@ -53,6 +55,34 @@ def _prepare(folder: Path, models_dir: Path, console: Console) -> Path:
 
 
 async def _show(client: AsyncClient, board: Board, before: Path) -> ExitCode:
+    await _make_pictures(client, board, before.parent)
+    await _edit_photograph(client, board, before)
+    return ExitCode.OK
+
+
+async def _make_pictures(client: AsyncClient, board: Board, folder: Path) -> None:
+    """A few prompts at once: their steps share forwards, and every step shows what will come."""
+    films: dict[str, list[bytes]] = {prompt: [] for prompt in PROMPTS}
+
+    async def make(prompt: str) -> AsyncJob:
+        job = await client.submit("text_to_image", prompt=prompt, seed=SEED, previews="all")
+        board.add(job.id, prompt)
+        async for event in job.events():
+            board.update(event)
+            if isinstance(event.body, PreviewReady):
+                films[prompt].append(event.body.bytes)
+        return job
+
+    jobs = await asyncio.gather(*map(make, PROMPTS))
+    for prompt, job in zip(PROMPTS, jobs, strict=True):
+        written = await _write(job, board, folder / f"{prompt.replace(' ', '-')}.png")
+        films[prompt].append(await asyncio.to_thread(written.read_bytes))
+    film = folder / "developing.png"
+    await asyncio.to_thread(film_strips, films, film)
+    board.say(f"wrote {film}", "green")
+
+
+async def _edit_photograph(client: AsyncClient, board: Board, before: Path) -> None:
     folder = before.parent
     shows: list[asyncio.Task[None]] = []
 
@@ -77,7 +107,6 @@ async def _show(client: AsyncClient, board: Board, before: Path) -> ExitCode:
     await asyncio.to_thread(side_by_side, labels, sheet)
     board.say(f"wrote {sheet}", "green")
     _summarise(board, erase, upscale)
-    return ExitCode.OK
 
 
 def pull_photograph(folder: Path, console: Console) -> None:

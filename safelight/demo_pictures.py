@@ -11,6 +11,8 @@ _CAPTION_HEIGHT: Final = 1 / 13
 """Of the letters, in heights of the picture."""
 _LABEL_PX: Final = 26
 _GAP_PX: Final = 8
+_FRAME_PX: Final = 192
+_MOST_FRAMES: Final = 6
 _BACKGROUND: Final = (24, 24, 27)
 _INK: Final = (228, 228, 231)
 
@@ -25,6 +27,32 @@ def caption(photograph: Path, target: Path) -> None:
         place, CAPTION, font=font, anchor="mm", fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0)
     )
     picture.save(target)
+
+
+def film_strips(films: dict[str, list[bytes]], target: Path) -> None:
+    """Put what each picture looked like as it developed into a row of its own, under its prompt.
+
+    Args:
+        films: prompt -> picture files, the first preview first and the finished picture last.
+    """
+    rows = [[Image.open(io.BytesIO(frame)).convert("RGB") for frame in _chosen(frames)] for frames in films.values()]
+    most = max(map(len, rows))
+    row_px = _FRAME_PX + _LABEL_PX + _GAP_PX
+    sheet = Image.new("RGB", (most * (_FRAME_PX + _GAP_PX) - _GAP_PX, len(rows) * row_px), _BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LABEL_PX * 0.75)
+    for number, (prompt, frames) in enumerate(zip(films, rows, strict=True)):
+        y = number * row_px
+        draw.text((_GAP_PX, y + _LABEL_PX / 2 + 2), prompt, font=font, anchor="lm", fill=_INK)
+        for place, frame in enumerate(frames):
+            sheet.paste(frame.resize((_FRAME_PX, _FRAME_PX)), (place * (_FRAME_PX + _GAP_PX), y + _LABEL_PX + _GAP_PX))
+    sheet.save(target)
+
+
+def _chosen(frames: list[bytes]) -> list[bytes]:
+    """At most `_MOST_FRAMES`, evenly spread, the first and the last among them."""
+    if len(frames) <= _MOST_FRAMES:
+        return frames
+    return [frames[round(place * (len(frames) - 1) / (_MOST_FRAMES - 1))] for place in range(_MOST_FRAMES)]
 
 
 def _in_srgb(path: Path) -> Image.Image:

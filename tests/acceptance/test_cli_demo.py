@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from safelight.demo import PHOTOGRAPH
+from safelight.demo import PHOTOGRAPH, PROMPTS
 from service.settings import load
 from tests.servers import DEADLINE_S, REPOSITORY
 
@@ -35,6 +35,10 @@ def check_pictures(folder: Path, done: "subprocess.CompletedProcess[str]") -> No
             sizes[path.name] = picture.size
     wide = sizes.pop("side-by-side.jpg")[0]
     assert wide > 3 * 640
+    film = sizes.pop("developing.png")
+    assert film[0] >= 2 * 192, "a film without previews"
+    made = [sizes.pop(f"{prompt.replace(' ', '-')}.png") for prompt in PROMPTS]
+    assert len(set(made)) == 1
     assert sizes == {
         "before.png": (640, 427), "erased.png": (640, 427), "without-text.png": (640, 427), "upscaled.png": (1280, 854)
     }  # fmt: skip
