@@ -43,7 +43,6 @@ def run(
     """
     rounds = rounds or (3 if quick else 9)
     quieten()
-    torch.set_grad_enabled(False)
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as place, _ours(Path(place), folder) as client:
         bare = _bare_pipeline(folder, steps)
         return [

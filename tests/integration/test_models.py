@@ -84,7 +84,7 @@ def test_the_list_is_narrowed_by_kind_and_by_task(http: httpx.Client, models_dir
     write(models_dir / "ink.safetensors", LORA_SD1)
     assert set(listed(http, kind="lora")) == {"lora:ink"}
     assert set(listed(http, kind="checkpoint")) == {"checkpoint:fake"}
-    assert set(listed(http, task="inpaint")) == {"checkpoint:fake"}
+    assert set(listed(http, task="inpaint")) == {"checkpoint:fake", "lora:ink"}
     assert set(listed(http, kind="lora", task="erase")) == set()
     assert http.get("/v1/models", params={"kind": "sampler"}).json()["code"] == "invalid_params"
 

@@ -40,6 +40,7 @@ GENERATION: dict[str, tuple[int | float, int | float]] = {
     "seed": (0, 2**32 - 1),
     "clip_skip": (0, 11),
     "preview_px": (32, 1024),
+    "refiner_start": (0.01, 0.99),
 }
 RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
     "erase": {"quality": (1, 100), "grow_px": (0, 256), "feather_px": (0, 256), "seed": (0, 2**32 - 1)},
@@ -130,7 +131,7 @@ def test_value_beside_a_range_is_refused_by_name_with_the_whole_range(
         error = refusal({"task": task, "params": LEAST[task] | {field: value}})
         assert error.code is ErrorCode.INVALID_PARAMS
         assert error.field == f"$.params.{field}"
-        assert error.message == f"{field}: expected {low:.0f}..{high:.0f}, got {value} at $.params.{field}"
+        assert error.message == f"{field}: expected {low:.12g}..{high:.12g}, got {value} at $.params.{field}"
 
 
 @pytest.mark.parametrize(("task", "field", "low", "high"), CASES)

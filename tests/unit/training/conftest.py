@@ -1,5 +1,6 @@
 """Sprites without icons, and a generator small enough to be trained inside a test."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,13 @@ from training.spark import tokenizer, unet, vae
 from training.spark.sprites import SPRITE_PX, Sprites
 from training.spark.stock import AutoencoderKL, CLIPTextConfig, CLIPTextModel, UNet2DConditionModel
 from training.spark.words import COLOURS, NOUNS
+
+
+@pytest.fixture(autouse=True)
+def _gradients() -> Iterator[None]:
+    """Training needs them, and tests of the engine before these may have left them off."""
+    with torch.enable_grad():
+        yield
 
 
 @pytest.fixture(scope="session")
