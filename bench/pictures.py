@@ -7,9 +7,11 @@ which waits meanwhile. Both have all cores.
 import contextlib
 import io
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,8 +95,8 @@ def _alone(client: Client, bare: Reference, model: str, steps: int, rounds: int)
     """From submit to the end, with previews and the file stored; the reference ends with an encoded file too."""
     taken = []
     for number in range(rounds + 1):
-        ours = _seconds(lambda seed=number: client.run("text_to_image", **_params(model, steps, seed)))  # type: ignore[misc]
-        reference = _seconds(lambda seed=number: bare(seed))  # type: ignore[misc]
+        ours = _seconds(partial(client.run, "text_to_image", **_params(model, steps, number)))
+        reference = _seconds(partial(bare, number))
         if number:  # the first round loads the model
             taken.append(Round(ours, reference))
     return compare(
@@ -133,6 +135,39 @@ def _together(client: Client, model: str, steps: int, count: int, rounds: int) -
     )
 
 
+class _StepTimes:
+    """When the steps of a job were heard of.
+
+    Attributes:
+        at: by the performance counter, in seconds.
+    """
+
+    def __init__(self, job: Any) -> None:
+        self.at: list[float] = []
+        self._job = job
+        self._is_heard = threading.Event()
+
+    def watch(self) -> None:
+        """Listen until the job has ended."""
+        try:
+            for event in self._job.events():
+                if isinstance(event.body, StepFinished):
+                    self.at.append(time.perf_counter())
+                    self._is_heard.set()
+        finally:
+            self._is_heard.set()  # also when there was none, so that nobody waits for it
+
+    def wait_for_the_first(self) -> None:
+        """Returns when a step was heard of.
+
+        Raises:
+            RuntimeError: the job ended without one.
+        """
+        self._is_heard.wait(_WAIT_S)
+        if not self.at:
+            raise RuntimeError("the long job ended before its first step")
+
+
 def _wait_of_an_erase(client: Client, model: str, image: Any, rounds: int) -> Measure:
     """Steps of a long job that pass between the start of an `erase` and its end."""
     file = io.BytesIO()
@@ -140,23 +175,16 @@ def _wait_of_an_erase(client: Client, model: str, image: Any, rounds: int) -> Me
     taken = []
     for _ in range(rounds):
         long_job = client.submit("text_to_image", previews="none", images=8, **_params(model, 50, 1))
-        steps_at: list[float] = []
-        ends: list[float] = []
-
-        def watch(job: Any = long_job, steps_at: list[float] = steps_at) -> None:
-            finished = (event for event in job.events() if isinstance(event.body, StepFinished))
-            steps_at.extend(time.perf_counter() for _ in finished)
-
+        steps = _StepTimes(long_job)
         with ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(watch)
-            while not steps_at:
-                time.sleep(0.005)
+            watching = pool.submit(steps.watch)
+            steps.wait_for_the_first()
             began_at = time.perf_counter()
             client.run("erase", image=file.getvalue(), regions=[_HOLE], previews="none")
-            ends.append(time.perf_counter())
+            ended_at = time.perf_counter()
             long_job.cancel()
             watching.result(_WAIT_S)
-        passed = sum(began_at < at < ends[0] for at in steps_at)
+        passed = sum(began_at < at < ended_at for at in steps.at)
         taken.append(Round(max(passed, 1), 1))
     return compare(
         "steps of a 50-step job an erase waits for",
