@@ -193,7 +193,8 @@ def _import_generating_tasks(
     from engine.tasks.outpaint import outpaint
     from engine.tasks.text_to_image import text_to_image
 
-    studio = Studio(library, residency, device, default_model=default_model)
+    # What is measured once per model lies beside the models: in `previews/`.
+    studio = Studio(library, residency, device, default_model=default_model, cache_dir=residency.models_dir)
     return {
         TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
         TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),

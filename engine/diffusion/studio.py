@@ -65,7 +65,7 @@ class Studio:
     Args:
         default_model: what a request gets that names none; without one the first model that was found, or else the
             embedded one.
-        cache_dir: for what is measured once per model.
+        cache_dir: for what is measured once per model; None measures it at every load.
     """
 
     def __init__(

@@ -5,6 +5,8 @@ import onnxruntime
 import pytest
 import torch
 
+from engine.diffusion import previews
+from engine.diffusion.latent_factors import fit_pictures
 from engine.interface import DONE, EngineError
 from engine.torch_backend import TorchBackend
 from protocol.errors import ErrorCode
@@ -98,6 +100,25 @@ def test_a_model_is_loaded_by_a_job_and_leaves_when_asked_or_idle(tmp_path):
         torch.set_num_threads(threads)
         torch.set_grad_enabled(gradients)
     assert [body.TYPE for body in told] == ["model.loading", "model.loaded", "model.unloaded"] * 2
+
+
+def test_what_previews_are_made_with_is_fitted_once_and_kept_with_the_models(tmp_path, monkeypatch):
+    make_sd1().save_pretrained(tmp_path / "tiny")
+    fitted = []
+    monkeypatch.setattr(previews, "fit_pictures", lambda *args: fitted.append(args) or fit_pictures(*args))
+    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+    try:
+        for start in range(2):
+            backend = TorchBackend(tmp_path, device="cpu", threads=2)
+            backend.load()
+            run_through(backend, TaskName.LOAD_MODEL, {"model": "tiny"})
+            backend.close()
+            (kept,) = (tmp_path / "previews").iterdir()
+            assert kept.suffix == ".json", start
+            assert len(fitted) == 1
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
 
 
 def test_a_test_pattern_needs_no_model(backend):
