@@ -12,7 +12,7 @@ from torch import nn
 
 from engine.diffusion.vaes import share_vae, vae_dtype
 from engine.diffusion.weights import check_complete, settle
-from engine.library.records import Family
+from engine.library.records import Family, FoundModel, ModelKind
 
 INDEX: Final = "model_index.json"
 _LIBRARIES: Final = ("diffusers", "transformers")
@@ -20,7 +20,7 @@ _LEFT_OUT: Final = ("safety_checker",)
 _LEFT_OUT_OF_STABLE_DIFFUSION: Final = ("feature_extractor",)
 """Only the safety checker uses it; an IP-Adapter brings its own."""
 _WEIGHTS: Final = re.compile(
-    r"^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<variant>[\w-]+?))?(?:-\d+-of-\d+)?\.(?P<kind>safetensors|bin)$"
+    r"^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<variant>[\w-]+?))?(?P<shard>-\d+-of-\d+)?\.(?P<kind>safetensors|bin)$"
 )
 
 
@@ -151,6 +151,48 @@ def class_of(part: Part) -> Any:
     if not is_class or found.__module__.startswith("transformers.models.auto."):
         raise ValueError(f"its {part.name} is a {part.library}.{part.class_name}, which is not known here")
     return found
+
+
+def weight_files(found: FoundModel) -> list[Path]:
+    """The files of weights that loading a model reads, of all that lie beside each other; none if that is untold.
+
+    Of a single file that is the file; of a folder, what its loader chooses for each component the index names, or, if
+    it has no index, for the folder itself.
+    """
+    if not found.is_folder:
+        return [found.path]
+    if not (found.path / INDEX).is_file():
+        takes_whole = found.kind is ModelKind.IMAGE_ENCODER
+        return _chosen(found.path, takes_whole=takes_whole)
+    try:
+        index = read_index(found.path, found.family)
+    except (OSError, ValueError):
+        return []  # loading it says what is wrong
+    return [
+        file
+        for part in index.parts
+        for file in _chosen(found.path / part.name, takes_whole=part.library == "transformers")
+    ]
+
+
+def _chosen(place: Path, *, takes_whole: bool) -> list[Path]:
+    """The weight files of one component, shards in order.
+
+    Args:
+        takes_whole: whether its library takes a whole file where there are shards, too, as transformers does;
+            diffusers takes what an index names.
+    """
+    if not place.is_dir():
+        return []
+    wanted = _weights_of(place)
+    kind = "safetensors" if wanted["use_safetensors"] else "bin"
+    whole, shards = [], []
+    for file in _listed(place):
+        match = _WEIGHTS.match(file)
+        if match is not None and match["kind"] == kind and match["variant"] == wanted["variant"]:
+            (whole if match["shard"] is None else shards).append(place / file)
+    is_indexed = bool(shards) and any(place.glob(f"*.{kind}.index*.json"))
+    return shards if is_indexed and not (whole and takes_whole) else whole
 
 
 def _weights_of(place: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import structlog
 
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
+from engine.diffusion.folders import weight_files
 from engine.diffusion.interception import intercept_components
 from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
@@ -139,13 +140,16 @@ class Studio:
 
     def _find(self, name: str, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
         try:
-            return self.library.find(name, kind)
+            found = self.library.find(name, kind)
         except EngineError as error:
             if error.code is not ErrorCode.MODEL_MISSING:
                 raise
-            # It may have been put there since the last look.
-            self.library.refresh()
-            return self.library.find(name, kind)
+        else:
+            if found.path.exists():
+                return found
+        # It may have been put there, or moved, since the last look.
+        self.library.refresh()
+        return self.library.find(name, kind)
 
     def _default(self) -> FoundModel:
         if self._default_model is not None:
@@ -188,10 +192,3 @@ class Studio:
 def resident_name(found: FoundModel) -> str:
     """What the model is called among everything in memory."""
     return f"{found.kind}:{found.name}"
-
-
-def weight_files(found: FoundModel) -> list[Path]:
-    """The files that loading it will read."""
-    if not found.is_folder:
-        return [found.path]
-    return sorted(path for path in found.path.rglob("*") if path.suffix in {".safetensors", ".bin"})

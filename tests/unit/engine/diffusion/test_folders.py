@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from engine.diffusion.families import PipelineKind
+from engine.diffusion.folders import weight_files
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import load_model
 from engine.interface import EngineError
-from engine.library.records import Family
+from engine.library.records import Family, ModelKind
 from protocol.errors import ErrorCode
 from protocol.sampling import SchedulerName
 from tests import tiny_models
@@ -180,3 +181,68 @@ def test_weights_saved_as_fp16_alone_load_as_fp32(tmp_path: Any) -> None:
     assert {weight.dtype for _, part in model.modules() for weight in part.parameters()} == {torch.float32}
     kind = PipelineKind.TEXT_TO_IMAGE
     assert latents(model.pipeline(kind, model.components["scheduler"]), kind).isfinite().all()
+
+
+# Which files are read ahead
+
+
+@pytest.fixture
+def shelf(tmp_path: Any) -> Any:
+    """A folder with every form of its weights beside each other, as repositories have them."""
+    folder = tmp_path / "all"
+    pipeline = tiny_models.make_sd1()
+    pipeline.save_pretrained(folder, safe_serialization=False)
+    pipeline.save_pretrained(folder)
+    pipeline.to(torch.float16).save_pretrained(folder, variant="fp16")
+    (folder / "v1-5-pruned.safetensors").write_bytes(b"the same as a single file")
+    (folder / "safety_checker").mkdir(exist_ok=True)
+    (folder / "safety_checker" / "model.safetensors").write_bytes(b"left out")
+    (folder / "preview_decoder").mkdir()
+    (folder / "preview_decoder" / "diffusion_pytorch_model.safetensors").write_bytes(b"no component")
+    return folder
+
+
+def names(folder: Any, family: Family = Family.SD1, kind: ModelKind = ModelKind.CHECKPOINT) -> set[str]:
+    return {str(file.relative_to(folder)) for file in weight_files(found_at(folder, family, kind))}
+
+
+def test_of_a_folder_one_form_of_each_components_weights_is_read(shelf: Any) -> None:
+    whole = {
+        "text_encoder/model.safetensors",
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    assert names(shelf) == whole
+    (shelf / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    half = {"unet/diffusion_pytorch_model.fp16.safetensors"}
+    assert names(shelf) == whole - {"unet/diffusion_pytorch_model.safetensors"} | half
+
+
+def test_what_is_read_ahead_is_all_that_loading_reads(shelf: Any) -> None:
+    wanted = weight_files(found_at(shelf, Family.SD1))
+    for path in shelf.rglob("*"):
+        if path.suffix in {".safetensors", ".bin"} and path not in wanted:
+            path.unlink()
+    assert load_model(found_at(shelf, Family.SD1), "cpu", torch.float32).size_bytes > 0
+
+
+def test_of_weights_in_shards_all_are_read(tmp_path: Any) -> None:
+    tiny_models.make_vae().save_pretrained(tmp_path / "vae", max_shard_size="20KB")
+    read = names(tmp_path / "vae", Family.UNKNOWN, ModelKind.VAE)
+    assert len(read) > 1
+    assert read == {path.name for path in (tmp_path / "vae").glob("*-of-*.safetensors")}
+
+
+def test_of_a_part_of_its_own_only_its_own_weights_are_read(shelf: Any) -> None:
+    assert names(shelf / "vae", Family.UNKNOWN, ModelKind.VAE) == {"diffusion_pytorch_model.safetensors"}
+
+
+def test_of_a_single_file_that_is_read(tmp_path: Any) -> None:
+    file = tmp_path / "alone.ckpt"
+    assert weight_files(found_at(file, Family.SD1)) == [file]
+
+
+def test_of_a_folder_that_says_nothing_sensible_nothing_is_read(tmp_path: Any) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert weight_files(found_at(tmp_path, Family.SD1)) == []
