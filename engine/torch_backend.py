@@ -98,7 +98,7 @@ class TorchBackend:
             raise EngineError(ErrorCode.NOT_READY, message) from error
         # For this thread, which runs every device call: nothing here is trained.
         torch.set_grad_enabled(False)
-        torch.set_num_threads(self._threads)
+        _calculate_on(self._threads)
         logger.info("backend.loaded", device=device.name, threads=self._threads, torch=torch.__version__)
         return device.name
 
@@ -106,11 +106,9 @@ class TorchBackend:
         return default_budget_bytes() if self._device is None else self._device.budget_bytes()
 
     def prepare_pool_thread(self) -> None:
-        import torch
-
         # A second thread that calculates on several cores would cost the device thread its own: OpenMP then counts
         # more threads than cores, and has each wait asleep. On two cores a denoiser's step took 29 ms instead of 10.
-        torch.set_num_threads(1)
+        _calculate_on(1)
 
     def open(self, run: Run, context: RunContext) -> LiveJob:
         job = GeneratorJob(self._tasks[run.task](run, context))
@@ -202,6 +200,16 @@ def _import_generating_tasks(
         TaskName.OUTPAINT: partial(outpaint, studio=studio),
         TaskName.LOAD_MODEL: partial(load_model, studio=studio),
     }
+
+
+def _calculate_on(cores: int) -> None:
+    """How many cores the calculations of this thread take, from now on."""
+    import torch
+
+    # A thread that was never asked takes over, at its first calculation, what any thread has set since. The threads
+    # of the side pool would so leave the device thread with their single core.
+    torch.get_num_threads()
+    torch.set_num_threads(cores)
 
 
 def _usable_cores() -> int:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import onnxruntime
 import pytest
@@ -41,6 +42,20 @@ assert not {"torch", "onnxruntime", "cv2"} & set(sys.modules), set(sys.modules)
 def test_gradients_are_off_once_it_is_loaded(backend):
     assert not torch.is_grad_enabled()
     assert torch.get_num_threads() == 2
+
+
+def test_threads_of_the_side_pool_take_one_core_each_and_leave_the_device_thread_its_own(backend):
+    # Threads of their own: what a thread of the test has asked before would hide whose number it takes over.
+    with ThreadPoolExecutor(1) as device_thread, ThreadPoolExecutor(1) as pool_thread:
+        device_thread.submit(backend.load).result()
+        pool_thread.submit(backend.prepare_pool_thread).result()
+        assert device_thread.submit(_cores_of_a_calculation).result() == 2
+        assert pool_thread.submit(_cores_of_a_calculation).result() == 1
+
+
+def _cores_of_a_calculation():
+    torch.ones(1 << 18).sin()
+    return torch.get_num_threads()
 
 
 def test_every_task_can_be_opened(backend):
