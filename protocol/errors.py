@@ -36,6 +36,8 @@ class ErrorCode(StrEnum):
     FOREIGN_ORIGIN = "foreign_origin"
     UNKNOWN_HOST = "unknown_host"
     # What the caller asked for
+    MODEL_MISSING = "model_missing"
+    BAD_MODEL = "bad_model"
     NOT_FOUND = "not_found"
     ALREADY_ENDED = "already_ended"
     CURSOR_EXPIRED = "cursor_expired"
@@ -49,8 +51,6 @@ class ErrorCode(StrEnum):
     STEP_FAILED = "step_failed"
     STEP_TIMEOUT = "step_timeout"
     OUT_OF_MEMORY = "out_of_memory"
-    MODEL_MISSING = "model_missing"
-    BAD_MODEL = "bad_model"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
 
@@ -70,6 +70,8 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     ErrorCode.FOREIGN_ORIGIN: HTTPStatus.FORBIDDEN,
     ErrorCode.UNKNOWN_HOST: HTTPStatus.MISDIRECTED_REQUEST,
+    ErrorCode.MODEL_MISSING: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.BAD_MODEL: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ALREADY_ENDED: HTTPStatus.CONFLICT,
     ErrorCode.CURSOR_EXPIRED: HTTPStatus.GONE,
@@ -81,8 +83,6 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.STEP_FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.STEP_TIMEOUT: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.OUT_OF_MEMORY: HTTPStatus.INTERNAL_SERVER_ERROR,
-    ErrorCode.MODEL_MISSING: HTTPStatus.SERVICE_UNAVAILABLE,
-    ErrorCode.BAD_MODEL: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.ATTEMPTS_EXHAUSTED: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """Total: every code answers with one status. A test holds it so."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from safelight.progress import Board
     from service.settings import Settings
 
-_USAGE_CODES: Final = frozenset({"invalid_params", "unknown_task", "malformed", "bad_image", "image_too_large"})
+_USAGE_CODES: Final = frozenset(
+    {"invalid_params", "unknown_task", "model_missing", "malformed", "bad_image", "image_too_large"}
+)
 """Refusals that are about what was typed."""
 
 app: Final = typer.Typer(

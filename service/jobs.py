@@ -24,6 +24,7 @@ from service.errors import ServiceError
 from service.feeds import Feeds
 from service.inputs import Inputs, PreparedInputs
 from service.ledger import Ledger
+from service.model_check import ModelCheck
 from service.outlet import BufferedOutlet, Lagging
 from service.pump import Draft, Pump
 from service.records import JobRecord
@@ -82,6 +83,7 @@ class JobManager:
         admission: Admission,
         dispatcher: Dispatcher,
         inputs: Inputs,
+        models: ModelCheck,
         engine: Engine,
     ) -> None:
         self._settings = settings
@@ -92,6 +94,7 @@ class JobManager:
         self._admission = admission
         self._dispatcher = dispatcher
         self._inputs = inputs
+        self._models = models
         self._engine = engine
         self._arrival = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
@@ -164,6 +167,8 @@ class JobManager:
     async def _accept(self, submission: Submission) -> Job:
         request = parse_job_request(submission.body, at=submission.at)
         self._check_queue(submission.key)
+        # Before the pictures: those may have to be fetched.
+        await self._models.check(request, at=submission.at)
         job_id = new_id()
         inputs = await self._inputs.prepare(job_id, request, submission.key, at=submission.at)
         created_at = timestamp()

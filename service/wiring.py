@@ -13,6 +13,7 @@ from engine.library.library import Library, own_root
 from engine.library.roots import make_library
 from engine.models.shelf import Shelf as ModelShelf
 from engine.models.shelf import packaged
+from engine.models.wanted import WantedModels
 from protocol.models import ModelInfo
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
@@ -28,6 +29,7 @@ from service.inputs import Inputs
 from service.jobs import JobManager
 from service.ledger import Ledger
 from service.metrics import Gauges, Metrics
+from service.model_check import ModelCheck
 from service.models import Models, Shelf
 from service.outlet import BufferedOutlet
 from service.pump import Pump
@@ -104,6 +106,7 @@ def wire(settings: Settings) -> Services:
         admission=admission,
         dispatcher=dispatcher,
         inputs=inputs,
+        models=ModelCheck(_wanted(settings, library)),
         engine=engine,
     )
     services = Services(
@@ -185,6 +188,11 @@ def _shelf(settings: Settings, library: Library) -> Shelf:
         return packaged(settings.models_dir)
 
     return ModelShelf(library, settings.models_dir, default_model=settings.default_model, others=others)
+
+
+def _wanted(settings: Settings, library: Library) -> WantedModels | None:
+    # The fake engine makes pictures whatever model is named.
+    return None if settings.engine is EngineKind.FAKE else WantedModels(library, settings.default_model)
 
 
 def _load_keys(store: Store) -> Load:

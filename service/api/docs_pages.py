@@ -42,7 +42,7 @@ MEANINGS: Final = {
     ErrorCode.STEP_FAILED: "A step of the job raised an error; the job ended there.",
     ErrorCode.STEP_TIMEOUT: "A step of the job took longer than the server allows.",
     ErrorCode.OUT_OF_MEMORY: "The job does not fit into the device's memory, even in a smaller configuration.",
-    ErrorCode.MODEL_MISSING: "The job needs a model file that is not there; `safelight models pull` fetches it.",
+    ErrorCode.MODEL_MISSING: "There is no such model; `/v1/models` lists those there are.",
     ErrorCode.BAD_MODEL: "The model is damaged, or of a kind that cannot be loaded; the message says what is wrong.",
     ErrorCode.ATTEMPTS_EXHAUSTED: "The server ended during every attempt at this job.",
 }

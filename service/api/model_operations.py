@@ -86,6 +86,8 @@ MODEL_OPERATIONS: Final = (
         errors=(
             ErrorCode.NOT_FOUND,
             ErrorCode.INVALID_PARAMS,
+            ErrorCode.MODEL_MISSING,
+            ErrorCode.BAD_MODEL,
             ErrorCode.IDEMPOTENCY_MISMATCH,
             ErrorCode.QUEUE_FULL,
             ErrorCode.DRAINING,

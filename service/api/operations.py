@@ -72,6 +72,8 @@ _SUBMIT_ERRORS: Final = (
     ErrorCode.MALFORMED,
     ErrorCode.INVALID_PARAMS,
     ErrorCode.UNKNOWN_TASK,
+    ErrorCode.MODEL_MISSING,
+    ErrorCode.BAD_MODEL,
     ErrorCode.BAD_IMAGE,
     ErrorCode.IMAGE_TOO_LARGE,
     ErrorCode.FETCH_FAILED,

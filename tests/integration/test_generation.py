@@ -1,7 +1,11 @@
 """Pictures from prompts on a real server, with a real diffusers model of a few thousand weights."""
 
 import io
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -10,7 +14,7 @@ from PIL import Image
 
 from engine.diffusion.quiet import quieten
 from tests.integration.viewers import Message, Viewer, facts_of, finished, inline, png, submit
-from tests.servers import MODELS_DIR, ThreadServer, thread_server
+from tests.servers import MODELS_DIR, REPOSITORY, ThreadServer, thread_server
 
 pytestmark = [pytest.mark.usefixtures("quiet_log"), pytest.mark.models]
 
@@ -19,12 +23,18 @@ ERASE = {"image": inline(png()), "regions": [{"x": 2, "y": 2, "width": 5, "heigh
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of another program."""
     quieten()
     from tests.tiny_models import make_sd1
 
     folder = tmp_path_factory.mktemp("other-program")
     make_sd1().save_pretrained(folder / "tiny")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[ThreadServer]:
     options = {"models_dir": MODELS_DIR, "model_folders": [folder], "default_model": "tiny"}
     with thread_server(tmp_path_factory.mktemp("data"), engine="torch", **options) as running:
         yield running
@@ -103,11 +113,77 @@ def test_pictures_made_at_once_are_those_made_alone(http: httpx.Client) -> None:
 
 
 def test_what_only_the_model_can_tell_fails_the_job_and_says_why(http: httpx.Client) -> None:
-    job = submit(http, "text_to_image", params={**PROMPT, "model": "tinny"})
+    job = submit(http, "text_to_image", params={**PROMPT, "refiner": "tiny"})
     error = finished(http, job["id"])["error"]
-    assert error["code"] == "model_missing"
+    assert error["code"] == "invalid_params"
     assert "tiny" in error["message"]
     assert [fact["type"] for fact in facts_of(http, job["id"])] == ["job.queued", "job.started", "job.failed"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"model": "tinny"}, "model"),
+        ({"loras": [{"name": "tiny"}]}, "loras[0].name"),
+        ({"refiner": "tinny"}, "refiner"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused_before_there_is_a_job(
+    server: ThreadServer, http: httpx.Client, given: dict[str, object], field: str
+) -> None:
+    before = http.get("/v1/jobs").json()["jobs"]
+    params = {**PROMPT, **given}
+    refused = http.post("/v1/jobs", json={"task": "text_to_image", "params": params})
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (422, "model_missing")
+    assert problem["field"] == f"$.params.{field}"
+    assert "tiny" in problem["detail"]
+    with Viewer(server) as viewer:
+        reply = viewer.ask("submit", job={"task": "text_to_image", "params": params})
+    assert not reply["ok"]
+    assert (reply["error"]["code"], reply["error"]["field"]) == ("model_missing", f"$.job.params.{field}")
+    assert http.get("/v1/jobs").json()["jobs"] == before
+
+
+def test_a_model_that_is_not_there_is_a_mistake_on_the_command_line(server: ThreadServer) -> None:
+    command = ["run", "text_to_image", "a cat", "--set", "model=tinny", "--url", server.url]
+    done = subprocess.run(
+        [sys.executable, "-m", "safelight", *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "close to it: 'tiny', at $.job.params.model [model_missing]" in done.stderr
+
+
+def test_a_damaged_model_is_refused_and_one_that_was_put_there_or_mended_is_found(
+    http: httpx.Client, folder: Path
+) -> None:
+    late = folder / "late.safetensors"
+    request = {"task": "load_model", "params": {"model": "late"}}
+    assert http.post("/v1/jobs", json=request).json()["code"] == "model_missing"
+    late.write_bytes(b"nothing")
+    assert http.post("/v1/jobs", json=request).json()["code"] == "bad_model"
+    late.unlink()
+    shutil.copytree(folder / "tiny", folder / "late")
+    job = http.post("/v1/jobs", json=request)
+    assert job.status_code == 202, job.text
+    assert finished(http, job.json()["id"])["status"] == "succeeded"
+
+
+def test_a_repeat_gets_its_first_answer_though_the_model_has_gone_and_a_waiting_job_fails(
+    http: httpx.Client, folder: Path
+) -> None:
+    shutil.copytree(folder / "tiny", folder / "passing")
+    busy = [submit(http, "test_pattern", params={"steps": 500, "step_ms": 20, "images": 64}) for _ in range(8)]
+    headers, request = {"Idempotency-Key": "passing"}, {"task": "load_model", "params": {"model": "passing"}}
+    accepted = http.post("/v1/jobs", json={**request, "priority": "low"}, headers=headers)
+    assert accepted.status_code == 202
+    shutil.rmtree(folder / "passing")
+    again = http.post("/v1/jobs", json={**request, "priority": "low"}, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, accepted.json()["id"])
+    assert http.post("/v1/jobs", json=request).json()["code"] == "model_missing"
+    for job in busy:
+        http.delete(f"/v1/jobs/{job['id']}")
+    assert finished(http, accepted.json()["id"])["error"]["code"] == "model_missing"
 
 
 def test_an_output_is_the_input_of_the_next_job(http: httpx.Client) -> None:
