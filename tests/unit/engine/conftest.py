@@ -1,5 +1,6 @@
-"""Where the packaged weights are, for the tests that need them."""
+"""What tests of the engine share: a running executor, and where the packaged weights are."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,19 @@ import pytest
 from engine.models.catalogue import default_names, find
 from engine.models.files import is_present
 from tests.servers import MODELS_DIR
+from tests.unit.engine.workbench import ADAPTERS, Bench, TinyBackend, bench
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def backend(request: pytest.FixtureRequest) -> TinyBackend:
+    """For jobs that are generators, and for greenlets of the same work."""
+    return TinyBackend(ADAPTERS[request.param])
+
+
+@pytest.fixture
+def table(backend: TinyBackend) -> Iterator[Bench]:
+    with bench(backend) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorCode
 from protocol.events import JobFailed
 from tests.servers import DEADLINE_S
-from tests.unit.engine.workbench import ADAPTERS, Bench, Gate, TinyBackend, bench, calls, make_run, nothing
+from tests.unit.engine.workbench import ADAPTERS, Bench, Gate, TinyBackend, bench, calls, make_run, nothing, raises
 
 LIMIT_S = 0.02
 
@@ -244,7 +244,3 @@ def test_whatever_happens_at_once_each_job_ends_once_and_nothing_follows(table: 
         assert [kind for kind in types if kind in {"job.succeeded", "job.failed", "job.cancelled"}] == types[-1:]
     assert {table.sink.types(name)[-1] for name in names} == {"job.succeeded", "job.failed", "job.cancelled"}
     assert table.executor.state().live_bytes == 0
-
-
-def raises(error: Exception) -> None:
-    raise error

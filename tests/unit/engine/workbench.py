@@ -269,3 +269,8 @@ def calls(*runs: Callable[[], Any], where: Where = Where.DEVICE) -> Steps:
 
 def nothing() -> None:
     """A call that does nothing."""
+
+
+def raises(error: BaseException) -> None:
+    """A call, or whatever else, that fails."""
+    raise error
