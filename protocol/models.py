@@ -25,6 +25,8 @@ class ModelKind(StrEnum):
     """The vision model an IP-Adapter sees through."""
     UPSCALER = "upscaler"
     EMBEDDING = "embedding"
+    PREVIEW_DECODER = "preview_decoder"
+    """A tiny decoder that shows a picture while it is made; chosen by the engine, not by requests."""
     ERASER = "eraser"
     """An inpainting network without a prompt: LaMa, MAT and the like."""
 

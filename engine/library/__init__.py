@@ -7,5 +7,6 @@ Library.refresh()
   pickles    the same of a PyTorch file, without running it
   sniff      kind and family from names and shapes; `families` knows the shapes
   folders    kind and family of a diffusers folder, from its configurations
+  tiny_vaes  which decoder for previews goes with which family
   names      one name per model; which model a client's name means
 """

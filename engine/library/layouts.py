@@ -82,6 +82,7 @@ _COMFYUI: Final[Mapping[str, ModelKind]] = {
     "unet": ModelKind.CHECKPOINT,
     "diffusion_models": ModelKind.CHECKPOINT,
     "ipadapter": ModelKind.IP_ADAPTER,
+    "vae_approx": ModelKind.PREVIEW_DECODER,
 }
 _A1111: Final[Mapping[str, ModelKind]] = {
     "Stable-diffusion": ModelKind.CHECKPOINT,
@@ -89,6 +90,7 @@ _A1111: Final[Mapping[str, ModelKind]] = {
     "Lora": ModelKind.LORA,
     "LyCORIS": ModelKind.LORA,
     "VAE": ModelKind.VAE,
+    "VAE-taesd": ModelKind.PREVIEW_DECODER,
     "ControlNet": ModelKind.CONTROLNET,
     "ESRGAN": ModelKind.UPSCALER,
     "RealESRGAN": ModelKind.UPSCALER,

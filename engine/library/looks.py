@@ -3,7 +3,8 @@
 What is in a file counts before where it lies:
 
 the contents tell                       as they say
-they do not, but the folder does        a pickle or an upscaler: of that kind, the loader will see
+they do not, but the folder does        a pickle or an upscaler: of that kind, the loader will see;
+                                        a preview decoder: with a problem
                                         a safetensors file: of that kind, with a problem
 neither                                 a checkpoint, with a problem
 """
@@ -16,6 +17,7 @@ from engine.library.headers import BadHeader, read_header
 from engine.library.pickles import BadPickle, read_pickle
 from engine.library.records import UNTOLD, Family, ModelKind, Sniffed
 from engine.library.sniff import sniff
+from engine.library.tiny_vaes import family_of
 from engine.library.walk import Candidate
 
 UNKNOWN_TENSORS: Final = "its tensors are those of no model known here"
@@ -78,12 +80,16 @@ def _look_at_pickle(candidate: Candidate) -> Look | None:
         return _decided(candidate, UNTOLD, is_pickle=True)  # mostly compiled programs, which have no such names
     try:
         # A look at a pickle may end early, so that something seems to be missing says nothing.
-        sniffed = replace(sniff(read_pickle(candidate.path)), problem=None)
+        sniffed = sniff(read_pickle(candidate.path))
+        if sniffed.kind is not ModelKind.PREVIEW_DECODER:
+            sniffed = replace(sniffed, problem=None)
     except BadPickle as error:
         if candidate.hint is None and candidate.path.suffix.casefold() == ".bin":
             return None  # the extension means anything: firmware, networks of other programs
         sniffed = Sniffed(kind=None, problem=str(error))
-    if sniffed == UNTOLD and candidate.hint is None and not _is_vae_by_name(candidate):
+    if sniffed == UNTOLD and candidate.hint is ModelKind.PREVIEW_DECODER:
+        sniffed = replace(sniffed, problem=UNKNOWN_TENSORS)
+    elif sniffed == UNTOLD and candidate.hint is None and not _is_vae_by_name(candidate):
         sniffed = replace(sniffed, problem=UNKNOWN_PICKLE)
     return _decided(candidate, sniffed, is_pickle=True)
 
@@ -94,6 +100,8 @@ def _decided(candidate: Candidate, sniffed: Sniffed, *, is_pickle: bool) -> Look
         kind = ModelKind.VAE if _is_vae_by_name(candidate) else candidate.hint or ModelKind.CHECKPOINT
         if kind in _TOLD_BY_LOADER:
             sniffed = replace(sniffed, family=Family.OTHER)
+    if kind is ModelKind.PREVIEW_DECODER:
+        sniffed = replace(sniffed, family=family_of(candidate.relative))
     return Look(kind, sniffed, is_pickle, candidate.size_bytes)
 
 

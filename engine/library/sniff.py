@@ -10,6 +10,8 @@
     `emb_params`, `string_to_param`, `clip_l`, `clip_g`, or one
       tensor alone, as wide as text embeddings are                  embedding
     `encoder.conv_in.` and `decoder.conv_in.`                       vae
+    names of TAESD's decoder, alone or with its encoder             preview_decoder; its family: `tiny_vaes`
+    names of its encoder alone                                      preview_decoder, with a problem
     `vision_model.` without `text_model.`, or `visual.`             image_encoder
     names of ESRGAN, old and new, and of Compact                    upscaler
     anything else                                                   None: the folder it lies in may tell
@@ -39,6 +41,13 @@ _UPSCALER: Final = (
     frozenset({"model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"}),
     frozenset({"body.0.weight", "body.1.weight", "body.2.weight"}),
 )
+_TINY_DECODERS: Final = (
+    frozenset({"1.weight", "3.conv.0.weight", "19.weight"}),
+    frozenset({"taesd_decoder.1.weight", "taesd_decoder.3.conv.0.weight", "taesd_decoder.19.weight"}),
+    frozenset({"decoder.layers.0.weight", "decoder.layers.2.conv.0.weight", "decoder.layers.18.weight"}),
+)
+"""In TAESD's own names, in those ComfyUI gives both halves in one file, and in those of diffusers."""
+_TINY_ENCODER: Final = frozenset({"0.weight", "1.conv.0.weight", "14.weight"})
 _BARE_DENOISER: Final = ("input_blocks.", "time_embedding.linear_1.", "joint_blocks.", "double_blocks.")
 _FOLDER_ONLY: Final = frozenset({Family.SD3, Family.FLUX, Family.OTHER})
 _PREDICTIONS: Final[Mapping[str, Prediction]] = {
@@ -50,6 +59,7 @@ _PREDICTIONS: Final[Mapping[str, Prediction]] = {
 
 CONTROL_LORA: Final = "it is a Control-LoRA: additions to a model, not a ControlNet"
 NOT_WHOLE: Final = "it holds the denoiser without its text encoders; such a model is read from a diffusers folder"
+ENCODER_ONLY: Final = "it is the encoding half of a tiny VAE; previews are made with the other"
 NO_CONFIGURATION: Final = "its family is read from a diffusers folder only"
 
 
@@ -74,6 +84,10 @@ def sniff(shapes: Mapping[str, Shape], metadata: Mapping[str, str] | None = None
         return Sniffed(kind=ModelKind.EMBEDDING, family=adapters.of_embedding(shapes))
     if has(shapes, "encoder.conv_in.") and has(shapes, "decoder.conv_in."):
         return Sniffed(kind=ModelKind.VAE)
+    if any(names <= shapes.keys() for names in _TINY_DECODERS):
+        return Sniffed(kind=ModelKind.PREVIEW_DECODER)
+    if shapes.keys() >= _TINY_ENCODER:
+        return Sniffed(kind=ModelKind.PREVIEW_DECODER, problem=ENCODER_ONLY)
     if (has(shapes, "vision_model.") or has(shapes, "visual.")) and not has(shapes, "text_model."):
         return Sniffed(kind=ModelKind.IMAGE_ENCODER, family=Family.OTHER)
     if any(names <= shapes.keys() for names in _UPSCALER):

@@ -29,6 +29,7 @@ _FOLDERS: Final[Mapping[ModelKind, str]] = {
     ModelKind.IMAGE_ENCODER: "image_encoders",
     ModelKind.UPSCALER: "upscalers",
     ModelKind.EMBEDDING: "embeddings",
+    ModelKind.PREVIEW_DECODER: "vae_approx",
 }
 """Below the models folder. Their names tell the library the kind of a file whose contents do not."""
 _PIPELINES: Final[Mapping[PipelineKind, tuple[TaskName, ...]]] = {

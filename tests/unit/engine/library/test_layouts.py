@@ -55,6 +55,7 @@ def test_comfyui_keeps_its_models_in_these_folders(tmp_path):
         "models/vae": ModelKind.VAE,
         "models/controlnet": ModelKind.CONTROLNET,
         "models/ipadapter": ModelKind.IP_ADAPTER,
+        "models/vae_approx": ModelKind.PREVIEW_DECODER,
         "models/upscale_models": ModelKind.UPSCALER,
         "models/embeddings": ModelKind.EMBEDDING,
         "models/clip_vision": ModelKind.IMAGE_ENCODER,
@@ -69,6 +70,7 @@ def test_a1111_keeps_its_models_in_these_folders(tmp_path):
             "models/Stable-diffusion": ModelKind.CHECKPOINT,
             "models/Lora": ModelKind.LORA,
             "models/VAE": ModelKind.VAE,
+            "models/VAE-taesd": ModelKind.PREVIEW_DECODER,
             "models/ControlNet": ModelKind.CONTROLNET,
             "models/ESRGAN": ModelKind.UPSCALER,
             "models/RealESRGAN": ModelKind.UPSCALER,
@@ -154,5 +156,15 @@ def test_layout_can_be_said_instead(tmp_path):
 
 
 def test_our_own_folders_hint_at_every_kind_that_has_one():
-    own = ("checkpoints", "loras", "vae", "controlnet", "ip_adapter", "upscalers", "embeddings", "image_encoders")
+    own = (
+        "checkpoints",
+        "loras",
+        "vae",
+        "controlnet",
+        "ip_adapter",
+        "upscalers",
+        "embeddings",
+        "image_encoders",
+        "vae_approx",
+    )
     assert {HINTS[name] for name in own} == set(ModelKind) - {ModelKind.ERASER}
