@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.images import Bytes
 
+_MIN_CONFIDENCE: Final = 0.5
 _STRIDE_PX: Final = 4
 _MULTIPLE_PX: Final = 32
 _LONGEST_PX: Final = 960
@@ -41,7 +42,7 @@ class FaceFinder:
         self._network: Any = cv2.dnn.readNetFromONNX(str(model))
         self._outputs: Sequence[str] = self._network.getUnconnectedOutLayersNames()
 
-    def find(self, image: Bytes, *, min_confidence: float = 0.5) -> list[Face]:
+    def find(self, image: Bytes) -> list[Face]:
         """Faces, the surest first.
 
         Args:
@@ -55,7 +56,7 @@ class FaceFinder:
         resized = cv2.resize(image, (seen_width, seen_height), interpolation=cv2.INTER_AREA)
         self._network.setInput(cv2.dnn.blobFromImage(np.asarray(resized)))
         heat, sizes, offsets, _landmarks = self._network.forward(self._outputs)
-        boxes, scores = decode_boxes(heat[0, 0], sizes[0], offsets[0], min_confidence)
+        boxes, scores = decode_boxes(heat[0, 0], sizes[0], offsets[0], _MIN_CONFIDENCE)
         boxes *= np.array([width / seen_width, height / seen_height] * 2, np.float32)
         np.clip(boxes, 0, [width, height, width, height], out=boxes)
         return [

@@ -16,15 +16,9 @@ from engine.library.folders import BadFolder, denoiser_weights
 from engine.library.records import FoundModel
 
 _FILE_NAME: Final = "hashes.json"
-_SHORT_CHARACTERS: Final = 10
 _CHUNK_BYTES: Final = 1 << 20
 
 logger = structlog.get_logger(__name__)
-
-
-def short(sha256: str) -> str:
-    """The first ten digits, by which A1111 names a model ("AutoV2")."""
-    return sha256[:_SHORT_CHARACTERS]
 
 
 class _Entry(TypedDict):

@@ -9,7 +9,6 @@ from training.spark.words import (
     COLOURS,
     ENDINGS,
     FILLERS,
-    HELD_OUT,
     LATER,
     NOUNS,
     OPENINGS,
@@ -72,11 +71,6 @@ def vocabulary() -> list[str]:
         *ENDINGS,
     ]
     return list(dict.fromkeys(word for text in texts for word in text.split()))
-
-
-def held_out_prompts() -> list[str]:
-    """The pairs that were kept out, as prompts."""
-    return [f"{_article(colour)} {colour} {name}" for colour, name in HELD_OUT]
 
 
 def _background(name: str, random: np.random.Generator) -> str:

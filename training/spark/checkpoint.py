@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from training.spark.files import write_atomically
+
+_MOST_DECAY: Final = 0.999
 
 
 @dataclass
@@ -47,16 +49,15 @@ def load(path: Path, device: torch.device, **parts: Any) -> Progress:
 class Average:
     """An exponential moving average of a module's weights, which is what is exported.
 
-    Its decay is min(`most`, (1 + n) / (20 + n)) after n updates, so that early weights are forgotten quickly.
+    Its decay is min(0.999, (1 + n) / (20 + n)) after n updates, so that early weights are forgotten quickly.
     """
 
-    def __init__(self, module: nn.Module, most: float = 0.999) -> None:
-        self._most = most
+    def __init__(self, module: nn.Module) -> None:
         self._weights = {name: weight.detach().clone() for name, weight in module.state_dict().items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, updates: int) -> None:
-        share = 1 - min(self._most, (1 + updates) / (20 + updates))
+        share = 1 - min(_MOST_DECAY, (1 + updates) / (20 + updates))
         kept, new = [], []
         for name, weight in module.state_dict().items():
             if weight.is_floating_point():

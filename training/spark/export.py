@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from training.spark import tokenizer
@@ -83,13 +82,3 @@ def _replace(source: Path, target: Path) -> None:
 def size_bytes(folder: Path) -> int:
     """Of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def weights_equal(folder: Path, other: Path) -> bool:
-    """Whether two exports hold the same weights."""
-    for component in COMPONENTS:
-        for path in (folder / component).glob("*.safetensors"):
-            ours, theirs = load_file(path), load_file(other / component / path.name)
-            if ours.keys() != theirs.keys() or not all(torch.equal(ours[name], theirs[name]) for name in ours):
-                return False
-    return True

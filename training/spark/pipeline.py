@@ -42,7 +42,6 @@ def generate(
     seeds: Sequence[int],
     *,
     steps: int = STEPS,
-    guidance_scale: float = GUIDANCE_SCALE,
 ) -> torch.Tensor:
     """One picture per prompt: (N, 3, 64, 64) float32, RGB in [0, 1]. The same seed gives the same picture."""
     pipeline.set_progress_bar_config(disable=True)
@@ -53,7 +52,7 @@ def generate(
         answer = pipeline(
             list(prompts[some]),
             num_inference_steps=steps,
-            guidance_scale=guidance_scale,
+            guidance_scale=GUIDANCE_SCALE,
             generator=generators,
             output_type="pt",
         )

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from training.spark import export as export_module
 from training.spark import unet, vae
-from training.spark.export import COMPONENTS, ExportDiffers, export, size_bytes, weights_equal
+from training.spark.export import COMPONENTS, ExportDiffers, export, size_bytes
 from training.spark.latents import whiten
 from training.spark.pipeline import assemble, generate, load_folder
 
@@ -51,7 +51,6 @@ def test_weights_are_half_precision_and_files_around_them_stay(work_dir: Path) -
         (weights,) = (folder / component).glob("*.safetensors")
         assert {weight.dtype for weight in load_file(weights).values() if weight.is_floating_point()} == {torch.float16}
     assert size_bytes(folder) > 4
-    assert weights_equal(folder, folder)
 
 
 def test_no_file_says_where_it_was_made(work_dir: Path) -> None:
