@@ -153,7 +153,10 @@ class Loras:
 
         def converted(*given: Any, **how: Any) -> Any:
             # What diffusers reads along with a file it opens itself.
-            state, alphas, *_ = convert(*given, **how)
+            state, *rest = convert(*given, **how)
+            if len(rest) == 1:  # of the families that know no alphas of their own
+                return state, file.settings
+            alphas = rest[0]
             return state, alphas, None if alphas else file.settings
 
         pipeline.lora_state_dict = converted
