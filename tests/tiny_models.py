@@ -20,6 +20,8 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionInpaintPipeline,
@@ -187,11 +189,12 @@ def make_sd1(seed: int = 0, *, is_inpaint: bool = False) -> DiffusionPipeline:
     )
 
 
-def make_sd2(seed: int = 0, *, prediction: str = "v_prediction") -> DiffusionPipeline:
+def make_sd2(seed: int = 0, *, prediction: str = "v_prediction", is_inpaint: bool = False) -> DiffusionPipeline:
     """Stable Diffusion 2: OpenCLIP's text encoder, padding with `!`, linear projections, v-prediction."""
     with seeded(seed):
-        unet, vae, text_encoder = make_unet(linear=True), make_vae(), make_text_encoder(act="gelu")
-    return StableDiffusionPipeline(
+        unet, vae = make_unet(9 if is_inpaint else 4, linear=True), make_vae()
+        text_encoder = make_text_encoder(act="gelu")
+    return (StableDiffusionInpaintPipeline if is_inpaint else StableDiffusionPipeline)(
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=make_tokenizer("!"),
@@ -207,7 +210,8 @@ def make_sdxl(seed: int = 0, *, is_inpaint: bool = False) -> DiffusionPipeline:
     """SDXL base: two text encoders of different widths, the second with ten layers and a projection."""
     with seeded(seed):
         unet, vae = make_xl_unet(9 if is_inpaint else 4), make_vae(0.13025)
-        first, second = make_text_encoder(), make_text_encoder(HIDDEN_2, 10, projects=True, act="gelu")
+        # Of three layers one is left out in any case: with another, one is left.
+        first, second = make_text_encoder(layers=3), make_text_encoder(HIDDEN_2, 10, projects=True, act="gelu")
     return (StableDiffusionXLInpaintPipeline if is_inpaint else StableDiffusionXLPipeline)(
         vae=vae,
         text_encoder=first,
@@ -300,8 +304,8 @@ def make_sd3(seed: int = 0) -> DiffusionPipeline:
             .requires_grad_(requires_grad=False)
             .eval()
         )
-        first = make_text_encoder(projects=True)
-        second = make_text_encoder(HIDDEN_2, projects=True, act="gelu")
+        first = make_text_encoder(layers=3, projects=True)
+        second = make_text_encoder(HIDDEN_2, 3, projects=True, act="gelu")
         vae = make_vae(1.5305, 16, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
     return StableDiffusion3Pipeline(
         transformer=transformer,
@@ -313,6 +317,39 @@ def make_sd3(seed: int = 0) -> DiffusionPipeline:
         tokenizer_2=make_tokenizer("!"),
         text_encoder_3=text_encoder_3,
         tokenizer_3=tokenizer_3,
+    )
+
+
+def make_pixart(seed: int = 0) -> DiffusionPipeline:
+    """PixArt-Sigma, which stands for all families that only diffusers' own map of pipelines knows: T5 and a DiT.
+
+    256 pixels square, the least its pipeline makes.
+    """
+    with seeded(seed):
+        tokenizer, text_encoder = make_t5(32)
+        transformer = (
+            PixArtTransformer2DModel(
+                sample_size=32,
+                patch_size=2,
+                num_layers=1,
+                in_channels=4,
+                out_channels=8,
+                attention_head_dim=8,
+                num_attention_heads=2,
+                cross_attention_dim=16,
+                caption_channels=32,
+                norm_num_groups=GROUPS,
+            )
+            .requires_grad_(requires_grad=False)
+            .eval()
+        )
+        vae = make_vae(0.13025)
+    return PixArtSigmaPipeline(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=vae,
+        transformer=transformer,
+        scheduler=make_scheduler(),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from diffusers.models.unets.unet_2d_blocks import CrossAttnUpBlock2D, UpBlock2D
 from torch import nn
 
 from engine.diffusion.loaded import LoadedModel
@@ -38,10 +39,13 @@ _RECOMMENDED: Final[Mapping[Family, _Weights]] = {
 }
 """Others take those of SD 1."""
 
+_HEEDING: Final = (UpBlock2D, CrossAttnUpBlock2D)
+
 
 def can_freeu(model: LoadedModel) -> bool:
-    """Whether the model's denoiser is a UNet that FreeU works on."""
-    return hasattr(model.denoiser, "enable_freeu")
+    """Whether the model's denoiser is a UNet that FreeU works on: not all blocks that a UNet can have heed it."""
+    stages: Any = getattr(model.denoiser, "up_blocks", ())
+    return hasattr(model.denoiser, "enable_freeu") and any(isinstance(stage, _HEEDING) for stage in stages[:2])
 
 
 def freeu_state(asked: FreeU, model: LoadedModel) -> AdapterState:

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import torch
@@ -16,14 +17,16 @@ from torch import Tensor
 
 from engine.diffusion.additions import Additions, bring_additions
 from engine.diffusion.families import PipelineKind
+from engine.diffusion.guidance import embeds_guidance
+from engine.diffusion.plain_prompts import plain_prompts
 from engine.diffusion.previews import Watch
 from engine.diffusion.prompt_source import say_nothing
-from engine.diffusion.prompt_weights import parse_prompt
 from engine.diffusion.refiner import Refiner
-from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler
+from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler, total_steps
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio, resident_name
+from engine.diffusion.unused import tell_unused
 from engine.images import Floats, Picture, decode, encode, from_tensor, on_white, to_tensor
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.library.records import Family, FoundModel
@@ -99,6 +102,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
     # Until the last picture is made nobody's need for room takes the weights away.
     with ExitStack() as held:
         held.enter_context(studio.in_use(resident_name(found)))
+        model.loaded.check_can(kind)
         additions = bring_additions(studio, run.params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
         _Generation(run, context, studio, model, additions, kind, scene).make_all()
@@ -135,21 +139,25 @@ class _Generation:
 
     def make_all(self) -> None:
         with job_scope(JobScope(self._additions.adapters, deterministic=self._params.deterministic)):
-            given = {**self._encode_prompt(self._model), **self._scene.arguments(), **self._guides()}
+            known = _parameters(self._pipeline(self._scheduler(self._model)))
+            tell_unused(self._params, known, self._warn)
+            given = {**self._encode_prompt(self._model, known), **self._scene.arguments(), **self._guides()}
             if self._additions.refiner is not None:
                 self._refiner_prompt = self._encode_prompt(self._additions.refiner.model, is_told=False)
             for index in range(self._run.first_image, self._params.images):
                 self._make(index, given)
 
-    def _encode_prompt(self, model: ReadyModel, *, is_told: bool = True) -> Mapping[str, Any]:
+    def _encode_prompt(
+        self, model: ReadyModel, known: Mapping[str, Any] = MappingProxyType({}), *, is_told: bool = True
+    ) -> Mapping[str, Any]:
         """The prompts as the pipelines of `model` take them.
 
         Args:
+            known: the parameters of the pipeline, for one that has to encode prompts itself.
             is_told: warn of what has no effect.
         """
-        params, is_guided = self._params, self._guidance > 1
-        if is_told and params.negative_prompt and not is_guided:
-            self._warn("negative_prompt_unused", "negative_prompt has no effect with a guidance scale of 1 or less")
+        params, warn = self._params, self._warn if is_told else say_nothing
+        is_guided = self._is_guided(model)
         encoded = model.encoder.encode(
             self._additions.prompt,
             # Some families take no negative prompt for another thing than an empty one.
@@ -160,11 +168,24 @@ class _Generation:
             state=self._additions.text_state,
             warn=self._context.warn if is_told else say_nothing,
         )
-        if encoded is not None:
-            return encoded.as_kwargs()
-        # The family's pipelines encode prompts themselves.
-        negative = parse_prompt(params.negative_prompt).text if is_guided and params.negative_prompt else None
-        return {"prompt": parse_prompt(self._additions.prompt).text, "negative_prompt": negative}
+        if encoded is None:
+            return plain_prompts(
+                self._additions.prompt,
+                params.negative_prompt,
+                model=model.loaded,
+                parameters=known,
+                guidance_scale=self._guidance,
+                clip_skip=params.clip_skip,
+                warn=warn,
+            )
+        if params.negative_prompt and not is_guided:
+            why = "with a guidance scale of 1 or less" if self._guidance <= 1 else "the model was distilled without one"
+            warn("negative_prompt_unused", f"negative_prompt has no effect: {why}")
+        return encoded.as_kwargs()
+
+    def _is_guided(self, model: ReadyModel) -> bool:
+        """Whether the denoiser of `model` is called for a negative prompt as well."""
+        return self._guidance > 1 and not embeds_guidance(model.loaded)
 
     def _guides(self) -> Mapping[str, Any]:
         """The pictures that ControlNets and IP-Adapters go by, as the pipeline takes them."""
@@ -175,7 +196,7 @@ class _Generation:
             given |= controls.arguments(self._kind, pictures)
         if prompts is not None:
             pictures = self._prepared(lambda: prompts.prepare(self._read("image_prompts")))
-            given |= prompts.arguments(pictures, is_guided=self._guidance > 1)
+            given |= prompts.arguments(pictures, is_guided=self._is_guided(self._model))
         return given
 
     def _prepared(self, prepare: Callable[[], list[Tensor]]) -> list[Tensor]:
@@ -212,7 +233,7 @@ class _Generation:
             return None
         if "strength" in given and refiner.begins_too_late(given["strength"], self._steps):
             unused = f"with this strength the picture begins after refiner_start, {refiner.start:g}"
-        elif "denoising_end" not in inspect.signature(pipeline.__call__).parameters:
+        elif "denoising_end" not in _parameters(pipeline):
             unused = "changing a picture along a control cannot be handed over"
         else:
             return refiner
@@ -249,9 +270,11 @@ class _Generation:
             "eta": eta_for(scheduler, self._params.eta, warn=self._warn),
             "output_type": "pt",
             "callback_on_step_end": partial(self._on_step, index, watch, done, left),
+            # Of pipelines that have not learnt the other.
+            "callback": partial(self._on_old_step, index, watch, scheduler),
             **given,
         }
-        known = inspect.signature(pipeline.__call__).parameters
+        known = _parameters(pipeline)
         made: Tensor = pipeline(**{name: value for name, value in given.items() if name in known}).images
         return made
 
@@ -286,14 +309,22 @@ class _Generation:
         tensors: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         """After each step, within the pipeline."""
-        number = done + step + 1
-        steps = max(number, done + pipeline.num_timesteps + left())
+        self._tell_step(index, watch, done + step + 1, done + pipeline.num_timesteps + left(), tensors["latents"])
+        return {}
+
+    def _on_old_step(
+        self, index: int, watch: Watch, scheduler: Scheduler, step: int, _timestep: Any, latents: Tensor
+    ) -> None:
+        """After each step, within a pipeline of the older kind."""
+        self._tell_step(index, watch, step + 1, total_steps(scheduler), latents)
+
+    def _tell_step(self, index: int, watch: Watch, number: int, steps: int, latents: Tensor) -> None:
+        steps = max(number, steps)
         progress = self._progress(index, number / steps * _DENOISED)
         self._context.step(number, steps, image=index, progress=progress, stage="denoise")
         if self._context.wants_previews:
-            shown = watch.picture(tensors["latents"], self._scene.size, self._params.preview_px)
+            shown = watch.picture(latents, self._scene.size, self._params.preview_px)
             self._context.preview(number, shown, image=index, max_px=self._params.preview_px)
-        return {}
 
     def _progress(self, index: int, share: float) -> float:
         """Of the whole job, `share` of image `index` done."""
@@ -317,3 +348,8 @@ class _Generation:
         if code not in self._told:
             self._told.add(code)
             self._context.warn(code, message)
+
+
+def _parameters(pipeline: Any) -> Mapping[str, Any]:
+    """What a pipeline's call takes, by name."""
+    return inspect.signature(pipeline.__call__).parameters

@@ -71,6 +71,13 @@ class LoadedModel:
         """Whether there is a pipeline of this kind for the model."""
         return self._class_of(kind) is not None
 
+    def check_can(self, kind: PipelineKind) -> None:
+        """Raises EngineError: `invalid_params`; there is no pipeline of this kind. The message says which there are."""
+        if not self.can(kind):
+            able = [verb for other, verb in _VERBS.items() if self.can(other)]
+            can = f"; it can {' and '.join(able)}" if able else ""
+            raise EngineError(ErrorCode.INVALID_PARAMS, f"model: {self.name!r} cannot {_VERBS[kind]}{can}")
+
     def pipeline(self, kind: PipelineKind, scheduler: Any, *, of_class: Any = None, **replaced: Any) -> Any:
         """A new stock pipeline over the shared components; costs some milliseconds and no memory worth the name.
 
@@ -82,9 +89,9 @@ class LoadedModel:
         Raises:
             EngineError: `invalid_params`; the model cannot do this.
         """
+        if of_class is None:
+            self.check_can(kind)
         pipeline_class = of_class or self._class_of(kind)
-        if pipeline_class is None:
-            raise EngineError(ErrorCode.INVALID_PARAMS, f"model: {self.name!r} cannot {_VERBS[kind]}")
         given = {**self.settings, "requires_safety_checker": False, **self.components, **replaced}
         given["scheduler"] = scheduler
         parameters = inspect.signature(pipeline_class.__init__).parameters

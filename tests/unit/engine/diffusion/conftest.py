@@ -17,10 +17,13 @@ FOLDERS: Final[dict[str, Callable[[], object]]] = {
     "sd1": tiny_models.make_sd1,
     "sd1_inpaint": lambda: tiny_models.make_sd1(is_inpaint=True),
     "sd2": tiny_models.make_sd2,
+    "sd2_inpaint": lambda: tiny_models.make_sd2(is_inpaint=True),
     "sdxl": tiny_models.make_sdxl,
     "sdxl_inpaint": lambda: tiny_models.make_sdxl(is_inpaint=True),
     "sdxl_refiner": tiny_models.make_sdxl_refiner,
     "flux": tiny_models.make_flux,
+    "flux_dev": lambda: tiny_models.make_flux(guidance_embeds=True),
+    "pixart": tiny_models.make_pixart,
     "sd3": tiny_models.make_sd3,
     "controlnet": tiny_models.make_controlnet,
 }

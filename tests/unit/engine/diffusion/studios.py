@@ -18,6 +18,7 @@ from engine.library.library import Library
 from engine.models.residency import Residency
 from engine.tasks.image_to_image import image_to_image
 from engine.tasks.inpaint import inpaint
+from engine.tasks.outpaint import outpaint
 from engine.tasks.text_to_image import text_to_image
 from protocol.requests import TaskName
 from tests.unit.engine.driver import Driver, drive, make_run
@@ -29,6 +30,7 @@ _TASKS = {
     TaskName.TEXT_TO_IMAGE: text_to_image,
     TaskName.IMAGE_TO_IMAGE: image_to_image,
     TaskName.INPAINT: inpaint,
+    TaskName.OUTPAINT: outpaint,
 }
 _USUAL = {"prompt": "a cat", "steps": 3, "seed": 5}
 

@@ -1,0 +1,271 @@
+"""No parameter is ignored in silence: on every family it changes what is made, or there is a warning, or a refusal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from engine.diffusion.studio import Studio
+from engine.interface import EngineError
+from protocol.errors import ErrorCode
+from protocol.events import StepFinished
+from protocol.requests import TASKS, TaskName
+from tests import tiny_adapters, tiny_models
+from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
+from tests.unit.engine.diffusion.studios import make, studio_of
+from tests.unit.engine.driver import Driver
+from tests.unit.engine.pictures import save
+
+PHOTO: Final = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
+TEXT: Final = {"width": 64, "height": 64}
+REGION: Final = {"regions": [{"x": 20, "y": 12, "width": 24, "height": 20}], "crop": False}
+WAYS: Final[Mapping[str, tuple[TaskName, Mapping[str, Any]]]] = {
+    "sd1": (TaskName.TEXT_TO_IMAGE, TEXT),
+    "sd1_inpaint": (TaskName.INPAINT, REGION),
+    "sd2": (TaskName.TEXT_TO_IMAGE, TEXT),
+    "sd2_inpaint": (TaskName.OUTPAINT, {"right": 16}),
+    "sdxl": (TaskName.TEXT_TO_IMAGE, TEXT),
+    "sdxl_inpaint": (TaskName.INPAINT, REGION),
+    "sdxl_refiner": (TaskName.IMAGE_TO_IMAGE, {}),
+    "sd3": (TaskName.INPAINT, REGION),
+    "flux": (TaskName.IMAGE_TO_IMAGE, {}),
+    "flux_dev": (TaskName.OUTPAINT, {"right": 16}),
+    "pixart": (TaskName.TEXT_TO_IMAGE, TEXT),
+}
+"""Name of a model -> a task it can do, and what that needs. Every task is there, by a UNet and by a transformer."""
+
+CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "prompt": {"prompt": "a dog"},
+    "weights": {"prompt": "a (cat:1.6)"},
+    "break": {"prompt": "a BREAK cat"},
+    "embedding": {"prompt": "a cat, embedding:mine"},
+    "prompt too long": {"prompt": "a cat " * 400},
+    "tagged lora": {"prompt": "a cat <lora:FAMILY-lora:1.0>"},
+    "negative_prompt": {"negative_prompt": "blurred"},
+    "vae": {"vae": "FAMILY-vae"},
+    "loras": {"loras": [{"name": "FAMILY-lora"}]},
+    "freeu": {"freeu": {}},
+    "controls": {"controls": [{"model": "controlnet", "image": "upload:x"}]},
+    "image_prompts": {"image_prompts": [{"model": "sd1-style", "image": "upload:x"}]},
+    "refiner": {"refiner": "sdxl_refiner", "steps": 4},
+    "refiner_start": {"refiner_start": 0.4},
+    "images": {"images": 2},
+    "steps": {"steps": 5},
+    "guidance_scale": {"guidance_scale": 2.5},
+    "scheduler": {"scheduler": "euler_ancestral"},
+    "flow scheduler": {"scheduler": "flow_heun"},
+    "noise_schedule": {"noise_schedule": "karras"},
+    "eta": {"eta": 0.7},
+    "seed": {"seed": 6},
+    "clip_skip": {"clip_skip": 1},
+    "preview_px": {"preview_px": 40},
+    "format": {"format": "webp"},
+    "quality": {"format": "jpeg", "quality": 10},
+    "width": {"width": 72},
+    "height": {"height": 72},
+    "strength": {"strength": 0.4},
+    "mask": {"mask": "upload:x"},
+    "regions": {"regions": [{"x": 4, "y": 4, "width": 40, "height": 36}]},
+    "grow_px": {"grow_px": 9},
+    "mask_blur_px": {"mask_blur_px": 0},
+    "crop": {"crop": True, "crop_margin_px": 8},
+    "crop_margin_px": {"crop": True, "crop_margin_px": 2},
+    "left": {"left": 8},
+    "top": {"top": 8},
+    "right": {"right": 24},
+    "bottom": {"bottom": 8},
+    "overlap_px": {"overlap_px": 4},
+}
+"""What is asked beside the usual; FAMILY stands for the model's name."""
+
+FIXED: Final = {"model", "image", "deterministic"}
+"""What the table cannot change: the family, what it starts from, and a promise about how, not what."""
+
+
+def takes(name: str, change: str) -> bool:
+    fields = TASKS[WAYS[name][0]].params.model_fields
+    return set(CHANGES[change]) <= set(fields)
+
+
+_NO = ErrorCode.INVALID_PARAMS
+REFUSED: Final = {
+    **{(name, "refiner"): _NO for name in WAYS if name not in ("sdxl", "sdxl_inpaint")},
+    **{(name, "controls"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
+    **{(name, "image_prompts"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
+    **{(name, "embedding"): _NO for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner")},
+    **{("sdxl_refiner", change): _NO for change in ("loras", "tagged lora")},
+    **{("pixart", change): ErrorCode.BAD_MODEL for change in ("loras", "tagged lora")},
+}
+"""What fails the job: an addition for another family, or one this family takes none of."""
+_TRANSFORMERS = ("sd3", "flux", "flux_dev", "pixart")
+TOLD: Final = [
+    *((name, change, "prompt_weights_ignored") for name in _TRANSFORMERS for change in ("weights", "break")),
+    *((name, "embedding", "embedding_ignored") for name in _TRANSFORMERS),
+    *((name, "freeu", "freeu_unused") for name in _TRANSFORMERS),
+    *((name, "prompt too long", "prompt_truncated") for name in _TRANSFORMERS),
+    *((name, "clip_skip", "clip_skip_unused") for name in ("flux", "flux_dev", "pixart")),
+    *((name, "negative_prompt", "negative_prompt_unused") for name in ("flux", "flux_dev")),
+    *((name, "scheduler", "sampler_not_for_model") for name in ("sd3", "flux", "flux_dev")),
+    *((name, "flow scheduler", "sampler_not_for_model") for name in WAYS if name not in ("sd3", "flux", "flux_dev")),
+    *((name, "eta", "eta_unused") for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner", "sd3", "flux", "flux_dev")),
+    *((name, "refiner_start", "refiner_unused") for name in WAYS),
+]
+"""What changes nothing, or not all of it, and is said."""
+
+CASES: Final = [(name, change) for name in WAYS for change in CHANGES if takes(name, change)]
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    added = tmp_path_factory.mktemp("with-additions")
+    for name in WAYS:
+        pipeline: Any = FOLDERS[name]()
+        tiny_folder(name)
+        (added / "loras").mkdir(exist_ok=True)
+        # So narrow a text encoder could be anybody's: the file says whose it is, as trainers' do.
+        told = {"ss_base_model_version": "sd_v2"} if name.startswith("sd2") else None
+        save_file(lora(pipeline), added / "loras" / f"{name}-lora.safetensors", metadata=told)
+        config = pipeline.vae.config
+        with tiny_models.seeded(77):
+            vae = tiny_models.make_vae(
+                config.scaling_factor,
+                config.latent_channels,
+                shift_factor=config.shift_factor,
+                use_quant_conv=config.use_quant_conv,
+                use_post_quant_conv=config.use_post_quant_conv,
+            )
+        vae.save_pretrained(added / "vae" / f"{name}-vae")
+    for folder in ("embeddings", "ip_adapter"):
+        (added / folder).mkdir()
+    sd1: Any = FOLDERS["sd1"]()
+    save_file({"emb_params": tiny_adapters.embedding()}, added / "embeddings" / "mine.safetensors")
+    save_file(tiny_adapters.ip_adapter(sd1.unet), added / "ip_adapter" / "sd1-style.safetensors")
+    tiny_models.make_image_encoder().save_pretrained(added / "ip_adapter" / "image_encoder")
+    tiny_folder("controlnet")
+    return studio_of(tiny_folder("sd1").parent, added)
+
+
+def lora(pipeline: Any) -> dict[str, torch.Tensor]:
+    """One for the denoiser, under the names diffusers uses."""
+    if hasattr(pipeline, "unet"):
+        return tiny_adapters.diffusers_lora(pipeline, text=False)
+    tensors = {}
+    with tiny_models.seeded(3):
+        for path, layer in pipeline.transformer.named_modules():
+            if isinstance(layer, nn.Linear) and path.endswith((".to_q", ".to_k")):
+                tensors[f"transformer.{path}.lora_A.weight"] = torch.randn(2, layer.in_features)
+                tensors[f"transformer.{path}.lora_B.weight"] = torch.randn(layer.out_features, 2)
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    folder = tmp_path_factory.mktemp("inputs")
+    mask = np.zeros(PHOTO.shape[:2], np.uint8)
+    mask[4:40, 6:20] = 255
+    photo = save(folder / "photo.png", PHOTO)
+    return {
+        "image": photo,
+        "controls[0].image": photo,
+        "image_prompts[0].image": photo,
+        "mask": save(folder / "mask.png", mask),
+    }
+
+
+def given(name: str, params: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Path]:
+    """Of `inputs` those that these parameters ask for."""
+    task = WAYS[name][0]
+    asked = set(params) | (set() if task is TaskName.TEXT_TO_IMAGE else {"image"})
+    return {field: path for field, path in inputs.items() if field.partition("[")[0] in asked}
+
+
+def asked(name: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    params = {"model": name, "steps": 3, "prompt": "a cat", **WAYS[name][1], **change}
+    return {key: _named(value, name) for key, value in params.items()}
+
+
+def _named(value: Any, name: str) -> Any:
+    if isinstance(value, str):
+        return value.replace("FAMILY", name)
+    if isinstance(value, list):
+        return [_named(each, name) for each in value]
+    return {key: _named(each, name) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def run(studio: Studio, inputs: Mapping[str, Path]) -> Any:
+    """Makes a job of a model and a change; each only once."""
+    known: dict[str, Driver] = {}
+
+    def made(name: str, change: Mapping[str, Any]) -> Driver:
+        params = asked(name, change)
+        key = repr(params)
+        if key not in known:
+            known[key] = make(studio, params, task=WAYS[name][0], inputs=given(name, params, inputs))
+        return known[key]
+
+    return made
+
+
+def seen(driver: Driver) -> list[Any]:
+    """All that a client gets: files, steps, sizes of previews."""
+    files = [driver.outputs[index].content for index in sorted(driver.outputs)]
+    steps = [(told.step, told.steps) for told in driver.of_type(StepFinished)]
+    return [files, steps, [picture.shape for picture in driver.pictures]]
+
+
+def test_every_parameter_is_in_the_table() -> None:
+    changed = {name for change in CHANGES.values() for name in change}
+    for task, _ in WAYS.values():
+        assert set(TASKS[task].params.model_fields) - FIXED <= changed
+    assert {task for task, _ in WAYS.values()} == {
+        task for task in TASKS if "guidance_scale" in TASKS[task].params.model_fields
+    }
+
+
+@pytest.mark.parametrize(("name", "change"), CASES)
+def test_a_parameter_acts_or_is_said_not_to(run: Any, name: str, change: str) -> None:
+    before = run(name, {"crop": True, "crop_margin_px": 8} if change == "crop_margin_px" else {})
+    assert before.warnings == []
+    refused, after = tried(run, name, change)
+    assert refused == REFUSED.get((name, change)), "refused, or made, other than expected"
+    assert after is None or after.warnings or seen(after) != seen(before)
+
+
+@pytest.mark.parametrize(("name", "parameter", "code"), TOLD)
+def test_what_a_family_cannot_use_is_told(run: Any, name: str, parameter: str, code: str) -> None:
+    assert run(name, CHANGES[parameter]).warnings == [code]
+
+
+def test_flux_without_guidance_of_its_own_is_guided_by_a_second_forward(run: Any) -> None:
+    plain = run("flux", {})
+    guided = run("flux", {"guidance_scale": 2.5})
+    against = run("flux", {"guidance_scale": 2.5, "negative_prompt": "blurred"})
+    pictures = [driver.outputs[0].content for driver in (plain, guided, against)]
+    assert len(set(pictures)) == 3
+    assert against.warnings == []
+
+
+def test_flux_with_guidance_of_its_own_has_no_use_for_a_negative_prompt(run: Any) -> None:
+    told = run("flux_dev", {"guidance_scale": 2.5, "negative_prompt": "blurred"})
+    assert told.warnings == ["negative_prompt_unused"]
+    assert told.outputs[0].content == run("flux_dev", {"guidance_scale": 2.5}).outputs[0].content
+
+
+def test_more_clip_skip_than_there_are_layers_is_refused(run: Any) -> None:
+    for name in ("sd1", "sdxl", "sd3"):
+        with pytest.raises(EngineError, match=r"clip_skip: expected 0\.\.1 for this model, got 2"):
+            run(name, {"clip_skip": 2})
+
+
+def tried(run: Any, name: str, change: str) -> tuple[ErrorCode | None, Driver | None]:
+    """Why it was refused, or what was made."""
+    try:
+        return None, run(name, CHANGES[change])
+    except EngineError as error:
+        return error.code, None
