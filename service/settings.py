@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     # The engine
     engine: EngineKind = Field(EngineKind.TORCH, description="torch, or fake: the same protocol without any model.")
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
+    device: str | None = Field(
+        None, pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:N; by default CUDA where there is one."
+    )
+    cpu_threads: Count | None = Field(
+        None, description="Cores for calculations on the CPU; by default all, at most 16."
+    )
     memory_budget_bytes: Bytes | None = Field(
         None, description="Live jobs together; by default half of the free device memory or RAM."
     )
