@@ -11,7 +11,18 @@ from typing import Final
 
 from protocol.version import SOFTWARE_VERSION
 
-_PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "starlette", "websockets", "pydantic", "orjson", "msgpack")
+_PACKAGES: Final = (
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "starlette",
+    "websockets",
+    "pydantic",
+    "orjson",
+    "msgpack",
+    "torch",
+    "diffusers",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,10 @@ from enum import StrEnum
 from statistics import median
 
 
+class Skipped(Exception):
+    """A benchmark that cannot be run here; the message says why, for a person."""
+
+
 class Goal(StrEnum):
     """Which side of its limit a ratio should be on."""
 

@@ -19,6 +19,7 @@ import torch
 
 from bench import servers
 from bench.measure import Goal, Measure, Round, compare
+from bench.stock import stock_pipeline
 from engine.diffusion.quiet import quieten
 from engine.library.roots import EMBEDDED_DIR
 from protocol.events import StepFinished
@@ -66,10 +67,7 @@ def _ours(place: Path, folder: Path) -> Iterator[Client]:
 
 
 def _bare_pipeline(folder: Path, steps: int) -> Reference:
-    from diffusers import StableDiffusionPipeline
-
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = stock_pipeline(folder)
 
     def make(seed: int) -> Any:
         generator = torch.Generator().manual_seed(seed)

@@ -1,15 +1,33 @@
 """Every benchmark runs, with tiny numbers, and says what it compared. The figures themselves are `make bench`'s."""
 
 import math
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from bench import fanout, first_event, latency, memory, null_jobs, pictures, poll, start
+from bench import (
+    fanout,
+    first_event,
+    latency,
+    memory,
+    null_jobs,
+    pictures,
+    poll,
+    previews,
+    start,
+    steps,
+    switching,
+    throughput,
+)
 from bench.__main__ import BENCHMARKS
-from bench.measure import Measure
+from bench.measure import Measure, Skipped
+from tests.servers import REPOSITORY
 
 TINY: dict[str, Callable[[], list[Measure]]] = {
     "start": lambda: start.run(quick=True, rounds=1),
@@ -20,6 +38,10 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "latency": lambda: latency.run(quick=True, count=4, steps=3),
     "fanout": lambda: fanout.run(quick=True, sizes=((4, 10),), steps=5),
     "pictures": lambda: pictures.run(quick=True, folder=tiny_model(), steps=2, rounds=1),
+    "steps": lambda: steps.run(quick=True, folder=tiny_model(), steps=3, rounds=1),
+    "previews": lambda: previews.run(quick=True, folder=tiny_model(), steps=3, rounds=1),
+    "switching": lambda: switching.run(quick=True, folder=tiny_model(), rounds=2),
+    "throughput": lambda: throughput.run(quick=True, tiny=True, steps=2, counts=(1, 2)),
 }
 
 
@@ -44,3 +66,17 @@ def test_a_benchmark_compares_ours_with_a_reference(name):
         assert math.isfinite(measure.ours)
         assert math.isfinite(measure.reference)
         assert measure.ratio > 0
+
+
+def test_pictures_of_real_sizes_are_not_made_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Skipped, match="needs a CUDA device"):
+        throughput.run()
+
+
+def test_what_is_skipped_is_said_and_is_no_goal_missed():
+    command = [sys.executable, "-m", "bench", "throughput"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ran = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    assert "throughput: skipped, it needs a CUDA device" in ran.stdout
+    assert "0 of 0 goals met" in ran.stdout
