@@ -77,6 +77,14 @@ class ModelInfo(BaseModel):
     download: ModelDownloadState | None = Field(None, description="While it is being downloaded, or that failed.")
 
 
+class Arrived(StrEnum):
+    """What becomes of what has arrived of a download that is cancelled."""
+
+    KEEP = "keep"
+    """It stays; asked for again, the download goes on there."""
+    DISCARD = "discard"
+
+
 class ModelList(BaseModel):
     """All models of a server."""
 

@@ -16,13 +16,13 @@ from typing import Any, Literal, Self, TypeVar
 from protocol.events import Event, OutputReady
 from protocol.jobs import Job as JobState
 from protocol.jobs import JobStatus
-from protocol.models import ModelInfo, ModelKind
+from protocol.models import Arrived, ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL
 from safelight.client import AsyncClient, CodecName, Health
 from safelight.job import AsyncJob
 from safelight.output import AsyncOutput
-from safelight.server_models import Progress
+from safelight.server_models import Begun, Progress
 from safelight.transport import PATIENCE_S, TransportName, Watcher
 
 T = TypeVar("T")
@@ -296,10 +296,17 @@ class Client:
         *,
         name: str | None = None,
         sha256: str | None = None,
+        on_begun: Begun | None = None,
         on_progress: Progress | None = None,
     ) -> ModelInfo:
-        """See `AsyncClient.download_model`; `on_progress` is called on a thread of the client's own."""
-        return self._loop.run(self._client.download_model(url, kind, name=name, sha256=sha256, on_progress=on_progress))
+        """See `AsyncClient.download_model`; `on_begun` and `on_progress` are called on a thread of the client's own."""
+        return self._loop.run(
+            self._client.download_model(url, kind, name=name, sha256=sha256, on_begun=on_begun, on_progress=on_progress)
+        )
+
+    def cancel_download(self, name: str, *, arrived: str | Arrived = Arrived.KEEP) -> ModelInfo:
+        """See `AsyncClient.cancel_download`."""
+        return self._loop.run(self._client.cancel_download(name, arrived=arrived))
 
     def health(self) -> Health:
         """See `AsyncClient.health`."""

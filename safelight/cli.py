@@ -317,7 +317,7 @@ def download_model(
     key: ApiKey = None,
     via: Via = ViaChoice.WEBSOCKET,
 ) -> None:
-    """Have a running server download a model file, and show how far it is. Ctrl-C leaves; the server goes on."""
+    """Have a running server download a model file, and show how far it is. Ctrl-C cancels it."""
     from safelight import model_commands
 
     options = model_commands.DownloadOptions(source, kind, name, sha256)
@@ -326,6 +326,22 @@ def download_model(
         return await model_commands.download_model(client, board.console, options)
 
     _with_client(work, url, key, via, live=False)
+
+
+@models_app.command("cancel")
+def cancel_download(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    discard: Annotated[bool, typer.Option("--discard", help="Remove what has arrived.")] = False,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Cancel a download of a running server; what has arrived stays, to go on with."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.cancel_download(client, board.console, name, discards=discard)
+
+    _with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)
 
 
 @keys_app.command("add")

@@ -19,7 +19,7 @@ from protocol.codec import JSON, MSGPACK, Codec
 from protocol.events import Event
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
-from protocol.models import ModelInfo, ModelKind
+from protocol.models import Arrived, ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
 from safelight.address import DEFAULT_URL, Address
 from safelight.arguments import request_fields
@@ -31,7 +31,7 @@ from safelight.output import AsyncOutput
 from safelight.poll import PollTransport
 from safelight.rest import Rest
 from safelight.server_feed import ServerFeed
-from safelight.server_models import Progress, ServerModels
+from safelight.server_models import Begun, Progress, ServerModels
 from safelight.sse import SseTransport
 from safelight.transport import PATIENCE_S, Transport, TransportName, Watcher
 from safelight.wire import read_job
@@ -257,15 +257,19 @@ class AsyncClient:
         *,
         name: str | None = None,
         sha256: str | None = None,
+        on_begun: Begun | None = None,
         on_progress: Progress | None = None,
     ) -> ModelInfo:
         """Have the server download a model file, and wait until it is there. Who leaves does not stop it.
+
+        See `cancel_download`.
 
         Args:
             url: as the server reaches it.
             kind: what it is; a file that turns out to be something else is not kept.
             name: of the file; by default the last part of the URL.
             sha256: checked by the server; needed for pickles.
+            on_begun: told once, what the server is to have.
             on_progress: told how far it is.
 
         Raises:
@@ -274,11 +278,28 @@ class AsyncClient:
         """
         asked = {"url": url, "kind": str(kind), "name": name, "sha256": sha256}
         wanted = {field: value for field, value in asked.items() if value is not None}
-        tell = on_progress or (lambda _state: None)
+        begun, progress = on_begun or (lambda _model: None), on_progress or (lambda _state: None)
         if not isinstance(self._transport, WebSocketConnection):
-            return await self._models.download(wanted, None, tell)
+            return await self._models.download(wanted, None, begun, progress)
         async with self._server_feed() as news:
-            return await self._models.download(wanted, news, tell)
+            return await self._models.download(wanted, news, begun, progress)
+
+    async def cancel_download(self, name: str, *, arrived: str | Arrived = Arrived.KEEP) -> ModelInfo:
+        """End a download, whoever began it.
+
+        Args:
+            name: of the model, or its id.
+            arrived: `keep` what has arrived, so that a repeated download goes on there; or `discard` it, also that of
+                a download that has failed.
+
+        Returns:
+            How far it was.
+
+        Raises:
+            RequestRefused: `not_found`; `already_ended`: the model is there.
+            ValueError: `arrived` is neither.
+        """
+        return await self._models.cancel_download(name, Arrived(arrived))
 
     async def watch_server(self) -> AsyncGenerator[Event, None]:
         """What the server tells of itself, as it comes: models on their way, in memory and out of it. Never ends."""

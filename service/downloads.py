@@ -1,27 +1,24 @@
 """Model files from elsewhere into the models folder: checked, and only then given their name."""
 
 import asyncio
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import unquote
 
 import structlog
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
-from protocol.models import ModelDownload, ModelDownloadState, ModelInfo, ModelKind
+from protocol.models import ModelDownload, ModelInfo, ModelKind
+from service.download import Download, file_name
 from service.errors import ServiceError
 from service.outbound import Outbound, Refused, Resolve, only, read_url, resolve_with_system
 from service.partial_file import PartialFile
 from service.settings import Settings
 from service.transfer import DELAYS_S, Transfer, Unusable
+from service.whole import whole
 
-_SAFETENSORS: Final = (".safetensors", ".sft")
-_PICKLES: Final = (".ckpt", ".pt", ".pth", ".bin")
-_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,219}")
+_CANCELLED: Final = "cancelled by a client"
 _TOLD_SHARE: Final = 0.01
 _TOLD_BYTES: Final = 16 << 20
 """Progress is told this often where nobody says how large the file is."""
@@ -50,42 +47,6 @@ class Destination(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Download:
-    """One download, under way or failed."""
-
-    kind: ModelKind
-    url: str
-    sha256: str | None
-    part: PartialFile
-    transfer: Transfer
-    told_bytes: int = -_TOLD_BYTES
-    problem: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.part.target.stem
-
-    @property
-    def id(self) -> str:
-        return f"{self.kind}:{self.name}"
-
-    def info(self) -> ModelInfo:
-        done, total = self.transfer.done_bytes, self.transfer.total_bytes
-        return ModelInfo(
-            id=self.id,
-            name=self.name,
-            title=self.name,
-            tasks=(),
-            licence="unknown",
-            size_bytes=total or done,
-            is_present=False,
-            kind=self.kind,
-            source="models",
-            download=ModelDownloadState(done_bytes=done, total_bytes=total, problem=self.problem),
-        )
-
-
 class Downloads:
     """The downloads of one server. For the event loop.
 
@@ -112,15 +73,18 @@ class Downloads:
         self._outbound = Outbound(
             allow_private=settings.allow_private_urls, may_use_port=only(settings.fetch_ports), resolve=resolve
         )
-        self._downloads: dict[str, _Download] = {}
+        self._downloads: dict[str, Download] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._group: asyncio.TaskGroup | None = None
+        self.begun = asyncio.Event()
+        """Set once downloads can be started."""
 
     async def run(self) -> None:
         """Own the downloads until cancelled; what has arrived of each then stays, to go on with."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self.begun.set()
                 await asyncio.Event().wait()
         finally:
             self._group = None
@@ -146,7 +110,7 @@ class Downloads:
             raise ServiceError(ErrorCode.NOT_READY, "the server is not running", retry_after_s=_RETRY_AFTER_S)
         download = self._read(request)
         known = self._downloads.get(download.id)
-        if known is not None and known.problem is None:
+        if known is not None and known.is_under_way:
             if known.url == download.url:
                 return known.info()
             raise _exists(f"model: {download.id!r} is on its way from another URL")
@@ -157,20 +121,46 @@ class Downloads:
             raise ServiceError(ErrorCode.QUEUE_FULL, message, retry_after_s=_RETRY_AFTER_S)
         self._downloads.pop(download.id, None)
         self._downloads[download.id] = download
-        self._group.create_task(self._work(download), name=f"download {download.id}")
+        before = known.task if known is not None else None
+        download.task = self._group.create_task(self._work(download, before), name=f"download {download.id}")
         return download.info()
 
-    def _read(self, request: ModelDownload) -> _Download:
+    async def cancel(self, model_id: str, *, discards: bool = False) -> ModelInfo:
+        """End a download; `model.failed` tells of it. One that has failed is left as it is.
+
+        Args:
+            discards: remove what has arrived, and remember nothing of it. Otherwise that stays, to go on with.
+
+        Returns:
+            How far it was.
+
+        Raises:
+            ProtocolError: `not_found`; `already_ended`: the file has arrived, and is being given its name.
+        """
+        download = self._downloads.get(model_id)
+        if download is None:
+            raise ProtocolError(ErrorCode.NOT_FOUND, f"model: no download of {model_id!r:.80} is under way")
+        if download.is_arriving and download.problem is None:
+            raise ProtocolError(ErrorCode.ALREADY_ENDED, f"model: {model_id!r} has just arrived")
+        download.discards = download.discards or discards
+        if download.task is not None and not download.task.done():
+            download.is_cancelled = True
+            download.task.cancel()
+            await asyncio.wait([download.task])
+        elif self._group is not None:
+            # As its task: one that begins anew meanwhile waits for it.
+            download.task = self._group.create_task(self._leave(download), name=f"discard {download.id}")
+            await asyncio.wait([download.task])
+        await self._leave(download)  # of a task that had not begun there was nobody else to
+        return download.info()
+
+    def _read(self, request: ModelDownload) -> Download:
         url = str(request.url)
         try:
             read_url(url)
         except Refused as refusal:
             raise ProtocolError(ErrorCode.FETCH_FAILED, f"url: {refusal} at $.url", "$.url") from None
-        file_name = _file_name(request)
-        if file_name.lower().endswith(_PICKLES) and request.sha256 is None:
-            message = "sha256: needed for files in PyTorch's own format; better is a .safetensors file, at $.sha256"
-            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.sha256")
-        place = self._shelf.place(request.kind, file_name)
+        place = self._shelf.place(request.kind, file_name(request))
         if place is None:
             message = f"kind: models of the kind {request.kind} cannot be downloaded, at $.kind"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.kind")
@@ -185,17 +175,31 @@ class Downloads:
             delays_s=self._delays_s,
         )
         sha256 = request.sha256.lower() if request.sha256 is not None else None
-        download = _Download(kind=request.kind, url=url, sha256=sha256, part=part, transfer=transfer)
+        download = Download(
+            kind=request.kind, url=url, sha256=sha256, part=part, transfer=transfer, told_bytes=-_TOLD_BYTES
+        )
         return download
 
     # ---- one download ----------------------------------------------------------------------------------------
 
-    async def _work(self, download: _Download) -> None:
+    async def _work(self, download: Download, before: asyncio.Task[None] | None) -> None:
+        """Bring it.
+
+        Args:
+            before: what may still write to the same file.
+        """
         try:
+            if before is not None:
+                await asyncio.wait([before])
             async with self._turns:
                 await download.transfer.run()
             await self._check(download)
+            download.is_arriving = True
             await self._take_in(download)
+        except asyncio.CancelledError:
+            if download.is_cancelled:
+                await self._leave(download)
+            raise
         except (Refused, Unusable) as error:
             self._fail(download, str(error))
         except OSError as error:
@@ -204,15 +208,30 @@ class Downloads:
             logger.exception("download.raised", model=download.id)
             self._fail(download, "the server made a mistake; its log has more")
 
-    def _fail(self, download: _Download, reason: str) -> None:
+    async def _leave(self, download: Download) -> None:
+        """Do what is left to do for one that was cancelled. Nothing is done twice."""
+        if download.discards:
+            # Cleared before the first await: another may have begun to write by the end of a second time.
+            download.discards = False
+            await whole(download.part.discard)
+            if self._downloads.get(download.id) is download:
+                del self._downloads[download.id]
+        if download.problem is None:
+            logger.info("download.cancelled", model=download.id, done_bytes=download.transfer.done_bytes)
+            self._end(download, _CANCELLED)
+
+    def _fail(self, download: Download, reason: str) -> None:
+        logger.warning("download.failed", model=download.id, reason=reason)
+        self._end(download, reason)
+
+    def _end(self, download: Download, reason: str) -> None:
         download.problem = reason
         failed = [each.id for each in self._downloads.values() if each.problem is not None]
         for model_id in failed[:-_MOST]:
             del self._downloads[model_id]
-        logger.warning("download.failed", model=download.id, reason=reason)
         self._tell(ModelFailed(model=download.id, reason=reason))
 
-    def _tell_progress(self, download: _Download) -> None:
+    def _tell_progress(self, download: Download) -> None:
         done, total = download.transfer.done_bytes, download.transfer.total_bytes
         interval = _TOLD_BYTES if total is None else max(1, int(total * _TOLD_SHARE))
         # It falls where a server begins anew.
@@ -220,7 +239,7 @@ class Downloads:
             download.told_bytes = done
             self._tell(ModelLoading(model=download.id, phase="download", done=done, total=total))
 
-    async def _check(self, download: _Download) -> None:
+    async def _check(self, download: Download) -> None:
         """Whether it is what was asked for. If not, nothing of it stays.
 
         Raises:
@@ -237,38 +256,15 @@ class Downloads:
             found = await asyncio.to_thread(self._shelf.problem, part.path, download.kind, part.target.name)
             problem = found and f"it cannot be used: {found}"
         if problem is not None:
-            await asyncio.to_thread(part.discard)
+            await whole(part.discard)
             raise Unusable(problem)
 
-    async def _take_in(self, download: _Download) -> None:
-        await asyncio.to_thread(download.part.finish)
+    async def _take_in(self, download: Download) -> None:
+        await whole(download.part.finish)
         model_id = await asyncio.to_thread(self._shelf.take_in, download.part.target, download.sha256)
         del self._downloads[download.id]
         logger.info("download.ended", model=model_id or download.id, size_bytes=download.transfer.done_bytes)
         self._tell(ModelAdded(model=model_id or download.id, size_bytes=download.transfer.done_bytes))
-
-
-def _file_name(request: ModelDownload) -> str:
-    """What the file will be called.
-
-    Raises:
-        ProtocolError: `invalid_params`: neither the name nor the URL gives one.
-    """
-    from_url = unquote(PurePosixPath(request.url.path or "").name)
-    name = request.name or from_url
-    known = (*_SAFETENSORS, *_PICKLES)
-    if not name.lower().endswith(known):
-        if request.name is None:
-            message = (
-                f"name: needed, since the URL does not end with the name of a model ({', '.join(known)}), at $.name"
-            )
-            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.name")
-        suffix = PurePosixPath(from_url).suffix
-        name += suffix if suffix.lower() in known else _SAFETENSORS[0]
-    if not _SAFE_NAME.fullmatch(name):
-        message = f"name: expected letters, digits and ' ._()+-', got {name!r:.80}; give one of your own, at $.name"
-        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.name")
-    return name
 
 
 def _exists(message: str) -> ProtocolError:

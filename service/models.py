@@ -66,16 +66,9 @@ class Models:
             ProtocolError: `not_found`, with the names that are close; `invalid_params`: several kinds share the name.
         """
         models = await self._look()
-        for model in models:
-            if model.id == name:
-                return model
-        named = [model for model in models if model.name == name]
-        meant = [model for model in named if model.kind is ModelKind.CHECKPOINT] or named
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            ids = ", ".join(str(model.id) for model in meant)
-            raise ProtocolError(ErrorCode.INVALID_PARAMS, f"model: {name!r:.80} means several: name one of {ids}")
+        meant = _meant(models, name)
+        if meant is not None:
+            return meant
         close = difflib.get_close_matches(name, {model.name for model in models}, _SHOWN_NAMES)
         hint = f"; close to it: {', '.join(map(repr, close))}" if close else ""
         raise ProtocolError(ErrorCode.NOT_FOUND, f"model: there is no {name!r:.80}{hint}")
@@ -119,6 +112,21 @@ class Models:
         there = await self._look()
         return self._downloads.start(request, {model.id for model in there if model.id and model.is_present})
 
+    async def cancel_download(self, name: str, *, discards: bool) -> ModelInfo:
+        """End a download, named as the model it is to become.
+
+        Args:
+            discards: see `Downloads.cancel`.
+
+        Raises:
+            ProtocolError: as `find`; `already_ended`: the model is there.
+        """
+        coming = _meant(self._downloads.infos(), name)
+        if coming is None:
+            model = await self.find(name)
+            raise ProtocolError(ErrorCode.ALREADY_ENDED, f"model: {model.name!r} is not on its way")
+        return await self._downloads.cancel(str(coming.id), discards=discards)
+
     async def hashed(self, name: str) -> ModelInfo:
         """A model with its hash; if it is not known, all of the file is read. One file at a time.
 
@@ -144,3 +152,20 @@ class Models:
         there = await anyio.to_thread.run_sync(self._shelf.models, resident, limiter=self._looking)
         ids = {model.id for model in there if model.is_present}
         return [*there, *(info for info in self._downloads.infos() if info.id not in ids)]
+
+
+def _meant(models: Sequence[ModelInfo], name: str) -> ModelInfo | None:
+    """The one of these that `name` means; None if nothing has that name.
+
+    Raises:
+        ProtocolError: `invalid_params`: several kinds share the name, and none of them is a checkpoint.
+    """
+    for model in models:
+        if model.id == name:
+            return model
+    named = [model for model in models if model.name == name]
+    meant = [model for model in named if model.kind is ModelKind.CHECKPOINT] or named
+    if len(meant) > 1:
+        ids = ", ".join(str(model.id) for model in meant)
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, f"model: {name!r:.80} means several: name one of {ids}")
+    return meant[0] if meant else None

@@ -64,6 +64,15 @@ class PartialFile:
         self.discard()
         self._notes.write_text(json.dumps(asdict(origin)), "ascii")
 
+    def append(self, block: bytes) -> None:
+        """Add what has arrived next; an empty file is a file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with self.path.open("ab") as file:
+            file.write(block)
+
     def sha256(self) -> str:
         """Of what has arrived."""
         with self.path.open("rb") as file:

@@ -12,6 +12,7 @@ import structlog
 from service.outbound import Interrupted, Outbound, Refused
 from service.partial_file import Origin, PartialFile
 from service.settings import Settings
+from service.whole import whole
 
 if TYPE_CHECKING:
     import httpx
@@ -104,7 +105,7 @@ class Transfer:
                     if _range(response).total == have:
                         self.done_bytes = self.total_bytes = have
                         return
-                    await asyncio.to_thread(self._part.discard)
+                    await whole(self._part.discard)
                     raise Interrupted("its server has another file now")
                 case status if status >= 500 or status in _WORTH_ANOTHER_TRY:
                     raise Interrupted(f"its server answered with status {status}")
@@ -113,7 +114,7 @@ class Transfer:
             length = response.headers.get("content-length")
             total = have + int(length) if length is not None and length.isdecimal() else None
             if not have:
-                await asyncio.to_thread(self._part.begin, Origin.of(self._url, _validator(response)))
+                await whole(self._part.begin, Origin.of(self._url, _validator(response)))
             await asyncio.to_thread(self._check_room, have, total)
             self.done_bytes, self.total_bytes = have, total
             await self._save(response)
@@ -139,26 +140,28 @@ class Transfer:
     async def _save(self, response: "httpx.Response") -> None:
         most = self._settings.max_model_bytes
         waiting = bytearray()
-        with await asyncio.to_thread(self._part.path.open, "ab") as file:
-            try:
-                async for chunk in response.aiter_raw():
-                    if self.done_bytes + len(waiting) + len(chunk) > most:
-                        raise Unusable(f"it is larger than the {most} bytes this server takes")
-                    waiting += chunk
-                    if len(waiting) >= _WRITE_BYTES:
-                        await asyncio.to_thread(file.write, bytes(waiting))
-                        self._written(len(waiting))
-                        waiting.clear()
-            finally:
-                # Also when the connection breaks, or the server stops: what is kept need not come again.
-                file.write(waiting)
-                self._written(len(waiting))
+        await whole(self._part.append, b"")
+        try:
+            async for chunk in response.aiter_raw():
+                if self.done_bytes + len(waiting) + len(chunk) > most:
+                    raise Unusable(f"it is larger than the {most} bytes this server takes")
+                waiting += chunk
+                if len(waiting) >= _WRITE_BYTES:
+                    await self._write(waiting)
+        finally:
+            # Also when the connection breaks, or it is cancelled: what is kept need not come again.
+            await self._write(waiting)
 
-    def _written(self, more: int) -> None:
-        if more:
-            self.done_bytes += more
-            self._has_begun = True
-            self._on_progress()
+    async def _write(self, waiting: bytearray) -> None:
+        """Append what waits, once, whatever happens meanwhile."""
+        block = bytes(waiting)
+        waiting.clear()
+        if not block:
+            return
+        self.done_bytes += len(block)
+        self._has_begun = True
+        await whole(self._part.append, block)
+        self._on_progress()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from protocol.errors import ErrorCode
-from protocol.models import ModelKind
+from protocol.models import Arrived, ModelKind
 from protocol.requests import TaskName
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, ref
 from service.api.operation_parts import IDEMPOTENCY_KEY, PREFER, SUBMITTED, choice
@@ -105,6 +105,22 @@ MODEL_OPERATIONS: Final = (
         parameters=(_MODEL_NAME,),
         answers=(Answer(status=202, content=Content(description="Asked: the model as it is now.", media=_MODEL)),),
         errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS),
+    ),
+    Operation(
+        id="cancelDownload",
+        method="DELETE",
+        path="/v1/models/{name}/download",
+        tag="models",
+        summary="Cancel the download of a model",
+        description="`model.failed` tells of it. What has arrived stays, and a repeated download goes on there, unless "
+        "it is to be discarded; then the listing forgets it too. One that has failed can be discarded as well.",
+        scope=Scope.MODELS_WRITE,
+        parameters=(
+            _MODEL_NAME,
+            choice("arrived", "What becomes of what has arrived; by default it is kept.", Arrived),
+        ),
+        answers=(Answer(status=200, content=Content(description="Ended: how far it was.", media=_MODEL)),),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.INVALID_PARAMS, ErrorCode.ALREADY_ENDED),
     ),
     Operation(
         id="hashModel",

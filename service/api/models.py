@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from protocol.errors import ErrorCode
-from protocol.models import ModelDownload, ModelKind
+from protocol.models import Arrived, ModelDownload, ModelKind
 from protocol.requests import TaskName
 from protocol.validation import parse
 from service.api.jobs import submit_for
@@ -61,6 +61,13 @@ async def download(request: Request) -> Response:
     return _answer(model, 202, {"Location": f"/v1/models/{quote(str(model.id))}"})
 
 
+async def cancel_download(request: Request) -> Response:
+    await caller(request, Scope.MODELS_WRITE)
+    arrived = choice(request, "arrived", Arrived)
+    models = services_of(request).models
+    return _answer(await models.cancel_download(request.path_params["name"], discards=arrived is Arrived.DISCARD))
+
+
 def _answer(content: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     text = content.model_dump_json(exclude_none=True)
     return Response(text, status_code=status, media_type="application/json", headers=headers)
@@ -72,5 +79,6 @@ ROUTES: Final = (
     Route("/v1/models/{name:path}/load", load, methods=["POST"]),
     Route("/v1/models/{name:path}/unload", unload, methods=["POST"]),
     Route("/v1/models/{name:path}/hash", compute_hash, methods=["POST"]),
+    Route("/v1/models/{name:path}/download", cancel_download, methods=["DELETE"]),
     Route("/v1/models/{name:path}", get, methods=["GET"]),
 )

@@ -1,6 +1,7 @@
 """`safelight models` as a process, against a real server with the fake engine."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import DEADLINE_S, REPOSITORY, ThreadServer, thread_server
+from tests.servers import DEADLINE_S, REPOSITORY, ThreadServer, thread_server, until
 from tests.unit.engine.library.model_files import LORA_SD1, SD1, content, write
 
 Safelight = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -19,14 +20,19 @@ BODY = content({**LORA_SD1, "filling": (4 << 20,)})
 
 @pytest.fixture
 def file_url() -> Iterator[str]:
-    """Where a LoRA can be downloaded."""
+    """Where a LoRA can be downloaded; with `slow-` before its name, half of it."""
+    left = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(BODY)))
             self.end_headers()
-            self.wfile.write(BODY)
+            if "slow" not in self.path:
+                self.wfile.write(BODY)
+                return
+            self.wfile.write(BODY[: len(BODY) // 2])
+            left.wait(6 * DEADLINE_S)
 
         def log_message(self, *_: object) -> None:
             """Silent."""
@@ -35,6 +41,7 @@ def file_url() -> Iterator[str]:
         thread = threading.Thread(target=origin.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{origin.server_port}/ink.safetensors"
+        left.set()
         origin.shutdown()
         thread.join(DEADLINE_S)
 
@@ -90,6 +97,32 @@ def test_a_model_is_downloaded_by_url(safelight: Safelight, file_url: str, tmp_p
     assert "ink.safetensors: downloading" in done.stdout
     assert "lora:ink: can be used" in done.stdout
     assert (tmp_path / "models" / "loras" / "ink.safetensors").read_bytes() == BODY
+
+
+def test_ctrl_c_cancels_a_download_and_what_has_arrived_is_removed_when_asked(
+    safelight: Safelight, server: ThreadServer, file_url: str, tmp_path: Path
+) -> None:
+    slow = file_url.replace("/ink", "/slow-ink")
+    command = [sys.executable, "-m", "safelight", "models", "download", slow, "--kind", "lora", "--url", server.url]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline()
+            assert "slow-ink.safetensors: downloading" in said
+            part = tmp_path / "models" / "loras" / "slow-ink.safetensors.part"
+            until(lambda: part.exists() and part.stat().st_size > 0, "the first of it to arrive")
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read()
+            assert process.wait(6 * DEADLINE_S) == 130
+        finally:
+            process.kill()
+    assert "lora:slow-ink: cancelled" in said
+    assert "--discard" in said
+    assert rows(safelight("list", "--server"))["lora:slow-ink"][-1] == "download failed: cancelled by a client"
+    assert list((tmp_path / "models" / "loras").iterdir())
+    assert safelight("cancel", "slow-ink", "--discard").stdout == "lora:slow-ink: cancelled; nothing of it stays\n"
+    assert not list((tmp_path / "models" / "loras").iterdir())
+    assert safelight("cancel", "slow-ink").returncode == 1
 
 
 @pytest.mark.parametrize(

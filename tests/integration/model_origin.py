@@ -25,6 +25,7 @@ class Origin:
         self.status: int | None = None
         self.requests: list[dict[str, str]] = []
         self.gate: asyncio.Event | None = None
+        self._asked = asyncio.Condition()
         self.port = 0
 
     def url(self, name: str = "ink.safetensors") -> str:
@@ -34,11 +35,18 @@ class Origin:
     def ranges(self) -> list[str | None]:
         return [request.get("range") for request in self.requests]
 
+    async def asked(self, times: int) -> None:
+        """Wait until so many requests have come."""
+        async with self._asked:
+            await self._asked.wait_for(lambda: len(self.requests) >= times)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            self.requests.append(headers)
+            async with self._asked:
+                self.requests.append(headers)
+                self._asked.notify_all()
             cut = self.cuts.pop(0) if self.cuts else None
             head, body = self._answer(headers)
             writer.write(head)

@@ -9,7 +9,7 @@ import pytest
 
 from protocol.events import ModelLoaded, ModelUnloaded
 from protocol.jobs import JobStatus
-from protocol.models import ModelDownloadState
+from protocol.models import ModelDownloadState, ModelInfo
 from safelight import AsyncClient, Client, DownloadFailed, RequestRefused
 from tests.integration.model_origin import Origin, serving
 from tests.servers import DEADLINE_S, ThreadServer, thread_server
@@ -115,6 +115,36 @@ async def test_a_download_that_comes_to_nothing_says_why(
         assert refusal.value.field == "$.sha256"
 
 
+@pytest.mark.parametrize("arrived", ["keep", "discard"])
+async def test_who_waits_for_a_download_that_another_cancels_is_told(
+    server: ThreadServer, origin: Origin, transport: Transport, arrived: str, tmp_path: Path
+) -> None:
+    origin.gate, origin.cuts = asyncio.Event(), [3_000_000]
+    begun: asyncio.Future[ModelInfo] = asyncio.get_running_loop().create_future()
+    async with (
+        asyncio.timeout(3 * DEADLINE_S),
+        AsyncClient(server.url, transport=transport) as client,
+        AsyncClient(server.url) as other,
+    ):
+        waiting = asyncio.create_task(client.download_model(here(origin), "lora", on_begun=begun.set_result))
+        assert (await begun).id == "lora:ink"
+        left = await other.cancel_download("ink", arrived=arrived)
+        assert left.download is not None
+        with pytest.raises(DownloadFailed, match="cancelled") as failure:
+            await waiting
+        assert failure.value.model == "lora:ink"
+        if arrived == "keep":
+            assert (await other.model("ink")).download == left.download
+        else:
+            with pytest.raises(RequestRefused, match="not_found"):
+                await other.model("ink")
+            assert not list((tmp_path / "models" / "loras").glob("ink*"))
+        with pytest.raises(RequestRefused, match="already_ended"):
+            await other.cancel_download("fake")
+        with pytest.raises(ValueError, match="burn"):
+            await other.cancel_download("ink", arrived="burn")
+
+
 async def test_without_a_server_a_download_says_so(origin: Origin) -> None:
     from safelight import ServerUnreachable
     from tests.servers import free_port
@@ -135,5 +165,8 @@ def test_the_blocking_client_does_the_same(tmp_path: Path) -> None:
         assert client.hash_model("ink").sha256 == client.model("ink").sha256 is not None
         with pytest.raises(DownloadFailed, match="no public address"):
             client.download_model("http://127.0.0.1/a.safetensors", "lora")
+        client.cancel_download("a", arrived="discard")
+        with pytest.raises(RequestRefused, match="not_found"):
+            client.cancel_download("a")
         news = client.watch_server()
         news.close()  # type: ignore[attr-defined] # it is a generator

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -16,6 +17,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
 from protocol.models import ModelDownload, ModelInfo
 from service.downloads import Downloads
+from service.partial_file import PartialFile
 from service.settings import Settings
 from tests.integration.model_origin import Origin, serving
 from tests.servers import DEADLINE_S, thread_server, until
@@ -82,7 +84,8 @@ class Desk:
 async def desk(folder: Path, origin: Origin, **settings: Any) -> AsyncIterator[Desk]:
     made = Desk(folder, origin.port, **settings)
     running = asyncio.create_task(made.downloads.run())
-    await asyncio.sleep(0)
+    async with asyncio.timeout(DEADLINE_S):
+        await made.downloads.begun.wait()
     try:
         yield made
     finally:
@@ -314,6 +317,127 @@ async def test_a_name_has_one_download_at_a_time_and_one_file(tmp_path: Path) ->
         assert "loras/ink 2.safetensors" in files(tmp_path)
 
 
+async def arriving(at: Desk, origin: Origin, **more: Any) -> None:
+    """Begin a download of which all but the end arrives."""
+    origin.gate = asyncio.Event()
+    origin.cuts = [3_000_000]
+    at.start(origin.url(), **more)
+    await at.wait(lambda: any(isinstance(body, ModelLoading) and body.done > 0 for body in at.told))
+
+
+async def test_a_cancelled_download_keeps_what_has_arrived_says_so_and_goes_on_when_asked_again(tmp_path: Path) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        await arriving(at, origin)
+        left = await at.downloads.cancel("lora:ink")
+        part = (tmp_path / "loras" / "ink.safetensors.part").read_bytes()
+        assert 0 < len(part) < len(LARGE)
+        assert LARGE.startswith(part)
+        assert left.download is not None
+        assert (left.download.problem, left.download.done_bytes) == ("cancelled by a client", len(part))
+        assert await at.end() == ModelFailed(model="lora:ink", reason="cancelled by a client")
+        assert at.downloads.infos() == [left]
+        assert origin.gate is not None
+        origin.gate.set()
+        assert isinstance(await at.get(origin.url()), ModelAdded)
+        assert origin.ranges == [None, f"bytes={len(part)}-"]
+        assert (tmp_path / "loras" / "ink.safetensors").read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+async def test_nothing_stays_of_a_download_that_is_discarded(tmp_path: Path, has_failed: bool) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        if has_failed:
+            origin.cuts = [1_000_000, 0, 0, 0]
+            assert isinstance(await at.get(origin.url()), ModelFailed)
+            assert files(tmp_path)
+        else:
+            await arriving(at, origin)
+        await at.downloads.cancel("lora:ink", discards=True)
+        assert files(tmp_path) == set()
+        assert at.downloads.infos() == []
+        told = [body for body in at.told if isinstance(body, ModelFailed)]
+        assert told == ([] if has_failed else [ModelFailed(model="lora:ink", reason="cancelled by a client")])
+        with pytest.raises(ProtocolError) as caught:
+            await at.downloads.cancel("lora:ink")
+        assert caught.value.code is ErrorCode.NOT_FOUND
+        if origin.gate is not None:
+            origin.gate.set()
+        origin.cuts = []
+        at.told.clear()
+        assert isinstance(await at.get(origin.url()), ModelAdded)
+        assert origin.ranges[-1] is None
+
+
+async def test_a_download_that_is_cancelled_while_a_block_is_written_has_every_byte_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, release = threading.Event(), threading.Event()
+    append = PartialFile.append
+
+    def slowly(part: PartialFile, block: bytes) -> None:
+        if block:
+            writing.set()
+            assert release.wait(DEADLINE_S)
+        append(part, block)
+
+    monkeypatch.setattr(PartialFile, "append", slowly)
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        at.start(origin.url())
+        assert await asyncio.to_thread(writing.wait, DEADLINE_S)
+        cancelling = asyncio.create_task(at.downloads.cancel("lora:ink"))
+        # What must not happen has no event: it gets a while to happen in.
+        ended, _ = await asyncio.wait([cancelling], timeout=0.2)
+        assert not ended
+        release.set()
+        await cancelling
+        part = (tmp_path / "loras" / "ink.safetensors.part").read_bytes()
+        assert part
+        assert LARGE.startswith(part)
+
+
+async def test_one_that_is_asked_for_again_while_it_is_being_cancelled_begins_when_nobody_writes_any_more(
+    tmp_path: Path,
+) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        await arriving(at, origin)
+        assert origin.gate is not None
+        origin.gate.set()
+        cancelling = asyncio.create_task(at.downloads.cancel("lora:ink", discards=True))
+        asyncio.get_running_loop().call_soon(at.start, origin.url())
+        await cancelling
+        await at.wait(lambda: any(isinstance(body, ModelAdded) for body in at.told))
+        assert (tmp_path / "loras" / "ink.safetensors").read_bytes() == LARGE
+        assert files(tmp_path) == {"loras/ink.safetensors"}
+        assert at.downloads.infos() == []
+
+
+async def test_one_that_waits_for_its_turn_is_cancelled_at_once_and_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(Origin(content(LORA_SD1))) as origin, desk(tmp_path, origin) as at:
+        origin.gate = asyncio.Event()
+        origin.tells_length = False
+        for number in range(6):
+            at.start(origin.url(), name=f"ink {number}")
+        async with asyncio.timeout(DEADLINE_S):
+            await origin.asked(4)
+            await at.downloads.cancel("lora:ink 5")
+            await at.downloads.cancel("lora:ink 0")
+            origin.gate.set()
+        await at.wait(lambda: sum(isinstance(body, ModelAdded) for body in at.told) == 4)
+    assert {path.partition("/")[2] for path in files(tmp_path) if path.endswith(".safetensors")} == {
+        f"ink {number}.safetensors" for number in range(1, 5)
+    }
+
+
+async def test_one_that_is_cancelled_before_it_did_anything_is_told_of_too(tmp_path: Path) -> None:
+    async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
+        at.start(origin.url())
+        await at.downloads.cancel("lora:ink")
+        assert at.told == [ModelFailed(model="lora:ink", reason="cancelled by a client")]
+        assert origin.requests == []
+
+
 async def test_two_names_are_downloaded_at_once(tmp_path: Path) -> None:
     async with serving(Origin(LARGE)) as origin, desk(tmp_path, origin) as at:
         for name in ("one", "two"):
@@ -335,8 +459,7 @@ async def test_a_few_are_downloaded_at_once_others_wait_and_there_is_an_end_to_t
             at.start(origin.url(), name="one more")
         assert caught.value.code is ErrorCode.QUEUE_FULL
         async with asyncio.timeout(DEADLINE_S):
-            while len(origin.requests) < 4:
-                await asyncio.sleep(0)
+            await origin.asked(4)
         assert len(origin.requests) == 4
         origin.gate.set()
         await at.wait(lambda: sum(isinstance(body, ModelAdded) for body in at.told) == 6)
@@ -395,6 +518,27 @@ async def test_a_whole_server_downloads_lists_and_loads(tmp_path: Path) -> None:
     async with serving(Origin(content(SD1))) as origin:
         options = {"allow_private_urls": True, "fetch_ports": (origin.port,), "models_dir": tmp_path / "models"}
         await asyncio.to_thread(_download_list_and_load, tmp_path / "data", origin.port, options)
+
+
+async def test_a_whole_server_cancels_what_it_was_asked_to_and_says_what_it_cannot(tmp_path: Path) -> None:
+    async with serving(Origin(content(SD1))) as origin:
+        origin.gate, origin.tells_length = asyncio.Event(), False
+        options = {"allow_private_urls": True, "fetch_ports": (origin.port,), "models_dir": tmp_path / "models"}
+        await asyncio.to_thread(_cancel, tmp_path / "data", origin.port, options)
+
+
+def _cancel(data_dir: Path, port: int, options: dict[str, Any]) -> None:
+    with thread_server(data_dir, **options) as server, server.client() as http:
+        body = {"url": f"http://127.0.0.1:{port}/dreams.safetensors", "kind": "checkpoint"}
+        assert http.post("/v1/models", json=body).status_code == 202
+        assert http.delete("/v1/models/dreams/download?arrived=burn").json()["field"] == "$.arrived"
+        left = http.delete("/v1/models/checkpoint:dreams/download")
+        assert (left.status_code, left.json()["download"]["problem"]) == (200, "cancelled by a client")
+        assert http.get("/v1/models/dreams").json()["download"]["problem"] == "cancelled by a client"
+        assert http.delete("/v1/models/dreams/download?arrived=discard").status_code == 200
+        for name, status, code in (("dreams", 404, "not_found"), ("fake", 409, "already_ended")):
+            refused = http.delete(f"/v1/models/{name}/download")
+            assert (refused.status_code, refused.json()["code"]) == (status, code)
 
 
 def _download_list_and_load(data_dir: Path, port: int, options: dict[str, Any]) -> None:

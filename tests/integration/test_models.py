@@ -179,3 +179,4 @@ def test_changing_models_needs_its_scope_and_looking_does_not(tmp_path: Path, mo
         for path, content in (("fake/load", None), ("fake/unload", None), ("fake/hash", None), ("", body)):
             refused = http.post(f"/v1/models/{path}".rstrip("/"), json=content)
             assert refused.json()["code"] == "forbidden", path
+        assert http.delete("/v1/models/fake/download").json()["code"] == "forbidden"
