@@ -32,11 +32,19 @@ async def test_it_hands_on_what_the_server_tells_of_itself_and_nothing_else() ->
 
 async def test_it_has_begun_when_the_server_has_agreed_and_goes_on_when_the_connection_was_made_again() -> None:
     feed = ServerFeed()
-    beginning = asyncio.create_task(feed.begun())
-    await asyncio.sleep(0)
-    assert not beginning.done()
+    waits, order = asyncio.Event(), list[str]()
+
+    async def begin() -> None:
+        waits.set()
+        await feed.begun()
+        order.append("begun")
+
+    beginning = asyncio.create_task(begin())
+    await waits.wait()
+    order.append("agreed")
     feed.subscribed(None)
     await beginning
+    assert order == ["agreed", "begun"]
     feed.resuming()
     assert feed.offer(told("model.loaded", model="a", device="cpu"))
 
