@@ -74,22 +74,57 @@ def merge_lora(
     return pipeline
 
 
-def ip_adapter(unet: Any, *, seed: int = 4, tokens: int = 4) -> Tensors:
-    """An IP-Adapter for `unet` and `make_image_encoder`: a projection of the picture, keys and values per attention."""
+def ip_adapter(unet: Any, *, seed: int = 4, tokens: int = 4, seen: int = HIDDEN, is_plus: bool = False) -> Tensors:
+    """An IP-Adapter for `unet` and `make_image_encoder`: a projection of the picture, keys and values per attention.
+
+    Args:
+        seen: width of what the image encoder tells.
+        is_plus: of the kind that looks at every patch.
+    """
     width = unet.config.cross_attention_dim
     with seeded(seed):
-        tensors = {
-            "image_proj.proj.weight": torch.randn(tokens * width, HIDDEN) * _STRENGTH,
-            "image_proj.proj.bias": torch.zeros(tokens * width),
-            "image_proj.norm.weight": torch.ones(width),
-            "image_proj.norm.bias": torch.zeros(width),
-        }
+        tensors = _resampler(tokens, seen, width) if is_plus else _projection(tokens, seen, width)
         crossing = [layer for path, layer in unet.named_modules() if path.endswith("attn2")]
         for number, layer in enumerate(_as_processors_are_listed(unet, crossing)):
             for kind in ("k", "v"):
                 name = f"ip_adapter.{2 * number + 1}.to_{kind}_ip.weight"
                 tensors[name] = torch.randn(layer.to_k.out_features, width) * _STRENGTH
     return tensors
+
+
+def _projection(tokens: int, seen: int, width: int) -> Tensors:
+    return {
+        "image_proj.proj.weight": torch.randn(tokens * width, seen) * _STRENGTH,
+        "image_proj.proj.bias": torch.zeros(tokens * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
+    }
+
+
+def _resampler(tokens: int, seen: int, width: int, *, hidden: int = 32, head: int = 64, layers: int = 4) -> Tensors:
+    """What reads the states of all patches into as many tokens: one attention head, of the only width there is."""
+    norm = {"weight": torch.ones(hidden), "bias": torch.zeros(hidden)}
+    tensors = {
+        "latents": torch.randn(1, tokens, hidden),
+        "proj_in.weight": torch.randn(hidden, seen) * _STRENGTH,
+        "proj_in.bias": torch.zeros(hidden),
+        "proj_out.weight": torch.randn(width, hidden) * _STRENGTH,
+        "proj_out.bias": torch.zeros(width),
+        "norm_out.weight": torch.ones(width),
+        "norm_out.bias": torch.zeros(width),
+    }
+    for layer in range(layers):
+        place = f"layers.{layer}"
+        for name in (f"{place}.0.norm1", f"{place}.0.norm2", f"{place}.1.0"):
+            tensors |= {f"{name}.{kind}": tensor.clone() for kind, tensor in norm.items()}
+        tensors |= {
+            f"{place}.0.to_q.weight": torch.randn(head, hidden) * _STRENGTH,
+            f"{place}.0.to_kv.weight": torch.randn(2 * head, hidden) * _STRENGTH,
+            f"{place}.0.to_out.weight": torch.randn(hidden, head) * _STRENGTH,
+            f"{place}.1.1.weight": torch.randn(4 * hidden, hidden) * _STRENGTH,
+            f"{place}.1.3.weight": torch.randn(hidden, 4 * hidden) * _STRENGTH,
+        }
+    return {f"image_proj.{name}": tensor for name, tensor in tensors.items()}
 
 
 def controlnet_tensors(controlnet: Any, prefix: str = "control_model.") -> Tensors:

@@ -136,7 +136,9 @@ def make_unet(in_channels: int = 4, *, linear: bool = False) -> UNet2DConditionM
     )
 
 
-def make_xl_unet(in_channels: int = 4, *, is_refiner: bool = False) -> UNet2DConditionModel:
+def make_xl_unet(
+    in_channels: int = 4, *, is_refiner: bool = False, layers: tuple[int, ...] = (1, 1, 2)
+) -> UNet2DConditionModel:
     text = HIDDEN_2 if is_refiner else HIDDEN + HIDDEN_2
     attention = ("CrossAttnDownBlock2D",) * 2
     return (
@@ -146,7 +148,7 @@ def make_xl_unet(in_channels: int = 4, *, is_refiner: bool = False) -> UNet2DCon
             block_out_channels=CHANNELS if is_refiner else XL_CHANNELS,
             down_block_types=("DownBlock2D", *attention, *(("DownBlock2D",) if is_refiner else ())),
             up_block_types=(*(("UpBlock2D",) if is_refiner else ()), *("CrossAttnUpBlock2D",) * 2, "UpBlock2D"),
-            transformer_layers_per_block=2 if is_refiner else (1, 1, 2),
+            transformer_layers_per_block=2 if is_refiner else layers,
             layers_per_block=1,
             cross_attention_dim=text,
             attention_head_dim=2,
@@ -206,10 +208,15 @@ def make_sd2(seed: int = 0, *, prediction: str = "v_prediction", is_inpaint: boo
     )
 
 
-def make_sdxl(seed: int = 0, *, is_inpaint: bool = False) -> DiffusionPipeline:
-    """SDXL base: two text encoders of different widths, the second with ten layers and a projection."""
+def make_sdxl(seed: int = 0, *, is_inpaint: bool = False, is_deep: bool = False) -> DiffusionPipeline:
+    """SDXL base: two text encoders of different widths, the second with ten layers and a projection.
+
+    Args:
+        is_deep: with more cross attentions than SD 1 has, by which IP-Adapters of this width are told apart.
+    """
     with seeded(seed):
-        unet, vae = make_xl_unet(9 if is_inpaint else 4), make_vae(0.13025)
+        layers = (1, 2, 4) if is_deep else (1, 1, 2)
+        unet, vae = make_xl_unet(9 if is_inpaint else 4, layers=layers), make_vae(0.13025)
         # Of three layers one is left out in any case: with another, one is left.
         first, second = make_text_encoder(layers=3), make_text_encoder(HIDDEN_2, 10, projects=True, act="gelu")
     return (StableDiffusionXLInpaintPipeline if is_inpaint else StableDiffusionXLPipeline)(
@@ -366,14 +373,17 @@ def make_controlnet(seed: int = 1) -> ControlNetModel:
     return model.requires_grad_(requires_grad=False).eval()
 
 
-def make_image_encoder(seed: int = 2) -> CLIPVisionModelWithProjection:
+def make_image_encoder(
+    seed: int = 2, *, width: int = HIDDEN, projection: int = HIDDEN, heads: int = 2, act: str = "quick_gelu"
+) -> CLIPVisionModelWithProjection:
     """What an IP-Adapter sees a picture with: 32 pixels square."""
     config = CLIPVisionConfig(
-        hidden_size=HIDDEN,
+        hidden_size=width,
         intermediate_size=2 * HIDDEN,
-        projection_dim=HIDDEN,
+        projection_dim=projection,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        num_attention_heads=heads,
+        hidden_act=act,
         image_size=32,
         patch_size=8,
     )

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +17,10 @@ from engine.diffusion.loaded import LoadedModel, module_bytes
 from engine.diffusion.quiet import quieten
 from engine.diffusion.studio import ReadyModel, Studio, resident_name
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
+from engine.diffusion.vision_files import build_vision, vision_config
+from engine.diffusion.weights import read_tensors
 from engine.images import Floats
-from engine.interface import Call, EngineError
+from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from protocol.errors import ErrorCode
 from protocol.generation import ImagePromptRef
@@ -104,7 +105,7 @@ def choose_encoder(
     if found is None:
         message = (
             f"there is no image encoder for the ip adapter {adapter.name!r} in the library: it needs one of width "
-            f"{sight.width}, as a folder in the diffusers format"
+            f"{sight.width}, as a folder or as a safetensors file in the layout of transformers"
         )
         raise EngineError(ErrorCode.MODEL_MISSING, message)
     name = resident_name(found)
@@ -113,16 +114,17 @@ def choose_encoder(
 
 
 def _fitting(studio: Studio, adapter: FoundModel, sight: Sight) -> Iterator[FoundModel]:
-    there = [model for model in studio.library.models if model.kind is ModelKind.IMAGE_ENCODER and model.is_folder]
+    there = [model for model in studio.library.models if model.kind is ModelKind.IMAGE_ENCODER]
     beside = {adapter.path.parent, adapter.path.parent.parent}
     for found in sorted(there, key=lambda model: model.path.parent not in beside):
-        if found.problem is None and _width(found.path, is_detailed=sight.is_detailed) == sight.width:
+        if found.problem is None and _width(found, is_detailed=sight.is_detailed) == sight.width:
             yield found
 
 
-def _width(folder: Path, *, is_detailed: bool) -> object:
+def _width(found: FoundModel, *, is_detailed: bool) -> object:
     try:
-        return read_json(folder / "config.json").get("hidden_size" if is_detailed else "projection_dim")
+        config = read_json(found.path / "config.json") if found.is_folder else vision_config(found.path)
+        return config.get("hidden_size" if is_detailed else "projection_dim")
     except (OSError, ValueError):
         return None
 
@@ -130,7 +132,12 @@ def _width(folder: Path, *, is_detailed: bool) -> object:
 def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> Generator[Call, Any, ReadyEncoder]:
     quieten()
     try:
-        load = partial(load_module, class_of(_PART), found.path, model.dtype, model.device, part=_PART.name)
+        if found.is_folder:
+            load = partial(load_module, class_of(_PART), found.path, model.dtype, model.device, part=_PART.name)
+        else:
+            config = vision_config(found.path)
+            tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), Where.POOL, "load")
+            load = partial(build_vision, config, tensors, model.device)
         encoder = yield Call(load, stage="load")
     except READ_ERRORS as error:
         let_go(error)
