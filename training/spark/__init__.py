@@ -7,6 +7,7 @@ The stages, each resumable on its own and each a command of `python -m training.
     vae      vae.py        the autoencoder, then whitened latents of a fixed set of scenes (latents.py)
     unet     unet.py       text encoder and UNet together, v-prediction
     decoder  decoder.py    a sharper decoder for the same latents; any time after the latents
+    preview_decoder        preview_decoder.py: a tiny decoder for previews, written into the diffusers folder
     export   export.py     a standard diffusers folder in fp16
     proof    proof.py      fixed prompts, judged by a classifier that has seen only real icons (judge.py)
 """

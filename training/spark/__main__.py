@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from training.spark import decoder, icons, judge, latents, proof, unet, vae
+from training.spark import decoder, icons, judge, latents, preview_decoder, proof, unet, vae
 from training.spark.budget import Budget
 from training.spark.export import export
 from training.spark.pipeline import assemble, generate, load_folder
@@ -14,7 +14,19 @@ from training.spark.sheet import contact_sheet
 from training.spark.sprites import render
 from training.spark.threads import Threads
 
-STAGES = ("fetch", "render", "vae", "latents", "unet", "decoder", "sample", "export", "judge", "proof")
+STAGES = (
+    "fetch",
+    "render",
+    "vae",
+    "latents",
+    "unet",
+    "decoder",
+    "preview_decoder",
+    "sample",
+    "export",
+    "judge",
+    "proof",
+)
 FOLDER = Path(__file__).parents[2] / "engine" / "diffusion" / "spark"
 JUDGE_STEPS = 1500
 
@@ -41,6 +53,11 @@ def main() -> None:
     elif options.stage == "decoder":
         budget = Budget(options.steps, options.minutes)
         decoder.train(work_dir, render(work_dir), budget, device, threads=threads, precision=options.precision)
+    elif options.stage == "preview_decoder":
+        budget = Budget(options.steps, options.minutes)
+        rows = latents.prepare(work_dir, render(work_dir), device)
+        preview_decoder.train(work_dir, rows, budget, device, threads=threads, precision=options.precision)
+        preview_decoder.export(work_dir, options.folder)
     elif options.stage == "sample":
         prompts = options.prompt or [f"a {word}" for word in ("cat", "red apple", "blue car", "yellow star")]
         pictures = generate(assemble(work_dir, options.checkpoint), prompts, [options.seed] * len(prompts))
@@ -69,10 +86,12 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads at most")
-    parser.add_argument("--minutes", type=float, help="vae, unet, decoder: train for this long, over all runs together")
-    parser.add_argument("--steps", type=int, help="vae, unet, decoder: the same in steps; repeatable to the bit")
+    parser.add_argument("--minutes", type=float, help="training stages: train for this long, over all runs together")
+    parser.add_argument("--steps", type=int, help="training stages: the same in steps; repeatable to the bit")
     parser.add_argument("--checkpoint", default="unet.pt", help="sample, export: which file of the work folder")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="export, proof: the diffusers folder")
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, help="preview_decoder, export, proof: the diffusers folder"
+    )
     parser.add_argument("--sheet", type=Path, help="sample, proof: where the contact sheet goes")
     parser.add_argument("--prompt", action="append", help="sample: a prompt; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="sample: the seed of every picture")

@@ -116,7 +116,8 @@ def prepare(work_dir: Path, sprites: Sprites, device: torch.device) -> Latents:
     values = encode(vae, sprites, scenes, device)
     write_atomically(path, lambda file: np.savez(file, scenes=_table(scenes), values=values.numpy()))
     weights = {name: weight.contiguous().cpu() for name, weight in vae.state_dict().items()}
-    (work_dir / "decoder.pt").unlink(missing_ok=True)  # it belongs to other latents
+    for decoder in ("decoder.pt", "preview_decoder.pt"):
+        (work_dir / decoder).unlink(missing_ok=True)  # it belongs to other latents
     unfinished = vae_path.with_suffix(".part")
     save_file(weights, unfinished)
     unfinished.replace(vae_path)

@@ -9,6 +9,7 @@ import diffusers
 import transformers
 
 AutoencoderKL: Any = diffusers.AutoencoderKL
+AutoencoderTiny: Any = diffusers.AutoencoderTiny
 UNet2DConditionModel: Any = diffusers.UNet2DConditionModel
 DPMSolverMultistepScheduler: Any = diffusers.DPMSolverMultistepScheduler
 StableDiffusionPipeline: Any = diffusers.StableDiffusionPipeline

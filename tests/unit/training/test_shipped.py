@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.spark import tokenizer
+from training.spark import preview_decoder, tokenizer
 from training.spark.__main__ import FOLDER
 from training.spark.export import COMPONENTS, size_bytes
 from training.spark.pipeline import generate, load_folder
+from training.spark.stock import AutoencoderTiny
 from training.spark.words import BACKGROUNDS, COLOURS, NOUNS
 
 PAGE = Path(__file__).parents[3] / "docs" / "spark.md"
@@ -50,6 +51,19 @@ def test_the_background_is_the_one_asked_for(pipeline: Any) -> None:
     blue, none = generate(pipeline, ["a red heart on a blue background", "a red heart"], [1, 1], steps=12)
     assert float((blue[:, 2, 2] * 255 - torch.tensor(BACKGROUNDS["blue"])).abs().max()) < 40
     assert float(none[:, 2, 2].min()) > 0.85
+
+
+def test_the_preview_decoder_shows_what_the_full_one_would(pipeline: Any) -> None:
+    tiny = AutoencoderTiny.from_pretrained(FOLDER / preview_decoder.FOLDER, dtype=torch.float32)
+    prompts = ["a red apple", "a blue car on a yellow background", "a panda", "a purple ghost on a black background"]
+    with torch.no_grad():
+        pictures = generate(pipeline, prompts, [1, 2, 3, 4], steps=8) * 2 - 1
+        latents = pipeline.vae.encode(pictures).latent_dist.mean
+        full, shown = (vae.decode(latents).sample.clamp(-1, 1) for vae in (pipeline.vae, tiny))
+        errors = ((full - shown) / 2).square().mean(dim=(1, 2, 3))
+    assert float((-10 * errors.log10()).min()) > 22
+    size = sum(path.stat().st_size for path in (FOLDER / preview_decoder.FOLDER).iterdir())
+    assert size < 200_000
 
 
 def test_the_page_names_every_word() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from training.spark import decoder, unet, vae
+from training.spark import decoder, preview_decoder, unet, vae
 from training.spark.budget import Budget
 from training.spark.latents import Latents, every_scene, prepare
 from training.spark.scenes import Scene
 from training.spark.sprites import Sprites
+from training.spark.stock import AutoencoderTiny
 from training.spark.threads import Threads
+from training.spark.words import BACKGROUNDS
 
 CPU = torch.device("cpu")
 ONE = Threads(1)
@@ -135,6 +137,50 @@ def test_a_new_encoding_forgets_the_decoder_of_the_old_one(
     few = [Scene(noun, 0, 0) for noun in range(20)]
     monkeypatch.setattr("training.spark.latents.every_scene", lambda *_: few)
     vae.train(tmp_path, sprites, Budget(steps=1), CPU, threads=ONE, precision="fp32")
-    (tmp_path / decoder.FILE).write_bytes(b"of other latents")
+    files = [tmp_path / decoder.FILE, tmp_path / preview_decoder.FILE]
+    for file in files:
+        file.write_bytes(b"of other latents")
     prepare(tmp_path, sprites, CPU)
-    assert not (tmp_path / decoder.FILE).exists()
+    assert not any(file.exists() for file in files)
+
+
+@pytest.fixture
+def encoded(small: None, sprites: Sprites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Latents:
+    """A work folder with an autoencoder, and the latents of two nouns on every background."""
+    few = [Scene(noun, 0, background) for noun in range(2) for background in range(len(BACKGROUNDS))]
+    monkeypatch.setattr("training.spark.latents.every_scene", lambda *_: few)
+    vae.train(tmp_path, sprites, Budget(steps=1), CPU, threads=ONE, precision="fp32")
+    return prepare(tmp_path, sprites, CPU)
+
+
+def test_the_preview_decoder_comes_nearer_to_the_full_one(encoded: Latents, tmp_path: Path) -> None:
+    full = decoder.best_vae(tmp_path)
+    preview_decoder.train(tmp_path, encoded, Budget(steps=1), CPU, threads=ONE, precision="fp32")
+    before = preview_decoder.measure_db(preview_decoder.trained(tmp_path), full, encoded, count=8)
+    progress = preview_decoder.train(tmp_path, encoded, Budget(steps=25), CPU, threads=ONE, precision="fp32")
+    assert progress.step == 25
+    assert preview_decoder.measure_db(preview_decoder.trained(tmp_path), full, encoded, count=8) > before + 1
+
+
+def test_an_interrupted_preview_decoder_ends_as_an_uninterrupted_one(encoded: Latents, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preview_decoder, "learning_rate_factor", lambda *_, **__: 1.0)
+        preview_decoder.train(tmp_path, encoded, Budget(steps=4), CPU, threads=ONE, precision="fp32")
+        whole = preview_decoder.trained(tmp_path).state_dict()
+        (tmp_path / preview_decoder.FILE).unlink()
+        for steps in (2, 4):
+            preview_decoder.train(tmp_path, encoded, Budget(steps=steps), CPU, threads=ONE, precision="fp32")
+    assert same(whole, preview_decoder.trained(tmp_path).state_dict())
+
+
+def test_an_exported_preview_decoder_decodes_as_the_trained_one(encoded: Latents, tmp_path: Path) -> None:
+    preview_decoder.train(tmp_path, encoded, Budget(steps=2), CPU, threads=ONE, precision="fp32")
+    (tmp_path / "model" / "unet").mkdir(parents=True)
+    preview_decoder.export(tmp_path, tmp_path / "model")
+    place = tmp_path / "model" / preview_decoder.FOLDER
+    assert sum(path.stat().st_size for path in place.iterdir()) < 200_000
+    exported = AutoencoderTiny.from_pretrained(place, dtype=torch.float32)
+    given = encoded.values[:2].float()
+    trained = preview_decoder.trained(tmp_path).decode(given).sample
+    torch.testing.assert_close(exported.decode(given).sample, trained, atol=0.02, rtol=0)
+    assert (tmp_path / "model" / "unet").exists()
