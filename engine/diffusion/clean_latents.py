@@ -5,6 +5,7 @@ Pipelines keep them to themselves, so the scheduler's `step` is wrapped, on the 
 
 import inspect
 import math
+import time
 import weakref
 from collections.abc import Callable
 from functools import wraps
@@ -23,6 +24,8 @@ class CleanLatents:
 
     def __init__(self, scheduler: Any) -> None:
         self._find: Callable[[], Tensor] | None = None
+        self._step_s = math.inf
+        self._stepped_at = time.monotonic()
         original = type(scheduler).step
         parameters = list(inspect.signature(original).parameters)[1:]
         # Held weakly: a job's scheduler, with the latents it keeps, is to go when the job does.
@@ -35,6 +38,8 @@ class CleanLatents:
             return_dict = given.pop("return_dict", return_dict)
             before = own.step_index if hasattr(own, "step_index") else None
             result = original(own, **given, return_dict=True)
+            now = time.monotonic()
+            self._step_s, self._stepped_at = min(self._step_s, now - self._stepped_at), now
             self._find = _finder(own, result, given["model_output"], given["timestep"], given["sample"], before)
             return result if return_dict else result.to_tuple()
 
@@ -42,6 +47,11 @@ class CleanLatents:
         vars(step)["__signature__"] = inspect.signature(step)
         del vars(step)["__wrapped__"]
         scheduler.step = step
+
+    @property
+    def step_s(self) -> float:
+        """The least time that lay between two steps, which other jobs may have lengthened; 0 before the first."""
+        return 0.0 if math.isinf(self._step_s) else self._step_s
 
     def latest(self) -> Tensor | None:
         """The clean latents predicted at the last step, in the scheduler's layout; None before the first."""

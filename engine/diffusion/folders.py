@@ -186,7 +186,8 @@ def _chosen(place: Path, *, takes_whole: bool) -> list[Path]:
         return []
     wanted = _weights_of(place)
     kind = "safetensors" if wanted["use_safetensors"] else "bin"
-    whole, shards = [], []
+    whole: list[Path] = []
+    shards: list[Path] = []
     for file in _listed(place):
         match = _WEIGHTS.match(file)
         if match is not None and match["kind"] == kind and match["variant"] == wanted["variant"]:

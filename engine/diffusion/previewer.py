@@ -28,14 +28,20 @@ Bytes: TypeAlias = NDArray[np.uint8]
 
 PREVIEW_PX: Final = 256
 DECODE_LIMIT_S: Final = 0.1
-"""A preview may be decoded in full if that is measured to take less."""
+"""The most that decoding a preview may take: other jobs wait meanwhile."""
+CHEAP_S: Final = 0.002
+STEP_SHARE: Final = 0.1
 
 
 class Previewer:
     """Makes pictures of the latents of one model. For the executor thread.
 
+    It takes the best decoder that keeps previews cheap: the full one, else a tiny one, each only if it was measured to
+    decode these latents in at most `CHEAP_S`, or in `STEP_SHARE` of one of the job's steps; else linear factors.
+
     Args:
-        decoders: the better one first; used for latents it decodes within `limit_s`.
+        decoders: the better one first.
+        limit_s: what decoding may take at the very most, however long the steps are.
     """
 
     def __init__(
@@ -49,21 +55,22 @@ class Previewer:
         """Follow a job by its scheduler, before its first step."""
         return Watch(self, CleanLatents(scheduler))
 
-    def method(self, places: int) -> PreviewMethod:
-        """How latents with so many places (h times w) are shown."""
-        decoder = self._decoder(places)
+    def method(self, places: int, step_s: float = 0.0) -> PreviewMethod:
+        """How latents with so many places (h times w) are shown, in a job whose steps take `step_s`."""
+        decoder = self._decoder(places, step_s)
         return PreviewMethod.LINEAR if decoder is None else decoder.method
 
-    def thumbnail(self, latents: Tensor, max_px: int = PREVIEW_PX) -> Bytes:
+    def thumbnail(self, latents: Tensor, max_px: int = PREVIEW_PX, step_s: float = 0.0) -> Bytes:
         """The device's share: one place or more to a pixel, and down to the CPU.
 
         Args:
             latents: (C, h, w), clean, as the denoiser sees them.
+            step_s: what a step of the job takes; 0 if that is not known.
 
         Returns:
             (H, W, 3), RGB, no side longer than `max_px`; in memory of its own.
         """
-        decoder = self._decoder(latents.shape[1] * latents.shape[2])
+        decoder = self._decoder(latents.shape[1] * latents.shape[2], step_s)
         if decoder is None:
             factors = self.factors if self.factors.channels == latents.shape[0] else grey(latents.shape[0])
             rgb = factors.project(_shrunk(latents, max_px))
@@ -73,8 +80,9 @@ class Previewer:
         made: Bytes = pixels.permute(1, 2, 0).contiguous().to("cpu").numpy()
         return made
 
-    def _decoder(self, places: int) -> TimedDecoder | None:
-        return next((decoder for decoder in self._decoders if decoder.takes_s(places) <= self._limit_s), None)
+    def _decoder(self, places: int, step_s: float) -> TimedDecoder | None:
+        allowed_s = min(self._limit_s, max(CHEAP_S, STEP_SHARE * step_s))
+        return next((decoder for decoder in self._decoders if decoder.takes_s(places) <= allowed_s), None)
 
 
 class Watch:
@@ -97,7 +105,7 @@ class Watch:
         """
         clean = self._clean.latest()
         shown = latents if clean is None or clean.shape != latents.shape else clean
-        small = self._previewer.thumbnail(planes(shown.detach(), size), max_px)
+        small = self._previewer.thumbnail(planes(shown.detach(), size), max_px, self._clean.step_s)
         return partial(enlarged, small, size, max_px)
 
 

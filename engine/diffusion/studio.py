@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
+from torch import nn
 
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
@@ -19,12 +20,13 @@ from engine.diffusion.folders import weight_files
 from engine.diffusion.interception import intercept_components
 from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
-from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.loaded import LoadedModel, module_bytes
 from engine.diffusion.loading import loading
 from engine.diffusion.loras import Loras
 from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.sizes import Size, WorkingSize
+from engine.diffusion.tiny_vaes import tiny_vae_loading
 from engine.interface import Call, EngineError
 from engine.library.default import default_checkpoint
 from engine.library.library import Library
@@ -47,6 +49,12 @@ class ReadyModel:
     previewer: Previewer
     loras: Loras
     ip_adapters: IpAdapters
+    tiny_vae: nn.Module | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all weights in memory."""
+        return self.loaded.size_bytes + (0 if self.tiny_vae is None else module_bytes(self.tiny_vae))
 
     @property
     def working(self) -> WorkingSize:
@@ -118,7 +126,7 @@ class Studio:
                 found.size_bytes,
                 partial(self._load, found),
                 files=weight_files(found),
-                size_of=lambda ready: ready.loaded.size_bytes,
+                size_of=lambda ready: ready.size_bytes,
             )
         )
 
@@ -176,7 +184,11 @@ class Studio:
         dtype = best_dtype(torch_device, found.family)
         loaded = yield from loading(found, torch_device, dtype, models_dir=self._residency.models_dir)
         intercept_components(loaded.components, wait=self.device.wait)
-        previewer = yield from previewer_for(loaded, self.cache_dir)
+        folder = found.path if found.is_folder else None
+        tiny_vae = yield from tiny_vae_loading(self.library.models, loaded, folder)
+        if tiny_vae is not None:
+            intercept_components({"vae": tiny_vae}, wait=self.device.wait)
+        previewer = yield from previewer_for(loaded, self.cache_dir, tiny_vae=tiny_vae)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
         return ReadyModel(
@@ -186,6 +198,7 @@ class Studio:
             previewer=previewer,
             loras=Loras(loaded),
             ip_adapters=IpAdapters(loaded),
+            tiny_vae=tiny_vae,
         )
 
 

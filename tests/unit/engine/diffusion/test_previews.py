@@ -13,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, FluxPipeline
 from torch import Tensor, nn
 
+from engine.diffusion import clean_latents
 from engine.diffusion.latent_decoders import PreviewMethod, TimedDecoder, decode, encode
 from engine.diffusion.latent_factors import Factors, fit_pictures, grey
 from engine.diffusion.previewer import Previewer, enlarged, planes
@@ -151,10 +152,10 @@ def test_vaes_of_diffusers_are_fitted_and_decoded_with(folder: str, tiny_folder:
     channels = vae.config.latent_channels
     assert previewer.factors.channels == channels
     assert previewer.factors != grey(channels)
-    assert previewer.method(64) is PreviewMethod.FULL_DECODER
+    assert previewer.method(64, step_s=1.0) is PreviewMethod.FULL_DECODER
     linear_only = Previewer(previewer.factors)
     scale = 2 ** (len(vae.config.block_out_channels) - 1)
-    assert previewer.thumbnail(torch.zeros(channels, 8, 8)).shape == (8 * scale, 8 * scale, 3)
+    assert previewer.thumbnail(torch.zeros(channels, 8, 8), step_s=1.0).shape == (8 * scale, 8 * scale, 3)
     assert linear_only.thumbnail(torch.zeros(channels, 8, 8)).shape == (8, 8, 3)
 
 
@@ -181,7 +182,7 @@ def test_a_decoder_measured_dear_is_not_and_is_never_timed_at_full_size() -> Non
 
 
 def test_one_slow_moment_does_not_make_a_decoder_dear() -> None:
-    moments = iter([0.3])
+    moments = iter([0.3, 0.3, 0.3])
     vae = LinearVae(delay_s=lambda places: next(moments, 0.0) if places == 256 else 0.0)
     previewer, _ = drive(previewer_for(loaded(vae)))
     assert previewer.method(256) is PreviewMethod.FULL_DECODER
@@ -195,10 +196,57 @@ def test_a_tiny_decoder_is_used_where_the_full_one_is_too_dear() -> None:
     assert tiny.decoded[-1] == 256
 
 
+def timed_decoders(full_s: float, tiny_s: float) -> Previewer:
+    """Of latents with one place."""
+    full = TimedDecoder(LinearVae(), PreviewMethod.FULL_DECODER, full_s)
+    tiny = TimedDecoder(LinearVae(), PreviewMethod.TINY_DECODER, tiny_s)
+    return Previewer(grey(4), (full, tiny), limit_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("full_s", "tiny_s", "step_s", "method"),
+    [
+        (0.002, 0.001, 0.0, PreviewMethod.FULL_DECODER),  # cheap, whatever the steps take
+        (0.003, 0.001, 0.0, PreviewMethod.TINY_DECODER),
+        (0.003, 0.003, 0.0, PreviewMethod.LINEAR),
+        (0.014, 0.001, 0.010, PreviewMethod.TINY_DECODER),
+        (0.014, 0.001, 0.141, PreviewMethod.FULL_DECODER),  # a tenth of a step
+        (1.0, 0.09, 1.0, PreviewMethod.TINY_DECODER),
+        (1.0, 0.2, 60.0, PreviewMethod.LINEAR),  # other jobs would wait
+    ],
+)
+def test_the_best_decoder_that_is_cheap_beside_a_step_is_used(
+    full_s: float, tiny_s: float, step_s: float, method: PreviewMethod
+) -> None:
+    assert timed_decoders(full_s, tiny_s).method(1, step_s) is method
+
+
 def test_the_method_is_chosen_by_the_size_of_the_picture() -> None:
-    previewer = Previewer(grey(4), (TimedDecoder(LinearVae(), PreviewMethod.FULL_DECODER, 1e-4),), limit_s=0.1)
+    previewer = timed_decoders(2e-6, 1.0)
     assert previewer.method(1000) is PreviewMethod.FULL_DECODER
     assert previewer.method(1001) is PreviewMethod.LINEAR
+
+
+def test_a_job_is_shown_by_what_is_cheap_beside_its_own_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(clean_latents.time, "monotonic", lambda: now)
+    scheduler = make_scheduler(SD1_CONFIG, SchedulerName.EULER, warn=lambda *_: None)
+    full, tiny = LinearVae(), LinearVae()
+    decoders = (
+        TimedDecoder(full, PreviewMethod.FULL_DECODER, 0.01 / 256),
+        TimedDecoder(tiny, PreviewMethod.TINY_DECODER, 0.0),
+    )
+    watch = Previewer(grey(4), decoders).watch(scheduler)
+    network = Network(scheduler)
+    shown = []
+    for index, took_s in enumerate((0.2, 0.15, 0.05, 0.2)):
+        now += took_s
+        network.step(index)
+        full.decoded.clear()
+        watch.picture(network.latents, SQUARE)
+        shown.append(bool(full.decoded))
+    # The quickest step so far counts: the others may have waited for other jobs.
+    assert shown == [True, True, False, False]
 
 
 def test_decoding_reverses_scale_and_shift() -> None:
