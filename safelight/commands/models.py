@@ -1,0 +1,166 @@
+"""`safelight models ...`, as it is typed; `safelight.model_commands` does what concerns a server."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from safelight.address import DEFAULT_URL
+from safelight.commands.failing import fail
+from safelight.commands.options import ApiKey, ConfigFile, ModelsDir, Url, Via, ViaChoice
+from safelight.commands.session import with_client
+from safelight.commands.settings import models_folder
+
+if TYPE_CHECKING:
+    from safelight.client import AsyncClient
+    from safelight.progress import Board
+
+models_app: Final = typer.Typer(
+    help="Models: which there are, fetching, loading and unloading them.", no_args_is_help=True
+)
+
+
+@models_app.command("list")
+def list_models(
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    server: Annotated[bool, typer.Option("--server", help="All models of the running server at --url.")] = False,
+    kind: Annotated[str | None, typer.Option(help="With --server: only this kind.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="With --server: only for this task.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Show the packaged models: what for, licence, size, whether they are here. With --server all of a server's."""
+    if server:
+        from safelight.model_commands import list_server_models
+
+        async def work(client: "AsyncClient", board: "Board") -> int:
+            return await list_server_models(client, board.console, kind=kind, task=task)
+
+        with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)
+        return
+    from rich.table import Table
+
+    from engine.models.files import status
+    from safelight.wording import size
+
+    console = Console()
+    folder = models_folder(config, models_dir)
+    rows = [
+        (
+            model.name,
+            ", ".join(model.tasks),
+            size(model.size_bytes),
+            model.licence,
+            f"{model.carrier} ({model.carrier_licence})",
+            "here" if model.is_present else "missing" if model.is_default else "optional",
+        )
+        for model in status(folder)
+    ]
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table("model", "for", "size", "licence", "comes in", "", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"\nin {folder}", highlight=False)
+
+
+@models_app.command("pull")
+def pull_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; the default ones if none is named.")] = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Fetch model files, each checked against its checksum; also the photograph of the demo if no name is given."""
+    from engine.models.carriers import PullFailed
+    from engine.models.catalogue import CATALOGUE, UnknownModel, default_names
+    from engine.models.pull import pull
+    from safelight.demo import pull_photograph
+    from safelight.pulling import PullBoard
+
+    folder = models_folder(config, models_dir)
+    console = Console()
+    try:
+        with PullBoard(console) as board:
+            pull(
+                names or default_names(),
+                folder,
+                lambda at: board.update(at.model, at.phase, at.done_bytes, at.total_bytes, CATALOGUE[at.model].licence),
+            )
+        if not names:
+            pull_photograph(folder, console)
+    except UnknownModel as error:
+        fail(str(error), 2)
+    except (PullFailed, OSError) as error:
+        fail(str(error), 1)
+
+
+@models_app.command("load")
+def load_model(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+    via: Via = ViaChoice.WEBSOCKET,
+) -> None:
+    """Load a model of a running server into memory. Ctrl-C cancels it; a second one leaves."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.load_model(client, board, name)
+
+    with_client(work, url, key, via)
+
+
+@models_app.command("unload")
+def unload_model(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Ask that a model leave the memory of a running server; one that jobs use goes when they have ended."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.unload_model(client, board.console, name)
+
+    with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)
+
+
+@models_app.command("download")
+def download_model(
+    source: Annotated[str, typer.Argument(help="URL of the file, as the server reaches it.", metavar="FILE_URL")],
+    kind: Annotated[str, typer.Option(help="checkpoint, lora, vae, controlnet, upscaler, embedding, ...")],
+    name: Annotated[str | None, typer.Option(help="Of the file on the server.", show_default=False)] = None,
+    sha256: Annotated[str | None, typer.Option(help="Checked; needed for pickles.", show_default=False)] = None,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+    via: Via = ViaChoice.WEBSOCKET,
+) -> None:
+    """Have a running server download a model file, and show how far it is. Ctrl-C cancels it."""
+    from safelight import model_commands
+
+    options = model_commands.DownloadOptions(source, kind, name, sha256)
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.download_model(client, board.console, options)
+
+    with_client(work, url, key, via, live=False)
+
+
+@models_app.command("cancel")
+def cancel_download(
+    name: Annotated[str, typer.Argument(help="Name or id, as `safelight models list --server` shows it.")],
+    discard: Annotated[bool, typer.Option("--discard", help="Remove what has arrived.")] = False,
+    url: Url = DEFAULT_URL,
+    key: ApiKey = None,
+) -> None:
+    """Cancel a download of a running server; what has arrived stays, to go on with."""
+    from safelight import model_commands
+
+    async def work(client: "AsyncClient", board: "Board") -> int:
+        return await model_commands.cancel_download(client, board.console, name, discards=discard)
+
+    with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)

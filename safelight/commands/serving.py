@@ -1,0 +1,52 @@
+"""`safelight serve` and `safelight demo`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from safelight.commands.failing import fail
+from safelight.commands.options import ConfigFile, EngineChoice, LogChoice, ModelsDir
+from safelight.commands.session import end, finish
+from safelight.commands.settings import load_settings, models_folder
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Database and pictures.", show_default=False)] = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    engine: Annotated[EngineChoice | None, typer.Option(help="What runs the jobs.", show_default=False)] = None,
+    log_format: Annotated[LogChoice | None, typer.Option(help="For people or machines.", show_default=False)] = None,
+) -> None:
+    """Start the server. Flags go before SAFELIGHT_* variables, those before the file."""
+    from service import main as server
+
+    flags: Mapping[str, object] = {
+        "host": host,
+        "port": port,
+        "data_dir": data_dir,
+        "models_dir": models_dir,
+        "engine": engine and engine.value,
+        "log_format": log_format and log_format.value,
+    }
+    server.serve(load_settings(config, flags))
+
+
+def demo(
+    models_dir: ModelsDir = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo-output"),
+    engine: Annotated[EngineChoice, typer.Option(help="What runs the jobs.")] = EngineChoice.TORCH,
+) -> None:
+    """Start a server, work on a photograph, and show how urgent work overtakes long work."""
+    from engine.models.carriers import PullFailed
+    from safelight.demo import run_demo
+
+    try:
+        code = finish(run_demo(Console(), output, models_folder(None, models_dir), engine.value))
+    except PullFailed as error:
+        fail(str(error), 1)
+    end(code)
