@@ -11,6 +11,7 @@ from training.spark.budget import Budget
 from training.spark.export import export
 from training.spark.pipeline import assemble, generate, load_folder
 from training.spark.sheet import contact_sheet
+from training.spark.single_file import write_single_file
 from training.spark.sprites import render
 from training.spark.threads import Threads
 
@@ -24,6 +25,7 @@ STAGES = (
     "preview_decoder",
     "sample",
     "export",
+    "single_file",
     "judge",
     "proof",
 )
@@ -64,6 +66,8 @@ def main() -> None:
         contact_sheet(pictures, prompts, columns=min(8, len(prompts))).save(options.sheet or work_dir / "sample.png")
     elif options.stage == "export":
         export(work_dir, options.folder, options.checkpoint)
+    elif options.stage == "single_file":
+        write_single_file(options.folder, options.file or options.work_dir / "spark.safetensors")
     elif options.stage == "judge":
         judge.train(work_dir, render(work_dir), steps=JUDGE_STEPS, threads=threads)
     elif options.stage == "proof":
@@ -90,8 +94,12 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="training stages: the same in steps; repeatable to the bit")
     parser.add_argument("--checkpoint", default="unet.pt", help="sample, export: which file of the work folder")
     parser.add_argument(
-        "--folder", type=Path, default=FOLDER, help="preview_decoder, export, proof: the diffusers folder"
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="preview_decoder, export, single_file, proof: the diffusers folder",
     )
+    parser.add_argument("--file", type=Path, help="single_file: where it goes")
     parser.add_argument("--sheet", type=Path, help="sample, proof: where the contact sheet goes")
     parser.add_argument("--prompt", action="append", help="sample: a prompt; may be repeated")
     parser.add_argument("--seed", type=int, default=1, help="sample: the seed of every picture")
