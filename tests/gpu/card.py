@@ -14,8 +14,9 @@ from PIL import Image
 
 from engine.executor import Executor, ExecutorOptions
 from engine.interface import Call, Done, Order, Run
+from engine.library.library import Library
 from engine.torch_backend import TorchBackend
-from protocol.events import EventBody, OutputReady
+from protocol.events import EventBody, OutputReady, StepFinished
 from protocol.requests import Previews, TaskName
 from tests.servers import DEADLINE_S
 from tests.unit.engine.driver import Driver
@@ -26,16 +27,21 @@ JOB_DEADLINE_S: Final = 12 * DEADLINE_S
 """The first job waits for CUDA and the libraries; the CPU, to compare with, for minutes of convolutions."""
 
 
+Cap = Callable[[int], None]
+"""Lets torch have so many more bytes of the GPU than it has in use."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What a job asks for."""
 
     task: TaskName
     params: Mapping[str, Any]
-    image: Path
+    image: Path | None = None
 
     def run(self, job_id: str, *, is_batch: bool = True, turn: int = 1, previews: Previews = Previews.NONE) -> Run:
-        made = make_task_run(self.task, self.params, inputs={"image": self.image}, previews=previews)
+        inputs = {} if self.image is None else {"image": self.image}
+        made = make_task_run(self.task, self.params, inputs=inputs, previews=previews)
         return replace(made, job_id=job_id, order=Order(is_batch, 1, turn))
 
 
@@ -46,11 +52,12 @@ class Card:
         told_of_models: `model.loading`, `model.loaded` and `model.unloaded`, in order.
     """
 
-    def __init__(self, device: str, models_dir: Path, sink: Sink | None = None) -> None:
+    def __init__(self, device: str, models_dir: Path, sink: Sink | None = None, library: Library | None = None) -> None:
         self.sink = sink or Sink()
         self.outputs = Outputs()
         self.told_of_models: list[EventBody] = []
-        self.executor = Executor(TorchBackend(models_dir, self.told_of_models.append, device=device), ExecutorOptions())
+        backend = TorchBackend(models_dir, self.told_of_models.append, library=library, device=device)
+        self.executor = Executor(backend, ExecutorOptions())
         self._changed = threading.Condition()
         self._jobs = 0
 
@@ -90,10 +97,21 @@ class Card:
             self._changed.notify_all()
 
 
+class Canceller(Sink):
+    """Cancels a job at its first step, on the executor's own thread."""
+
+    cancel: Callable[[str], None]
+
+    def emit(self, body: EventBody, *, job_id: str | None = None, attempt: int = 1) -> None:
+        super().emit(body, job_id=job_id, attempt=attempt)
+        if isinstance(body, StepFinished) and job_id is not None:
+            self.cancel(job_id)
+
+
 @contextmanager
-def card_on(device: str, models_dir: Path, sink: Sink | None = None) -> Iterator[Card]:
+def card_on(device: str, models_dir: Path, sink: Sink | None = None, library: Library | None = None) -> Iterator[Card]:
     """A started executor, stopped at the end."""
-    card = Card(device, models_dir, sink)
+    card = Card(device, models_dir, sink, library)
     card.start()
     try:
         yield card
@@ -102,10 +120,10 @@ def card_on(device: str, models_dir: Path, sink: Sink | None = None) -> Iterator
 
 
 @contextmanager
-def loaded_backend(device: str, models_dir: Path) -> Iterator[TorchBackend]:
+def loaded_backend(device: str, models_dir: Path, library: Library | None = None) -> Iterator[TorchBackend]:
     """A backend on the thread of the test, which is left as it was."""
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
-    backend = TorchBackend(models_dir, device=device)
+    backend = TorchBackend(models_dir, library=library, device=device)
     backend.load()
     try:
         yield backend
@@ -128,9 +146,9 @@ def drive(backend: TorchBackend, work: Work, after_call: Callable[[Call], None] 
     return driver
 
 
-def on_cpu(models_dir: Path, work: Work) -> Driver:
+def on_cpu(models_dir: Path, work: Work, library: Library | None = None) -> Driver:
     """The same work, done by the CPU in single precision."""
-    with loaded_backend("cpu", models_dir) as backend:
+    with loaded_backend("cpu", models_dir, library) as backend:
         return drive(backend, work)
 
 

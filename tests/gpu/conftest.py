@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.gpu.card import Card, card_on
+from tests.gpu.card import Cap, Card, card_on
 from tests.unit.engine.conftest import models_dir  # noqa: F401 - a fixture
 from tests.unit.engine.networks import ball
 from tests.unit.engine.pictures import save, texture
@@ -47,3 +47,17 @@ def grain(tmp_path: Path) -> Path:
 def scene(tmp_path: Path) -> Path:
     """A picture of 320 x 240 px: an orange ball on a wall."""
     return save(tmp_path / "ball.png", ball()[0])
+
+
+@pytest.fixture
+def cap(cuda: torch.device) -> Iterator[Cap]:
+    """Lets torch have so many more bytes of the GPU than it has in use now."""
+
+    def limit(more_bytes: int) -> None:
+        torch.cuda.empty_cache()
+        _, total_bytes = torch.cuda.mem_get_info(cuda)
+        allowed_bytes = torch.cuda.memory_reserved(cuda) + more_bytes
+        torch.cuda.set_per_process_memory_fraction(min(1.0, allowed_bytes / total_bytes), cuda)
+
+    yield limit
+    torch.cuda.set_per_process_memory_fraction(1.0, cuda)

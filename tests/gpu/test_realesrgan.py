@@ -1,6 +1,5 @@
 """Upscaling in half precision on a GPU."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +7,18 @@ import pytest
 import torch
 
 from protocol.errors import ErrorCode
-from protocol.events import EventBody, JobCancelled, JobFailed, ModelUnloaded, StepFinished
+from protocol.events import JobCancelled, JobFailed, ModelUnloaded, StepFinished
 from protocol.requests import Previews, TaskName
-from tests.gpu.card import JOB_DEADLINE_S, Card, Work, card_on, on_cpu, pixels
+from tests.gpu.card import JOB_DEADLINE_S, Canceller, Cap, Card, Work, card_on, on_cpu, pixels
 from tests.unit.engine.pictures import save, texture
-from tests.unit.engine.workbench import Sink
 
 pytestmark = pytest.mark.gpu
 
 MIB = 1 << 20
-Cap = Callable[[int], None]
 
 
 def upscale(image: Path, **params: object) -> Work:
     return Work(TaskName.UPSCALE, {"factor": 4.0, **params}, image)
-
-
-@pytest.fixture
-def cap(cuda: torch.device) -> Iterator[Cap]:
-    """Lets torch have so many more bytes of the GPU than it has in use now."""
-
-    def limit(more_bytes: int) -> None:
-        torch.cuda.empty_cache()
-        _, total_bytes = torch.cuda.mem_get_info(cuda)
-        allowed_bytes = torch.cuda.memory_reserved(cuda) + more_bytes
-        torch.cuda.set_per_process_memory_fraction(min(1.0, allowed_bytes / total_bytes), cuda)
-
-    yield limit
-    torch.cuda.set_per_process_memory_fraction(1.0, cuda)
 
 
 @pytest.mark.parametrize("model", ["compact", "x4plus", "x4plus-anime"])
@@ -94,17 +77,6 @@ def test_a_job_that_never_fits_fails_and_the_next_one_runs(card: Card, cap: Cap,
     assert card.sink.one(job_id, JobFailed).error.code is ErrorCode.OUT_OF_MEMORY
     cap(8 << 30)
     card.make(work)
-
-
-class Canceller(Sink):
-    """Cancels a job at its first step, on the executor's own thread."""
-
-    cancel: Callable[[str], None]
-
-    def emit(self, body: EventBody, *, job_id: str | None = None, attempt: int = 1) -> None:
-        super().emit(body, job_id=job_id, attempt=attempt)
-        if isinstance(body, StepFinished) and job_id is not None:
-            self.cancel(job_id)
 
 
 def test_a_cancel_lands_within_one_step(device: str, models_dir: Path, grain: Path) -> None:
