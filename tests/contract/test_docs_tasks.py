@@ -13,6 +13,7 @@ from protocol.requests import TASKS, TaskName
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS_PAGE = (REPOSITORY / "docs" / "tasks.md").read_text("utf-8")
+PROSE_COLUMNS = 120
 _PLURALS = {
     "Region": "regions",
     "Point": "points",
@@ -118,4 +119,9 @@ def test_every_warning_is_named_by_the_tasks_its_row_names() -> None:
 
 def warnings_of(task: TaskName) -> str:
     """The paragraph that begins with Warnings."""
-    return section(task).partition("**Warnings.**")[2].partition("\n")[0]
+    return section(task).partition("**Warnings.**")[2].partition("\n\n")[0]
+
+
+def test_prose_is_wrapped() -> None:
+    long = [line for line in TASKS_PAGE.splitlines() if len(line) > PROSE_COLUMNS and not line.startswith("|")]
+    assert long == []
