@@ -52,6 +52,10 @@ class Device:
         _, total_bytes = torch.cuda.mem_get_info(self.torch_device)
         return int(total_bytes * _WEIGHTS_SHARE_OF_GPU)
 
+    def home_budget_bytes(self) -> int | None:
+        """Of the machine's memory, what weights that come to a GPU for their calls may take; None on a CPU."""
+        return int(2 * default_budget_bytes() * _WEIGHTS_SHARE_OF_RAM) if self.is_cuda else None
+
     def budget_bytes(self) -> int:
         """Memory that live jobs may need together: a part of the machine's and, on a GPU, of what is free there now.
 

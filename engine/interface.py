@@ -58,6 +58,19 @@ class Where(StrEnum):
     """Beside the device thread: needs no device and releases the interpreter lock (files, OCR, PatchMatch)."""
 
 
+class Offload(StrEnum):
+    """Where the weights of diffusion models are while they are not at work."""
+
+    AUTO = "auto"
+    """The first of the following that fits the budget for weights."""
+    NEVER = "never"
+    """On the device."""
+    MODEL = "model"
+    """In the machine's memory; each network comes to the device as a whole, for its calls."""
+    LAYERS = "layers"
+    """In the machine's memory; denoisers and text encoders come block by block, and pictures are decoded in tiles."""
+
+
 class CallGroup(Protocol):
     """Calls that carry an equal group may be run as one."""
 

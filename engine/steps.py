@@ -86,6 +86,19 @@ def await_steps(steps: Generator[Call, Any, T]) -> T:
     Raises:
         BaseException: what they raised.
     """
+    return _go_through(steps, await_call)
+
+
+def run_through(steps: Generator[Call, Any, T]) -> T:
+    """Outside of any job: make every call of `steps`, one after another on this thread, and return what they return.
+
+    Raises:
+        BaseException: what they raised.
+    """
+    return _go_through(steps, _make)
+
+
+def _go_through(steps: Generator[Call, Any, T], make: Callable[[Call], object]) -> T:
     value: object = None
     error: BaseException | None = None
     while True:
@@ -94,10 +107,16 @@ def await_steps(steps: Generator[Call, Any, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+        value, error = None, None
         try:
-            value, error = await_call(call), None
-        except BaseException as thrown:  # noqa: BLE001 - likewise
-            value, error = None, thrown
+            value = make(call)
+        except BaseException as thrown:  # noqa: BLE001 - whatever was raised is the steps' to meet
+            error = thrown
+        del call  # it may hold tensors, and an error that is raised now holds this frame
+
+
+def _make(call: Call) -> object:
+    return call.run()
 
 
 def twice(call: Call) -> Generator[Call, Any, Any]:

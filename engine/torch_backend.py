@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
-from engine.interface import EngineError, LiveJob, Run, RunContext, Steps
+from engine.interface import EngineError, LiveJob, Offload, Run, RunContext, Steps
 from engine.library.library import Library
 from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.device import Device
+    from engine.diffusion.offload import Offloading
 
 logger = structlog.get_logger(__name__)
 
@@ -52,7 +53,8 @@ class TorchBackend:
         tell: hears `model.loading`, `model.loaded` and `model.unloaded`, on the executor thread.
         library: the diffusion models there are; by default those in `models_dir` and the embedded one.
         default_model: for requests that name none; see `engine.diffusion.studio.Studio`.
-        model_budget_bytes: weights in memory together; None takes a part of what the device has.
+        model_budget_bytes: weights on the device together; None takes a part of what the device has.
+        offload: where the weights of diffusion models are while they are not at work, on a GPU.
         device: `cpu`, `cuda` or `cuda:N`; None takes CUDA where there is one.
         threads: for calculations on the CPU; None takes every core this process may use.
     """
@@ -65,6 +67,7 @@ class TorchBackend:
         library: Library | None = None,
         default_model: str | None = None,
         model_budget_bytes: int | None = None,
+        offload: Offload = Offload.AUTO,
         device: str | None = None,
         threads: int | None = None,
     ) -> None:
@@ -73,10 +76,12 @@ class TorchBackend:
         self._library = library or make_library(models_dir)
         self._default_model = default_model
         self._model_budget_bytes = model_budget_bytes
+        self._offload = offload
         self._wanted_device = device
         self._threads = threads or _usable_cores()
         self._device: Device | None = None
         self._residency: Residency | None = None
+        self._offloading: Offloading | None = None
         self._embeddings: EmbeddingCache[Tensor] = EmbeddingCache()
         self._tasks: Mapping[TaskName, Task] = {}
 
@@ -88,10 +93,16 @@ class TorchBackend:
 
             device = self._device = find_device(self._wanted_device)
             budget_bytes = self._model_budget_bytes or device.weights_budget_bytes()
-            self._residency = Residency(self._models_dir, device.name, self._tell, budget_bytes)
+            self._residency = Residency(
+                self._models_dir,
+                device.name,
+                self._tell,
+                budget_bytes,
+                home_budget_bytes=device.home_budget_bytes(),
+            )
             self._tasks = {
                 **_import_tasks(self._residency, self._embeddings),
-                **_import_generating_tasks(self._library, self._residency, device, self._default_model),
+                **self._import_generating_tasks(self._residency, device),
             }
         except ImportError as error:
             message = f"the engine's libraries are not all installed ({error}); see docs/operations.md, Installing"
@@ -122,6 +133,8 @@ class TorchBackend:
         self._embeddings.clear()
         if self._residency is not None:
             self._residency.clear("a job ran out of memory")
+        if self._offloading is not None:
+            self._offloading.guests.send_all_home()
         self._free_caches()
 
     def is_out_of_memory(self, error: Exception) -> bool:
@@ -147,8 +160,37 @@ class TorchBackend:
     def close(self) -> None:
         self._tasks = {}
         self._embeddings.clear()
-        self._residency = None
+        self._residency = self._offloading = None
         self._free_caches()
+
+    def _import_generating_tasks(self, residency: Residency, device: "Device") -> dict[TaskName, Task]:
+        """The tasks on diffusers; imports it, which takes seconds."""
+        from engine.diffusion.offload import Offloading
+        from engine.diffusion.studio import Studio
+        from engine.tasks.image_to_image import image_to_image
+        from engine.tasks.inpaint import inpaint
+        from engine.tasks.load_model import load_model
+        from engine.tasks.outpaint import outpaint
+        from engine.tasks.text_to_image import text_to_image
+
+        self._offloading = Offloading(device.torch_device, residency, residency.budget_bytes, self._offload)
+        residency.visitors = self._offloading.guests
+        studio = Studio(
+            self._library,
+            residency,
+            device,
+            default_model=self._default_model,
+            # What is measured once per model lies beside the models: in `previews/`.
+            cache_dir=residency.models_dir,
+            offloading=self._offloading,
+        )
+        return {
+            TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
+            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
+            TaskName.INPAINT: partial(inpaint, studio=studio),
+            TaskName.OUTPAINT: partial(outpaint, studio=studio),
+            TaskName.LOAD_MODEL: partial(load_model, studio=studio),
+        }
 
     def _free_caches(self) -> None:
         gc.collect()
@@ -177,28 +219,6 @@ def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") ->
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
         TaskName.DESCRIBE: partial(describe, residency=residency),
         TaskName.TEST_PATTERN: draw_test_pattern,
-    }
-
-
-def _import_generating_tasks(
-    library: Library, residency: Residency, device: "Device", default_model: str | None
-) -> dict[TaskName, Task]:
-    """The tasks on diffusers; imports it, which takes seconds."""
-    from engine.diffusion.studio import Studio
-    from engine.tasks.image_to_image import image_to_image
-    from engine.tasks.inpaint import inpaint
-    from engine.tasks.load_model import load_model
-    from engine.tasks.outpaint import outpaint
-    from engine.tasks.text_to_image import text_to_image
-
-    # What is measured once per model lies beside the models: in `previews/`.
-    studio = Studio(library, residency, device, default_model=default_model, cache_dir=residency.models_dir)
-    return {
-        TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
-        TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
-        TaskName.INPAINT: partial(inpaint, studio=studio),
-        TaskName.OUTPAINT: partial(outpaint, studio=studio),
-        TaskName.LOAD_MODEL: partial(load_model, studio=studio),
     }
 
 

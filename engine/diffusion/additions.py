@@ -14,7 +14,7 @@ from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras
 from engine.diffusion.refiner import Refiner, check_refiner
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of, lift_off
-from engine.diffusion.studio import ReadyModel, Studio, resident_name
+from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
@@ -88,7 +88,7 @@ def bring_additions(
 
 def _vae(studio: Studio, name: str, model: ReadyModel, held: ExitStack) -> ReadyVae:
     vae = await_steps(choose_vae(studio, _found(studio, name, ModelKind.VAE), model))
-    held.enter_context(studio.in_use(vae.name))
+    held.enter_context(studio.in_use(vae))
     return vae
 
 
@@ -97,7 +97,7 @@ def _controls(studio: Studio, refs: Sequence[ControlRef], model: ReadyModel, hel
     nets = []
     for ref in refs:
         net = await_steps(choose_controlnet(studio, _found(studio, ref.model, ModelKind.CONTROLNET), model))
-        held.enter_context(studio.in_use(net.name))
+        held.enter_context(studio.in_use(net))
         nets.append(net)
     return Controls(nets, refs)
 
@@ -109,14 +109,14 @@ def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyM
     encoders = []
     for each, sight in zip(found, adapters.sights, strict=True):
         encoder = await_steps(choose_encoder(studio, each, sight, model))
-        held.enter_context(studio.in_use(encoder.name))
+        held.enter_context(studio.in_use(encoder))
         encoders.append(encoder)
     return ImagePrompts(adapters, encoders, refs)
 
 
 def _refiner(studio: Studio, name: str, start: float, model: ReadyModel, held: ExitStack) -> Refiner:
     ready = await_steps(studio.ready(_found(studio, name, ModelKind.CHECKPOINT)))
-    held.enter_context(studio.in_use(resident_name(ready.found)))
+    held.enter_context(studio.in_use(ready))
     check_refiner(model, ready)
     return Refiner(ready, start)
 

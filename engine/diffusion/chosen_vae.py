@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from engine.diffusion.families import ModelDefaults
-from engine.diffusion.interception import intercept_components
-from engine.diffusion.loaded import LoadedModel, module_bytes
-from engine.diffusion.parts import part_name
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.offload import Placement
+from engine.diffusion.parts import variant_of
 from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.diffusion.vae_files import check_family, vae_loading
@@ -19,14 +19,10 @@ from protocol.errors import ErrorCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyVae:
-    """A VAE in memory and the previews of its latents.
+    """A VAE in memory, where its weights are, and the previews of its latents."""
 
-    Attributes:
-        name: of it among everything in memory.
-    """
-
-    name: str
     vae: Any
+    placement: Placement
     previewer: Previewer
 
 
@@ -48,9 +44,8 @@ def choose_vae(studio: Studio, found: FoundModel, model: ReadyModel) -> Generato
         raise EngineError(ErrorCode.INVALID_PARAMS, f"vae: {model.found.name!r} works without one at $.params.vae")
     # It may be in memory for another model.
     check_family(found, model.loaded)
-    name = part_name(found, model.loaded.vae.config, model.loaded.dtype)
-    load = partial(_load, studio, found, model.loaded, name)
-    made = yield from studio.part(found, name, load, lambda ready: module_bytes(ready.vae))
+    variant = variant_of(found, model.loaded.vae.config, model.loaded.dtype)
+    made = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
     if _latents(made.vae) != _latents(model.loaded.vae):
         message = (
             f"vae: {found.name!r} has latents of {_latents(made.vae)}, "
@@ -60,11 +55,13 @@ def choose_vae(studio: Studio, found: FoundModel, model: ReadyModel) -> Generato
     return made
 
 
-def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> Generator[Call, Any, ReadyVae]:
+def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyVae]:
     vae = yield from vae_loading(found, model)
-    intercept_components({"vae": vae}, wait=studio.device.wait)
-    previewer = yield from previewer_for(_Previewed(vae, model.defaults), studio.cache_dir)
-    return ReadyVae(name=name, vae=vae, previewer=previewer)
+    placement = yield from studio.take_in({"vae": vae}, model)
+    previewer = yield from previewer_for(
+        _Previewed(vae, model.defaults), studio.cache_dir, may_use_vae=placement.is_there
+    )
+    return ReadyVae(vae=vae, placement=placement, previewer=previewer)
 
 
 def _latents(vae: Any) -> str:

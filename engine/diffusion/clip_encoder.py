@@ -95,7 +95,9 @@ class ClipEncoder:
         elif clip_skip:
             # Directly in the model since transformers 5, one level down before and in those with a projection.
             inner = getattr(self._module, "text_model", self._module)
-            states = inner.final_layer_norm(output.hidden_states[-(clip_skip + 1)])
+            norm, skipped = inner.final_layer_norm, output.hidden_states[-(clip_skip + 1)]
+            # Between calls a norm that is moved in for each may be at home.
+            states = norm(skipped.to(norm.weight.device)).to(skipped.device)
         else:
             states = output.last_hidden_state
         pooled: Tensor | None = getattr(output, "text_embeds", None)

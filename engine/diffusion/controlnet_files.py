@@ -46,7 +46,7 @@ def _from_folder(found: FoundModel, model: LoadedModel) -> Any:
     config = read_json(found.path / "config.json")
     if config.get("_class_name") != _PART.class_name:
         raise ValueError(f"it is a {config.get('_class_name')!r:.80}; {_PART.class_name} is all that is known here")
-    return load_module(class_of(_PART), found.path, model.dtype, model.device, part=_PART.name)
+    return load_module(class_of(_PART), found.path, model.dtype, model.home, part=_PART.name)
 
 
 def _build(tensors: Tensors, model: LoadedModel) -> Any:
@@ -72,7 +72,7 @@ def _build(tensors: Tensors, model: LoadedModel) -> Any:
             load_weights_from_unet=False,
         )
     fill(net, renamed, part=_PART.name)
-    return net.to(model.device)
+    return net.to(model.home)
 
 
 def _seeing_channels(renamed: Tensors) -> tuple[int, ...]:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from engine.diffusion.controlnet_files import controlnet_loading
 from engine.diffusion.families import PipelineKind
-from engine.diffusion.interception import intercept_components
 from engine.diffusion.kinship import may_fit
-from engine.diffusion.loaded import LoadedModel, module_bytes
-from engine.diffusion.parts import part_name
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.offload import Placement
+from engine.diffusion.parts import variant_of
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError
 from engine.library.records import Family, FoundModel
@@ -44,14 +44,10 @@ _ALIKE: Final = ("cross_attention_dim", "addition_embed_type")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyNet:
-    """A ControlNet in memory.
+    """A ControlNet in memory, and where its weights are."""
 
-    Attributes:
-        name: of it among everything in memory.
-    """
-
-    name: str
     net: Any
+    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +100,8 @@ def choose_controlnet(studio: Studio, found: FoundModel, model: ReadyModel) -> G
     unet: Any = model.loaded.denoiser
     if not may_fit(found.family, model.loaded.family):
         raise _of_another(found, model, f"is made for {found.family}")
-    name = part_name(found, unet.config, model.loaded.dtype)
-    load = partial(_load, studio, found, model.loaded, name)
-    ready = yield from studio.part(found, name, load, lambda ready: module_bytes(ready.net))
+    variant = variant_of(found, unet.config, model.loaded.dtype)
+    ready = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
     for number in _ALIKE:
         if ready.net.config.get(number) != unet.config.get(number):
             raise _of_another(found, model, f"has {ready.net.config.get(number)!r:.80} for {number}")
@@ -118,7 +113,7 @@ def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
     return EngineError(ErrorCode.INVALID_PARAMS, message)
 
 
-def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> Generator[Call, Any, ReadyNet]:
+def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyNet]:
     net = yield from controlnet_loading(found, model)
-    intercept_components({"controlnet": net}, wait=studio.device.wait)
-    return ReadyNet(name=name, net=net)
+    placement = yield from studio.take_in({"controlnet": net}, model)
+    return ReadyNet(net=net, placement=placement)

@@ -25,7 +25,7 @@ from engine.diffusion.refiner import Refiner
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler, total_steps
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.sizes import Size
-from engine.diffusion.studio import ReadyModel, Studio, resident_name
+from engine.diffusion.studio import ReadyModel, Studio
 from engine.diffusion.unused import tell_unused
 from engine.images import Floats, Picture, decode, encode, from_tensor, on_white, to_tensor
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
@@ -101,7 +101,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
     model = await_steps(studio.ready(found))
     # Until the last picture is made nobody's need for room takes the weights away.
     with ExitStack() as held:
-        held.enter_context(studio.in_use(resident_name(found)))
+        held.enter_context(studio.in_use(model))
         model.loaded.check_can(kind)
         additions = bring_additions(studio, run.params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))

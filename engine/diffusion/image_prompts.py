@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from engine.diffusion.folders import Part, class_of, load_module, read_json
-from engine.diffusion.interception import intercept_components
 from engine.diffusion.ip_adapters import ReadyAdapters, Sight
-from engine.diffusion.loaded import LoadedModel, module_bytes
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.offload import Placement
 from engine.diffusion.quiet import quieten
-from engine.diffusion.studio import ReadyModel, Studio, resident_name
+from engine.diffusion.studio import ReadyModel, Studio
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
 from engine.diffusion.vision_files import build_vision, vision_config
 from engine.diffusion.weights import read_tensors
@@ -33,12 +33,12 @@ class ReadyEncoder:
     """An image encoder in memory.
 
     Attributes:
-        name: of it among everything in memory.
+        placement: where its weights are.
         processor: brings pictures into the form it takes.
     """
 
-    name: str
     encoder: Any
+    placement: Placement
     processor: Any
 
     def prepare(self, picture: Floats) -> Tensor:
@@ -108,9 +108,7 @@ def choose_encoder(
             f"{sight.width}, as a folder or as a safetensors file in the layout of transformers"
         )
         raise EngineError(ErrorCode.MODEL_MISSING, message)
-    name = resident_name(found)
-    load = partial(_load, studio, found, model.loaded, name)
-    return (yield from studio.part(found, name, load, lambda ready: module_bytes(ready.encoder)))
+    return (yield from studio.part(found, "", partial(_load, studio, found, model.loaded), model.loaded))
 
 
 def _fitting(studio: Studio, adapter: FoundModel, sight: Sight) -> Iterator[FoundModel]:
@@ -129,22 +127,22 @@ def _width(found: FoundModel, *, is_detailed: bool) -> object:
         return None
 
 
-def _load(studio: Studio, found: FoundModel, model: LoadedModel, name: str) -> Generator[Call, Any, ReadyEncoder]:
+def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyEncoder]:
     quieten()
     try:
         if found.is_folder:
-            load = partial(load_module, class_of(_PART), found.path, model.dtype, model.device, part=_PART.name)
+            load = partial(load_module, class_of(_PART), found.path, model.dtype, model.home, part=_PART.name)
         else:
             config = vision_config(found.path)
             tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), Where.POOL, "load")
-            load = partial(build_vision, config, tensors, model.device)
+            load = partial(build_vision, config, tensors, model.home)
         encoder = yield Call(load, stage="load")
     except READ_ERRORS as error:
         let_go(error)
         raise ModelUnusable(found.name, explain(error, found.path)) from None
     from transformers import CLIPImageProcessor
 
-    intercept_components({_PART.name: encoder}, wait=studio.device.wait)
+    placement = yield from studio.take_in({_PART.name: encoder}, model)
     side = encoder.config.image_size
     processor: Any = CLIPImageProcessor
-    return ReadyEncoder(name=name, encoder=encoder, processor=processor(size=side, crop_size=side))
+    return ReadyEncoder(encoder=encoder, placement=placement, processor=processor(size=side, crop_size=side))

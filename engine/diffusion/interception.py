@@ -16,6 +16,7 @@ from torch.nn import Module
 
 from engine.diffusion.batching import ForwardGroup, RowLimit
 from engine.diffusion.pace import Pace
+from engine.diffusion.place import ALL_THERE, Place
 from engine.diffusion.rows import read_arguments, single_rows, stacked
 from engine.diffusion.scope import JobScope, current_scope, job_scope, switch_adapters
 from engine.interface import Call, OutOfMemory
@@ -62,6 +63,7 @@ class Interception:
         pace: Callable[[], RowLimit] = Pace,
         is_inline: Callable[[], bool] = _never,
         spare: Spare | None = None,
+        place: Place = ALL_THERE,
     ) -> None:
         self._module = module
         self._name = name
@@ -70,6 +72,7 @@ class Interception:
         self._make_pace = pace
         self._is_inline = is_inline
         self._spare = spare
+        self._place = place
         self._paces: OrderedDict[Hashable, RowLimit] = OrderedDict()
         # Whatever is there now is run inside: accelerate's hooks move weights, and that belongs to the call.
         self._inner = getattr(module, name)
@@ -106,21 +109,38 @@ class Interception:
             return self._run(scope or JobScope(), args, kwargs)
         if self._is_inline():
             return self._inner(*args, **kwargs)
-        try:
-            return await_call(self._call(scope, args, kwargs))
-        except OutOfMemory:
-            if (smaller := self._smaller(scope, args, kwargs)) is None:
-                raise
-        logger.info("call.made_smaller", stage=self._stage, module=type(self._module).__name__)
-        return await_call(Call(smaller, stage=self._stage, deadline_s=scope.deadline_s))
+        for attempt in self._attempts(scope, args, kwargs):
+            try:
+                return await_call(attempt)
+            except OutOfMemory as error:
+                failed = error
+        raise failed
+
+    def _attempts(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
+        """The call; then, each time it runs out of memory, the same with less of it at once."""
+        yield self._call(scope, args, kwargs)
+        run: Callable[[], object] = partial(self._run, scope, args, kwargs)
+        again = partial(Call, stage=self._stage, deadline_s=scope.deadline_s)
+        if (smaller := self._smaller(scope, args, kwargs)) is not None:
+            run = smaller
+            logger.info("call.made_smaller", stage=self._stage, module=type(self._module).__name__)
+            yield again(run)
+        while self._place.can_step_down:
+            yield again(partial(self._run_stepped_down, run))
+
+    def _run_stepped_down(self, run: Callable[[], object]) -> object:
+        self._place.step_down()
+        return run()
 
     def _run(self, scope: JobScope, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         # What else is intercepted and runs inside this has the same adapters.
         with job_scope(scope):
+            # First: what an adapter brings has to be there as well.
             switch_adapters(self._module, scope.adapters)
-            result = self._inner(*args, **kwargs)
-            self._wait()
-            return result
+            with self._place.at_work(self._module, args, kwargs) as (given, named):
+                result = self._inner(*given, **named)
+                self._wait()
+                return result
 
     def _call(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         run = partial(self._run, scope, args, kwargs)
@@ -171,7 +191,13 @@ class Interception:
 
 
 def intercept_forward(
-    module: Module, *, stage: str, group: bool, wait: Wait = _settled, pace: Callable[[], RowLimit] = Pace
+    module: Module,
+    *,
+    stage: str,
+    group: bool,
+    wait: Wait = _settled,
+    pace: Callable[[], RowLimit] = Pace,
+    place: Place = ALL_THERE,
 ) -> Interception:
     """Intercept a module's forward, outside of whatever hooks it has now.
 
@@ -180,11 +206,12 @@ def intercept_forward(
         group: whether several jobs may share one forward; then every output has to depend on its own row alone.
         wait: for a device that works on its own; called at the end of every run.
         pace: makes what decides how many rows a forward takes, for each shape of arguments.
+        place: where its weights are.
 
     Raises:
         ValueError: it is intercepted already.
     """
-    return Interception(module, "forward", stage=stage, group=group, wait=wait, pace=pace)
+    return Interception(module, "forward", stage=stage, group=group, wait=wait, pace=pace, place=place)
 
 
 def intercept_method(
@@ -195,6 +222,7 @@ def intercept_method(
     wait: Wait = _settled,
     is_inline: Callable[[], bool] = _never,
     spare: Spare | None = None,
+    place: Place = ALL_THERE,
 ) -> Interception:
     """Intercept another method, as calls that are never grouped.
 
@@ -202,43 +230,54 @@ def intercept_method(
         is_inline: if true when it is called, the method runs in the job, and what it calls in turn are the calls: the
             tiles of a decode.
         spare: for a second try, after a call ran out of memory.
+        place: where its weights are.
 
     Raises:
         ValueError: it is intercepted already.
     """
-    return Interception(module, name, stage=stage, group=False, wait=wait, is_inline=is_inline, spare=spare)
+    return Interception(
+        module, name, stage=stage, group=False, wait=wait, is_inline=is_inline, spare=spare, place=place
+    )
 
 
 def intercept_components(
-    components: Mapping[str, object], *, wait: Wait = _settled, pace: Callable[[], RowLimit] = Pace
+    components: Mapping[str, object],
+    *,
+    wait: Wait = _settled,
+    pace: Callable[[], RowLimit] = Pace,
+    place: Place = ALL_THERE,
 ) -> list[Interception]:
     """Intercept what is expensive among the components of a pipeline, by their names in diffusers.
 
     A VAE that tiles gives one call for each tile, else one for the whole picture.
     """
     return [
-        made for name, each in components.items() if isinstance(each, Module) for made in _all(name, each, wait, pace)
+        made
+        for name, each in components.items()
+        if isinstance(each, Module)
+        for made in _all(name, each, wait, pace, place)
     ]
 
 
-def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit]) -> Iterator[Interception]:
+def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit], place: Place) -> Iterator[Interception]:
+    forward = partial(intercept_forward, wait=wait, pace=pace, place=place)
     if name in ("unet", "transformer", "transformer_2", "prior"):
-        yield intercept_forward(module, stage="denoise", group=True, wait=wait, pace=pace)
+        yield forward(module, stage="denoise", group=True)
     elif name == "controlnet":
         # Several at once are a module that calls each in turn.
         for net in getattr(module, "nets", [module]):
-            yield intercept_forward(net, stage="control", group=True, wait=wait, pace=pace)
+            yield forward(net, stage="control", group=True)
     elif name == "vae":
         for method, part in (("encode", "encoder"), ("decode", "decoder")):
             if not hasattr(module, method):
                 continue
             spare = in_tiles if hasattr(module, "enable_tiling") else None
             is_cut = partial(_is_cut, module)
-            yield intercept_method(module, method, stage=method, wait=wait, is_inline=is_cut, spare=spare)
+            yield intercept_method(module, method, stage=method, wait=wait, is_inline=is_cut, spare=spare, place=place)
             if isinstance(inner := getattr(module, part, None), Module):
-                yield intercept_forward(inner, stage=method, group=False, wait=wait)
+                yield forward(inner, stage=method, group=False)
     elif name.startswith(("text_encoder", "image_encoder")):
-        yield intercept_forward(module, stage="prompt", group=False, wait=wait)
+        yield forward(module, stage="prompt", group=False)
 
 
 @contextmanager

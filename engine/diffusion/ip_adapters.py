@@ -5,7 +5,7 @@ and put into the denoiser only for a forward that wants it: with it in place a U
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from engine.diffusion.kinship import may_fit
 from engine.diffusion.loaded import LoadedModel, module_bytes
+from engine.diffusion.loras import ask_nobody
+from engine.diffusion.movable import bytes_of
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, switch_adapters
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
 from engine.diffusion.weights import Tensors, read_tensors
@@ -74,10 +76,14 @@ class IpAdapters:
 
     Args:
         most_bytes: of all together; the least recently used go, unless a job uses them.
+        make_room: has others leave memory for so many bytes, as far as they can.
     """
 
-    def __init__(self, model: LoadedModel, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, model: LoadedModel, *, most_bytes: int = MOST_BYTES, make_room: Callable[[int], None] = ask_nobody
+    ) -> None:
         self._model = model
+        self._make_room = make_room
         self._most_bytes = most_bytes
         self._ready: OrderedDict[Key, ReadyAdapters] = OrderedDict()
         self._users: Counter[Key] = Counter()
@@ -146,6 +152,7 @@ class IpAdapters:
         unet: Any = self._model.denoiser
         # The layers are told by their names, and one that is laid over now would bring more.
         switch_adapters(unet, NO_ADAPTERS)
+        self._make_room(sum(bytes_of(tensor) for file in files for tensor in file.values()))
         parts = [{part: _part(file, part) for part in ("image_proj", "ip_adapter")} for file in files]
         sights = tuple(_sight(part["image_proj"]) for part in parts)
         attending = unet._convert_ip_adapter_attn_to_diffusers(parts)
@@ -161,7 +168,7 @@ class IpAdapters:
         return ReadyAdapters(key, sights, processors, self._settled(projection))
 
     def _settled(self, module: nn.Module) -> nn.Module:
-        settled = module.to(self._model.device, self._model.dtype)
+        settled = module.to(self._model.home, self._model.dtype)
         return settled.requires_grad_(requires_grad=False).eval()
 
     def _shrink(self, *, keep: Key | None = None) -> None:

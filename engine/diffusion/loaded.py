@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from engine.diffusion.families import FAMILIES, ModelDefaults, PipelineKind
+from engine.diffusion.offload import Placement
 from engine.interface import EngineError
 from engine.library.records import Family
 from protocol.errors import ErrorCode
@@ -22,7 +23,7 @@ _VERBS: Final = {
 
 @dataclass(eq=False, kw_only=True)
 class LoadedModel:
-    """A model whose weights are on the device. For the executor thread.
+    """A model in memory. For the executor thread.
 
     Attributes:
         components: by the names diffusers gives them: `unet` or `transformer`, `vae`, `text_encoder`, `tokenizer` and
@@ -30,7 +31,9 @@ class LoadedModel:
         pipeline_class: the diffusers class it was saved as.
         settings: what that class was saved with beside its components.
         scheduler_config: of the scheduler it was saved with, with its `_class_name`.
+        device: where it calculates.
         dtype: of the denoiser and the text encoders; the VAE may be kept in a wider one.
+        placement: where its weights are while they are not at work; None is on the device.
     """
 
     name: str
@@ -42,7 +45,14 @@ class LoadedModel:
     defaults: ModelDefaults
     device: torch.device
     dtype: torch.dtype
+    placement: Placement | None = None
     _classes: dict[PipelineKind, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def home(self) -> torch.device:
+        """Where weights are to be put that go with it."""
+        at_home = None if self.placement is None else self.placement.home
+        return at_home or self.device
 
     @property
     def denoiser(self) -> nn.Module:

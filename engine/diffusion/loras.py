@@ -6,7 +6,7 @@ name a LoRA -> `bring` loads it beside the device -> `state` is what a job's sco
 import hashlib
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from engine.diffusion.families import PipelineKind
 from engine.diffusion.kinship import may_fit
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.lora_layers import LoraLayers
+from engine.diffusion.movable import bytes_of
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, switch_adapters
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
 from engine.diffusion.weights import Tensors, read_tensors
@@ -33,6 +34,10 @@ logger = structlog.get_logger(__name__)
 MOST_BYTES: Final = 1 << 30
 _SETTINGS: Final = "lora_adapter_metadata"
 """Where diffusers keeps ranks and alphas in a file's metadata."""
+
+
+def ask_nobody(_size_bytes: int) -> None:
+    """There is room for whatever comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,14 @@ class Loras:
 
     Args:
         most_bytes: of LoRAs that no job uses and of those that jobs use, together; the least recently used go.
+        make_room: has others leave memory for so many bytes, as far as they can.
     """
 
-    def __init__(self, model: LoadedModel, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, model: LoadedModel, *, most_bytes: int = MOST_BYTES, make_room: Callable[[int], None] = ask_nobody
+    ) -> None:
         self._model = model
+        self._make_room = make_room
         self._most_bytes = most_bytes
         self._layers = {module: LoraLayers(module) for name, module in model.modules() if not name.startswith("vae")}
         self._sizes: OrderedDict[str, int] = OrderedDict()
@@ -135,6 +144,7 @@ class Loras:
             return  # another job was quicker
         for module in self._layers:
             switch_adapters(module, NO_ADAPTERS)
+        self._make_room(sum(map(bytes_of, file.tensors.values())))
         try:
             self._inject(adapter, file)
         except BaseException:

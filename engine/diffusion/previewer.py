@@ -33,6 +33,11 @@ CHEAP_S: Final = 0.002
 STEP_SHARE: Final = 0.1
 
 
+def always() -> bool:
+    """The VAE is on the device."""
+    return True
+
+
 class Previewer:
     """Makes pictures of the latents of one model. For the executor thread.
 
@@ -42,12 +47,20 @@ class Previewer:
     Args:
         decoders: the better one first.
         limit_s: what decoding may take at the very most, however long the steps are.
+        may_use_vae: asked each time; where the full decoder has to come to the device first, it would push the
+            denoiser off it.
     """
 
     def __init__(
-        self, factors: Factors, decoders: tuple[TimedDecoder, ...] = (), *, limit_s: float = DECODE_LIMIT_S
+        self,
+        factors: Factors,
+        decoders: tuple[TimedDecoder, ...] = (),
+        *,
+        limit_s: float = DECODE_LIMIT_S,
+        may_use_vae: Callable[[], bool] = always,
     ) -> None:
         self.factors = factors
+        self._may_use_vae = may_use_vae
         self._decoders = decoders
         self._limit_s = limit_s
 
@@ -82,7 +95,10 @@ class Previewer:
 
     def _decoder(self, places: int, step_s: float) -> TimedDecoder | None:
         allowed_s = min(self._limit_s, max(CHEAP_S, STEP_SHARE * step_s))
-        return next((decoder for decoder in self._decoders if decoder.takes_s(places) <= allowed_s), None)
+        quick = [decoder for decoder in self._decoders if decoder.takes_s(places) <= allowed_s]
+        if quick and quick[0].method is PreviewMethod.FULL_DECODER and not self._may_use_vae():
+            del quick[0]
+        return quick[0] if quick else None
 
 
 class Watch:

@@ -5,7 +5,7 @@ previewer_for      a model's `Previewer`; that gives each job a `Watch`, which m
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from engine.diffusion.latent_factors import (
     save_factors,
     vae_hash,
 )
-from engine.diffusion.previewer import DECODE_LIMIT_S, Previewer, Watch
+from engine.diffusion.previewer import DECODE_LIMIT_S, Previewer, Watch, always
 from engine.interface import Call, Where
 
 __all__ = ["Previewer", "Watch", "previewer_for"]
@@ -39,7 +39,12 @@ _FIT_BATCH: Final = 8
 
 
 def previewer_for(
-    loaded: Any, cache_dir: Path | None = None, *, tiny_vae: Decoder | None = None, limit_s: float = DECODE_LIMIT_S
+    loaded: Any,
+    cache_dir: Path | None = None,
+    *,
+    tiny_vae: Decoder | None = None,
+    limit_s: float = DECODE_LIMIT_S,
+    may_use_vae: Callable[[], bool] = always,
 ) -> Generator[Call, Any, Previewer]:
     """The previewer of a loaded model. Use with `yield from`; takes some seconds at most, cut into calls.
 
@@ -48,6 +53,7 @@ def previewer_for(
         cache_dir: where fitted factors are kept.
         tiny_vae: a small decoder of the same latents, if its weights are there.
         limit_s: the most that decoding one preview may take.
+        may_use_vae: whether previews may be decoded by the VAE; asked for each.
     """
     vae = loaded.vae
     if vae is None:
@@ -56,13 +62,15 @@ def previewer_for(
         factors = yield from _factors_of(vae, cache_dir)
         places = places_px(vae.config)
         wanted = math.ceil(loaded.defaults.width / places) * math.ceil(loaded.defaults.height / places)
-        decoders = [(yield from timed(vae, PreviewMethod.FULL_DECODER, wanted, factors.channels, limit_s))]
+        decoders = []
+        if may_use_vae():
+            decoders.append((yield from timed(vae, PreviewMethod.FULL_DECODER, wanted, factors.channels, limit_s)))
         if tiny_vae is not None:
             decoders.append((yield from timed(tiny_vae, PreviewMethod.TINY_DECODER, wanted, factors.channels, limit_s)))
     except Exception:  # a VAE of a kind nobody thought of: the model works without previews in colour
         logger.exception("preview.unfitted", vae=type(vae).__name__)
         return Previewer(grey(4))
-    return Previewer(factors, tuple(decoders), limit_s=limit_s)
+    return Previewer(factors, tuple(decoders), limit_s=limit_s, may_use_vae=may_use_vae)
 
 
 def _factors_of(vae: Any, cache_dir: Path | None) -> Generator[Call, Any, Factors]:

@@ -4,12 +4,12 @@ Studio         finds a model by name and has it ready
 ReadyModel     one model in memory: its pipelines, its prompt encoder, its previews
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from torch import nn
@@ -23,11 +23,12 @@ from engine.diffusion.known_defaults import shown_size
 from engine.diffusion.loaded import LoadedModel, module_bytes
 from engine.diffusion.loading import loading
 from engine.diffusion.loras import Loras
+from engine.diffusion.offload import Offloading, Placement
 from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.diffusion.tiny_vaes import tiny_vae_loading
-from engine.interface import Call, EngineError
+from engine.interface import Call, EngineError, Offload
 from engine.library.default import default_checkpoint
 from engine.library.library import Library
 from engine.library.records import FoundModel, ModelKind
@@ -36,7 +37,15 @@ from protocol.errors import ErrorCode
 
 logger = structlog.get_logger(__name__)
 
-T = TypeVar("T")
+
+class Placed(Protocol):
+    """What goes with a model."""
+
+    @property
+    def placement(self) -> Placement: ...
+
+
+Part = TypeVar("Part", bound=Placed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,7 @@ class ReadyModel:
 
     found: FoundModel
     loaded: LoadedModel
+    placement: Placement
     encoder: PromptEncoder
     previewer: Previewer
     loras: Loras
@@ -53,8 +63,22 @@ class ReadyModel:
 
     @property
     def size_bytes(self) -> int:
-        """Of all weights in memory."""
-        return self.loaded.size_bytes + (0 if self.tiny_vae is None else module_bytes(self.tiny_vae))
+        """Of what is always on the device: weights, and what lies over them for some jobs. Adapters of an offloaded
+        model come and go with it."""
+        tiny = 0 if self.tiny_vae is None else module_bytes(self.tiny_vae)
+        if self.placement.mode is not Offload.NEVER:
+            return self.placement.fixed_bytes + tiny
+        return self.placement.fixed_bytes + self.adapters_bytes + tiny
+
+    @property
+    def home_bytes(self) -> int:
+        """Of what the machine's memory holds for another device."""
+        return self.placement.home_bytes + self.adapters_bytes if self.placement.mode is not Offload.NEVER else 0
+
+    @property
+    def adapters_bytes(self) -> int:
+        """Of LoRAs and IP-Adapters."""
+        return self.loras.size_bytes + self.ip_adapters.size_bytes
 
     @property
     def working(self) -> WorkingSize:
@@ -75,6 +99,7 @@ class Studio:
         default_model: what a request gets that names none; without one the first model that was found, or else the
             embedded one.
         cache_dir: for what is measured once per model; None measures it at every load.
+        offloading: for a device that is too small for them; None keeps all on it.
     """
 
     def __init__(
@@ -85,10 +110,14 @@ class Studio:
         *,
         default_model: str | None = None,
         cache_dir: Path | None = None,
+        offloading: Offloading | None = None,
     ) -> None:
         self.library = library
         self.device = device
         self.cache_dir = cache_dir
+        self.offloading = offloading or Offloading(
+            device.torch_device, residency, residency.budget_bytes, Offload.NEVER
+        )
         self._residency = residency
         self._default_model = default_model
 
@@ -125,26 +154,49 @@ class Studio:
                 resident_name(found),
                 found.size_bytes,
                 partial(self._load, found),
+                stamp=_stamp(found),
                 files=weight_files(found),
                 size_of=lambda ready: ready.size_bytes,
+                home_size_of=lambda ready: ready.home_bytes,
+                is_at_home=self.offloading.landing(found.size_bytes) != self.device.torch_device,
             )
         )
 
     def part(
         self,
         found: FoundModel,
-        name: str,
-        load: Callable[[], Generator[Call, Any, T]],
-        size_of: Callable[[T], int],
-    ) -> Generator[Call, Any, T]:
-        """What goes with a model and has weights of its own, in memory; loaded if it is not. Use with `yield from`.
+        variant: str,
+        load: Callable[[], Generator[Call, Any, Part]],
+        model: LoadedModel,
+    ) -> Generator[Call, Any, Part]:
+        """What goes with `model` and has weights of its own, in memory; loaded if it is not. Use with `yield from`.
 
         Args:
-            name: of it in memory; `load` is always the same for one name.
+            variant: of it in memory; `load` is always the same for one model and variant.
         """
         return (
-            yield from self._residency.keep(name, found.size_bytes, load, files=weight_files(found), size_of=size_of)
+            yield from self._residency.keep(
+                resident_name(found),
+                found.size_bytes,
+                load,
+                variant=variant,
+                stamp=_stamp(found),
+                files=weight_files(found),
+                size_of=lambda part: part.placement.fixed_bytes,
+                home_size_of=lambda part: part.placement.home_bytes,
+                is_at_home=model.home != self.device.torch_device,
+            )
         )
+
+    def take_in(self, components: Mapping[str, Any], model: LoadedModel) -> Generator[Call, Any, Placement]:
+        """Have networks that were loaded to go with `model` shared by jobs, at home where the model is.
+
+        Use with `yield from`.
+        """
+        placement = self.offloading.place_beside(components, model.placement)
+        yield from placement.settle()
+        intercept_components(components, wait=self.device.wait, place=placement)
+        return placement
 
     def _find(self, name: str, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
         try:
@@ -170,9 +222,9 @@ class Studio:
         return found
 
     @contextmanager
-    def in_use(self, name: str) -> Iterator[None]:
-        """Within it the model or part of that name in memory stays there."""
-        with self._residency.in_use(name):
+    def in_use(self, ready: object) -> Iterator[None]:
+        """Within it a model or part that was just had from here stays in memory."""
+        with self._residency.in_use(ready):
             yield
 
     def stay(self, found: FoundModel) -> None:
@@ -182,24 +234,33 @@ class Studio:
     def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
         torch_device = self.device.torch_device
         dtype = best_dtype(torch_device, found.family)
-        loaded = yield from loading(found, torch_device, dtype, models_dir=self._residency.models_dir)
-        intercept_components(loaded.components, wait=self.device.wait)
+        home = self.offloading.landing(found.size_bytes)
+        loaded = yield from loading(found, torch_device, dtype, home=home, models_dir=self._residency.models_dir)
+        placement = loaded.placement = self.offloading.place(loaded.components)
+        yield from placement.settle()
+        intercept_components(loaded.components, wait=self.device.wait, place=placement)
         folder = found.path if found.is_folder else None
         tiny_vae = yield from tiny_vae_loading(self.library.models, loaded, folder)
         if tiny_vae is not None:
             intercept_components({"vae": tiny_vae}, wait=self.device.wait)
-        previewer = yield from previewer_for(loaded, self.cache_dir, tiny_vae=tiny_vae)
+        previewer = yield from previewer_for(loaded, self.cache_dir, tiny_vae=tiny_vae, may_use_vae=placement.is_there)
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
         return ReadyModel(
             found=found,
             loaded=loaded,
+            placement=placement,
             encoder=encoder,
             previewer=previewer,
-            loras=Loras(loaded),
-            ip_adapters=IpAdapters(loaded),
+            loras=Loras(loaded, make_room=self._residency.make_room),
+            ip_adapters=IpAdapters(loaded, make_room=self._residency.make_room),
             tiny_vae=tiny_vae,
         )
+
+
+def _stamp(found: FoundModel) -> Hashable:
+    """Another one once what the model is read from has changed."""
+    return (found.path, found.size_bytes, found.modified_at, found.prediction)
 
 
 def resident_name(found: FoundModel) -> str:

@@ -47,7 +47,7 @@ def vae_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, A
             config = dict(model.vae.config) | {"force_upcast": _is_wide(model)}
             dtype = vae_dtype(config, model.dtype)
             tensors = yield Call(partial(_read, found, dtype), where=Where.POOL, stage=_STAGE)
-            vae = yield Call(partial(_build, config, tensors, model.device), stage=_STAGE)
+            vae = yield Call(partial(_build, config, tensors, model.home), stage=_STAGE)
             del tensors
     except READ_ERRORS as error:
         let_go(error)
@@ -82,7 +82,7 @@ def _is_wide(model: LoadedModel) -> bool:
 def _from_folder(found: FoundModel, model: LoadedModel) -> Any:
     config = read_json(found.path / "config.json")
     part = Part("vae", "diffusers", str(config.get("_class_name", "AutoencoderKL")))
-    return load_module(class_of(part), found.path, vae_dtype(config, model.dtype), model.device, part="vae")
+    return load_module(class_of(part), found.path, vae_dtype(config, model.dtype), model.home, part="vae")
 
 
 def _read(found: FoundModel, dtype: torch.dtype) -> Tensors:

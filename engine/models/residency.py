@@ -1,19 +1,22 @@
 """Which models are in memory: loaded when first needed, dropped when others need the room or nobody used them long."""
 
+import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, OutOfMemory, Steps, Where
+from engine.interface import Call, OutOfMemory, Steps
 from engine.models.catalogue import find
 from engine.models.files import locate
+from engine.models.read_ahead import read_ahead
+from engine.models.resident import Key, Resident
 from engine.models.shared_load import Loading, SharedLoad
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 
@@ -25,25 +28,48 @@ Loader = Callable[[Path, str], T]
 Tell = Callable[[EventBody], None]
 
 DEFAULT_BUDGET_BYTES: Final = 1 << 30
-_READ_AHEAD_BYTES: Final = 64 << 20
-"""Files at least this large are read into the machine's file cache before they are loaded."""
-_CHUNK_BYTES: Final = 8 << 20
-_TOLD_SHARE: Final = 0.01
-"""Progress of reading is told in steps of this share of the files."""
 
 
 def say_nothing(_body: EventBody) -> None:
     """Nobody listens."""
 
 
-@dataclass(slots=True)
-class _Resident:
-    network: object
+class Visitors(Protocol):
+    """Parts of models that are on the device for their calls only; see `engine.diffusion.guests.Guests`."""
+
+    @property
+    def present_bytes(self) -> int: ...
+
+    def make_way(self, size_bytes: int) -> None:
+        """Leave until there is room for this much, or nobody is left who is not at work."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _NoVisitors:
+    present_bytes: int = 0
+
+    def make_way(self, size_bytes: int) -> None:
+        """Nobody is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """One state of one model's files."""
+
+    key: Key
+    stamp: Hashable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan(Generic[T]):
+    """How a model is brought into memory."""
+
     size_bytes: int
-    users: int = 0
-    used_at: float = field(default_factory=time.monotonic)
-    goes_for: str | None = None
-    """Asked to go for this reason; it does when its last user has gone."""
+    load: Callable[[], Loading[T]]
+    size_of: Callable[[T], int] | None
+    home_size_of: Callable[[T], int] | None
+    is_at_home: bool
 
 
 class Residency:
@@ -53,31 +79,49 @@ class Residency:
         models_dir: where the packaged models lie.
         device: given to the loaders.
         tell: hears `model.loading`, `model.loaded` and `model.unloaded`; from any thread.
-        budget_bytes: of weights. A single larger one is loaded all the same, and one that jobs are using stays.
+        budget_bytes: of weights on the device. A single larger one is loaded all the same, and one that jobs are using
+            stays.
+        home_budget_bytes: of weights that the machine's memory holds for another device; None sets no limit.
     """
 
     def __init__(
-        self, models_dir: Path, device: str, tell: Tell = say_nothing, budget_bytes: int = DEFAULT_BUDGET_BYTES
+        self,
+        models_dir: Path,
+        device: str,
+        tell: Tell = say_nothing,
+        budget_bytes: int = DEFAULT_BUDGET_BYTES,
+        *,
+        home_budget_bytes: int | None = None,
     ) -> None:
         self.models_dir = models_dir
         self.device = device
+        self.budget_bytes = budget_bytes
+        self.visitors: Visitors = _NoVisitors()
         self._tell = tell
-        self._budget_bytes = budget_bytes
-        self._residents: OrderedDict[str, _Resident] = OrderedDict()
-        self._loads: dict[str, SharedLoad] = {}
-        self._waiting: Counter[str] = Counter()
+        self._home_budget_bytes = home_budget_bytes
+        self._residents: OrderedDict[Key, Resident] = OrderedDict()
+        self._replaced: list[Resident] = []
+        """In use though their files have been replaced."""
+        self._loads: dict[_Want, SharedLoad] = {}
+        self._waiting: Counter[_Want] = Counter()
         """Jobs that wait for each model on its way."""
         self._listed: tuple[str, ...] = ()
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """What is in memory, in no order. Any thread may ask."""
+        """What is in memory, each name once, in no order. Any thread may ask."""
         return self._listed
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is in memory, the least recently used first."""
-        return tuple(self._residents)
+        return tuple(key.name for key in self._residents)
+
+    @property
+    def room_bytes(self) -> int:
+        """Of the budget for the device, with all that is there now; below 0 if that is more."""
+        held = sum(resident.size() for resident in (*self._residents.values(), *self._replaced))
+        return self.budget_bytes - held - self.visitors.present_bytes
 
     def use(self, name: str, load: Loader[T]) -> Generator[Call, Any, T]:
         """The network of a packaged model; loading it, if it must be, is a device call of stage `load`.
@@ -90,8 +134,8 @@ class Residency:
         Raises:
             EngineError: `model_missing`, before anything is loaded.
         """
-        if name in self._residents:
-            return cast("T", self._found(name).network)
+        if (resident := self._found(_Want(Key(name), None))) is not None:
+            return cast("T", resident.network)
         path = locate(name, self.models_dir)
 
         def steps() -> Loading[T]:
@@ -105,8 +149,12 @@ class Residency:
         size_bytes: int,
         load: Callable[[], Loading[T]],
         *,
+        variant: str = "",
+        stamp: Hashable = None,
         files: Sequence[Path] = (),
         size_of: Callable[[T], int] | None = None,
+        home_size_of: Callable[[T], int] | None = None,
+        is_at_home: bool = False,
     ) -> Generator[Call, Any, T]:
         """What `load` made the first time it was needed. Use with `yield from`.
 
@@ -116,27 +164,36 @@ class Residency:
         of them has gone.
 
         Args:
-            name: unique among all kinds of models; `load` is always the same for one name.
-            load: each of its calls is made once, where it says, by whichever job gets to it first.
+            name: unique among all kinds of models; as clients know it.
+            load: each of its calls is made once, where it says, by whichever job gets to it first. Always the same for
+                one name, variant and stamp.
             size_bytes: of the weights in memory, as far as that is known before.
+            variant: tells apart what is made of one file for different models that it goes with.
+            stamp: of the files. What is in memory with another stamp goes, or when the jobs that use it have ended,
+                and `load` is used again.
             files: what `load` will read.
-            size_of: what the weights really take, once they are loaded.
+            size_of: what the weights really take on the device, once they are loaded; asked again and again.
+            home_size_of: likewise what the machine's memory holds for a model on another device.
+            is_at_home: the model is loaded to the machine's memory, and sees itself to what it needs on the device.
         """
-        if name in self._residents:
-            return cast("T", self._found(name).network)
-        total = sum(file.stat().st_size for file in files if file.exists())
-        if total >= _READ_AHEAD_BYTES:
-            yield Call(partial(self._read_ahead, name, files, total), Where.POOL, "read")
+        want = _Want(Key(name, variant), stamp)
+        if (resident := self._found(want)) is not None:
+            return cast("T", resident.network)
+        yield from read_ahead(name, files, self._tell)
+        plan = _Plan(
+            size_bytes=size_bytes, load=load, size_of=size_of, home_size_of=home_size_of, is_at_home=is_at_home
+        )
         try:
-            return cast("T", (yield from self._join(name, size_bytes, load, size_of)))
+            return cast("T", (yield from self._join(want, plan)))
         except OutOfMemory:
             # By now the caches were freed, of models above all, so there may be room.
-            return cast("T", (yield from self._join(name, size_bytes, load, size_of)))
+            return cast("T", (yield from self._join(want, plan)))
 
     @contextmanager
-    def in_use(self, name: str) -> Iterator[None]:
-        """Within it the model stays, whoever else needs the room: dropping it would free nothing."""
-        resident = self._residents.get(name)
+    def in_use(self, network: object) -> Iterator[None]:
+        """Within it a network stays that was just had from here, whoever else needs the room: dropping it would free
+        nothing."""
+        resident = next((each for each in self._residents.values() if each.network is network), None)
         if resident is not None:
             resident.users += 1
         try:
@@ -145,28 +202,25 @@ class Residency:
             if resident is not None:
                 resident.users -= 1
                 resident.used_at = time.monotonic()
-                if not resident.users and resident.goes_for is not None and self._residents.get(name) is resident:
-                    self._drop(name, resident.goes_for)
+                self._let_go(resident)
 
     def unload(self, name: str, reason: str) -> bool:
-        """Drop one model; one that jobs are using goes when the last of them has ended.
+        """Drop one model, in all its variants; one that jobs are using goes when the last of them has ended.
 
         Returns:
             Whether it is out of memory now.
         """
-        resident = self._residents.get(name)
-        if resident is None:
-            return True
-        if resident.users:
+        named = [resident for key, resident in self._residents.items() if key.name == name]
+        for resident in named:
             resident.goes_for = reason
-            return False
-        self._drop(name, reason)
-        return True
+            self._let_go(resident)
+        return not any(resident.users for resident in named)
 
     def stay(self, name: str) -> None:
         """Take back an `unload` that waits for the model's users."""
-        if name in self._residents:
-            self._residents[name].goes_for = None
+        for key, resident in self._residents.items():
+            if key.name == name:
+                resident.goes_for = None
 
     def unload_idle(self, idle_s: float) -> bool:
         """Drop what nobody has used for that long.
@@ -175,53 +229,79 @@ class Residency:
             Whether there was any.
         """
         before = time.monotonic() - idle_s
-        idle = [name for name, resident in self._residents.items() if not resident.users and resident.used_at < before]
-        for name in idle:
-            self._drop(name, "nobody has used it for a while")
+        idle = [each for each in self._residents.values() if not each.users and each.used_at < before]
+        for resident in idle:
+            self._drop(resident, "nobody has used it for a while")
         return bool(idle)
 
     def clear(self, reason: str) -> None:
         """Drop every network that no job is using."""
-        for name, resident in list(self._residents.items()):
+        for resident in list(self._residents.values()):
             if not resident.users:
-                self._drop(name, reason)
+                self._drop(resident, reason)
 
-    def _found(self, name: str) -> _Resident:
-        self._residents.move_to_end(name)
-        resident = self._residents[name]
+    def make_room(self, size_bytes: int, home_bytes: int = 0) -> None:
+        """Have room for this much more: parts of offloaded models leave, then what was used longest ago and is not
+        used now goes, until there is enough or nothing left to go."""
+        self.visitors.make_way(size_bytes)
+        for resident in list(self._residents.values()):
+            is_short, is_home_short = self.room_bytes < size_bytes, self._home_room_bytes < home_bytes
+            if not is_short and not is_home_short:
+                return
+            helps = (is_short and resident.size() > 0) or (is_home_short and resident.home_size() > 0)
+            if helps and not resident.users:
+                self._drop(resident, "another model needs the room")
+
+    @property
+    def _home_room_bytes(self) -> float:
+        if self._home_budget_bytes is None:
+            return math.inf
+        held = sum(resident.home_size() for resident in (*self._residents.values(), *self._replaced))
+        return self._home_budget_bytes - held
+
+    def _found(self, want: _Want) -> Resident | None:
+        resident = self._residents.get(want.key)
+        if resident is None:
+            return None
+        if resident.stamp != want.stamp:
+            self._replace(resident)
+            return None
+        self._residents.move_to_end(want.key)
         resident.used_at = time.monotonic()
         return resident
 
-    def _read_ahead(self, name: str, files: Sequence[Path], total: int) -> None:
-        """On a side-pool thread."""
-        done, told = 0, -1.0
-        for file in files:
-            with file.open("rb", buffering=0) as content:
-                while chunk := content.read(_CHUNK_BYTES):
-                    done += len(chunk)
-                    if done / total >= told + _TOLD_SHARE:
-                        told = done / total
-                        self._tell(ModelLoading(model=name, phase="read", done=min(done, total), total=total))
+    def _replace(self, resident: Resident) -> None:
+        """Its name is another's from now on. Jobs that use it go on with it."""
+        self._drop(resident, "its file was replaced")
+        if resident.users:
+            resident.is_replaced = True
+            self._replaced.append(resident)
 
-    def _join(
-        self, name: str, size_bytes: int, load: Callable[[], Loading[T]], size_of: Callable[[T], int] | None
-    ) -> Generator[Call, Any, object]:
+    def _let_go(self, resident: Resident) -> None:
+        if resident.users:
+            return
+        if resident.is_replaced:
+            self._replaced.remove(resident)
+        elif resident.goes_for is not None and self._residents.get(resident.key) is resident:
+            self._drop(resident, resident.goes_for)
+
+    def _join(self, want: _Want, plan: _Plan[T]) -> Generator[Call, Any, object]:
         """Go on with the loading of a model, whoever began it, until it is done."""
-        self._waiting[name] += 1
+        self._waiting[want] += 1
         try:
-            while name not in self._residents:
-                if name not in self._loads:
-                    self._loads[name] = SharedLoad(self._whole(name, size_bytes, load, size_of))
-                yield from self._advance(name, self._loads[name])
-            return self._found(name).network
+            while (resident := self._found(want)) is None:
+                if want not in self._loads:
+                    self._loads[want] = SharedLoad(self._whole(want, plan))
+                yield from self._advance(want, self._loads[want])
+            return resident.network
         finally:
-            self._waiting[name] -= 1
-            if not self._waiting[name]:
-                del self._waiting[name]
-                if name in self._loads:
-                    self._loads.pop(name).give_up()
+            self._waiting[want] -= 1
+            if not self._waiting[want]:
+                del self._waiting[want]
+                if want in self._loads:
+                    self._loads.pop(want).give_up()
 
-    def _advance(self, name: str, load: SharedLoad) -> Steps:
+    def _advance(self, want: _Want, load: SharedLoad) -> Steps:
         """Make one call of a load. If it fails, it begins anew for whoever else waits for it, and fails there too."""
         try:
             call = load.next_call()
@@ -229,42 +309,40 @@ class Residency:
                 yield call
                 return
         except OutOfMemory:
-            self._forget(name, load)
+            self._forget(want, load)
             load.give_up()
             raise
         except Exception as error:  # noqa: BLE001 - the loader says what it means
-            self._forget(name, load)
+            self._forget(want, load)
             load.fail(error)
-        self._forget(name, load)
+        self._forget(want, load)
 
-    def _forget(self, name: str, load: SharedLoad) -> None:
-        if self._loads.get(name) is load:
-            del self._loads[name]
+    def _forget(self, want: _Want, load: SharedLoad) -> None:
+        if self._loads.get(want) is load:
+            del self._loads[want]
 
-    def _whole(
-        self, name: str, size_bytes: int, load: Callable[[], Loading[T]], size_of: Callable[[T], int] | None
-    ) -> Loading[None]:
-        self._tell(ModelLoading(model=name, phase="device", done=0, total=size_bytes))
-        self._make_room(size_bytes)
-        network = yield from load()
-        if size_of is not None:
-            size_bytes = size_of(network)
-            self._make_room(size_bytes)
-        self._residents[name] = _Resident(network, size_bytes)
-        self._listed = tuple(self._residents)
-        logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes)
+    def _whole(self, want: _Want, plan: _Plan[T]) -> Loading[None]:
+        name, expected = want.key.name, plan.size_bytes
+        self._tell(ModelLoading(model=name, phase="device", done=0, total=expected))
+        if plan.is_at_home:
+            self.make_room(0, expected)
+        else:
+            self.make_room(expected)
+        network = yield from plan.load()
+        size = partial(plan.size_of or (lambda _network: expected), network)
+        home_size = partial(plan.home_size_of or (lambda _network: 0), network)
+        size_bytes, home_bytes = size(), home_size()
+        self.make_room(size_bytes, home_bytes)
+        self._residents[want.key] = Resident(want.key, want.stamp, network, size, home_size)
+        self._list()
+        logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes, home_bytes=home_bytes)
         self._tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
 
-    def _make_room(self, size_bytes: int) -> None:
-        """Drop what was used longest ago, and is not used now, until there is room or nothing left to drop."""
-        for name, resident in list(self._residents.items()):
-            if sum(each.size_bytes for each in self._residents.values()) + size_bytes <= self._budget_bytes:
-                return
-            if not resident.users:
-                self._drop(name, "another model needs the room")
+    def _drop(self, resident: Resident, reason: str) -> None:
+        del self._residents[resident.key]
+        self._list()
+        logger.info("model.unloaded", model=resident.key.name, reason=reason)
+        self._tell(ModelUnloaded(model=resident.key.name, reason=reason))
 
-    def _drop(self, name: str, reason: str) -> None:
-        del self._residents[name]
-        self._listed = tuple(self._residents)
-        logger.info("model.unloaded", model=name, reason=reason)
-        self._tell(ModelUnloaded(model=name, reason=reason))
+    def _list(self) -> None:
+        self._listed = tuple(dict.fromkeys(self.names))

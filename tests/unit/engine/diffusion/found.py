@@ -1,9 +1,14 @@
-"""Records of model files, as the library makes them."""
+"""Records of model files, as the library makes them, and the models loaded at once."""
 
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.loading import loading
 from engine.library.records import Family, FoundModel, ModelKind
+from engine.steps import run_through
 
 
 def found_at(path: Path, family: Family, kind: ModelKind = ModelKind.CHECKPOINT, **more: Any) -> FoundModel:
@@ -22,3 +27,8 @@ def found_at(path: Path, family: Family, kind: ModelKind = ModelKind.CHECKPOINT,
         "relative": path.stem,
     }
     return FoundModel(**{**facts, **more})
+
+
+def load_model(found: FoundModel, device: str, dtype: torch.dtype, **more: Any) -> LoadedModel:
+    """What `loading` loads, in one go."""
+    return run_through(loading(found, device, dtype, **more))

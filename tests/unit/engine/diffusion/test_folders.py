@@ -10,7 +10,6 @@ from PIL import Image
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.folders import weight_files
 from engine.diffusion.loaded import LoadedModel
-from engine.diffusion.loading import load_model
 from engine.interface import EngineError
 from engine.library.records import Family, ModelKind
 from protocol.errors import ErrorCode
@@ -18,7 +17,7 @@ from protocol.sampling import SchedulerName
 from tests import tiny_models
 from tests.tiny_models import SIDE_PX
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
-from tests.unit.engine.diffusion.found import found_at
+from tests.unit.engine.diffusion.found import found_at, load_model
 
 KINDS = list(PipelineKind)
 CAN = {
@@ -114,16 +113,6 @@ def test_a_component_can_be_replaced_for_one_pipeline(tiny_folder: TinyFolder) -
     pipeline = model.pipeline(PipelineKind.TEXT_TO_IMAGE, model.components["scheduler"], vae=vae)
     assert pipeline.vae is vae
     assert model.vae is not vae
-
-
-def test_loading_tells_how_far_it_is(tiny_folder: TinyFolder) -> None:
-    told: list[tuple[str, int, int]] = []
-    load_model(
-        found_at(tiny_folder("sd1"), Family.SD1), "cpu", torch.float32, on_progress=lambda *words: told.append(words)
-    )
-    assert {part for part, _, _ in told} >= {"unet", "vae", "text_encoder"}
-    assert [done for _, done, _ in told] == list(range(len(told)))
-    assert {total for _, _, total in told} == {len(told)}
 
 
 def test_the_size_of_a_model_is_that_of_its_weights(tiny_folder: TinyFolder) -> None:

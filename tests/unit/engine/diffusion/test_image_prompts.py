@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import EngineError
+from engine.models.resident import Key
 from protocol.errors import ErrorCode
 from tests import tiny_adapters
 from tests.tiny_models import make_image_encoder
@@ -121,7 +122,7 @@ def test_none_is_left_behind(studio: Studio, inputs: dict[str, Path]) -> None:
     before = draw(studio, ALONE)
     shown(studio, inputs, prompt("style"))
     assert np.array_equal(draw(studio, ALONE), before)
-    ready = studio._residency._residents["checkpoint:sd1"].network
+    ready = studio._residency._residents[Key("checkpoint:sd1")].network
     assert isinstance(ready, ReadyModel)
     unet: Any = ready.loaded.denoiser
     assert unet.encoder_hid_proj is None

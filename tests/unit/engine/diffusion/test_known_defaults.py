@@ -9,12 +9,11 @@ import torch
 
 from engine.diffusion.families import ModelDefaults, config_folder
 from engine.diffusion.known_defaults import known_defaults, shown_size
-from engine.diffusion.loading import load_model
 from engine.diffusion.sizes import Size
 from engine.library.records import Family, ModelKind
 from tests.tiny_models import make_sd1
 from tests.unit.engine.diffusion.conftest import TinyFolder
-from tests.unit.engine.diffusion.found import found_at
+from tests.unit.engine.diffusion.found import found_at, load_model
 
 
 @pytest.mark.parametrize(("name", "family"), [("sd1", Family.SD1), ("flux", Family.FLUX), ("sd3", Family.SD3)])

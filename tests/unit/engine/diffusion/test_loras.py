@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from engine.diffusion.loras import Loras
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import EngineError
+from engine.models.resident import Key
 from protocol.errors import ErrorCode
 from tests import tiny_adapters
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
@@ -68,7 +69,7 @@ def told(**weights: float) -> list[dict[str, Any]]:
 
 
 def loaded(studio: Studio, name: str = "sd1") -> ReadyModel:
-    ready = studio._residency._residents[f"checkpoint:{name}"].network
+    ready = studio._residency._residents[Key(f"checkpoint:{name}")].network
     assert isinstance(ready, ReadyModel)
     return ready
 

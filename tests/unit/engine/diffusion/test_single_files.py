@@ -11,13 +11,12 @@ import torch
 from engine.diffusion.families import FAMILIES, PipelineKind, config_folder
 from engine.diffusion.folders import read_index
 from engine.diffusion.loaded import LoadedModel
-from engine.diffusion.loading import load_model
 from engine.diffusion.single_files import SingleFile
 from engine.library.records import Family, Prediction
 from tests.tiny_files import VAE, single_file, write_configs, write_single_file
 from tests.tiny_models import make_tokenizer
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
-from tests.unit.engine.diffusion.found import found_at
+from tests.unit.engine.diffusion.found import found_at, load_model
 from tests.unit.engine.diffusion.test_folders import latents
 
 KIND: Final = {

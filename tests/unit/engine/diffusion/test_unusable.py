@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.diffusion.loading import load_model, loading
+from engine.diffusion.loading import loading
 from engine.interface import EngineError
 from engine.library.records import Family, ModelKind
 from protocol.errors import ErrorCode
 from tests.tiny_files import UNET, VAE, Tensors, single_file, write_configs, write_single_file
 from tests.tiny_models import make_sd1
 from tests.unit.engine.diffusion.conftest import TinyFolder
-from tests.unit.engine.diffusion.found import found_at
+from tests.unit.engine.diffusion.found import found_at, load_model
 
 Damage = Callable[[Path], object]
 

@@ -9,16 +9,16 @@ from safetensors.torch import save_file
 
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.loaded import LoadedModel
-from engine.diffusion.loading import load_model, run_through
 from engine.diffusion.vae_files import vae_loading
 from engine.diffusion.vaes import vae_dtype
 from engine.interface import EngineError
 from engine.library.records import Family, ModelKind
+from engine.steps import run_through
 from protocol.errors import ErrorCode
 from tests.tiny_files import VAE, vae_tensors, write_single_file
 from tests.tiny_models import make_vae, seeded
 from tests.unit.engine.diffusion.conftest import TinyFolder
-from tests.unit.engine.diffusion.found import found_at
+from tests.unit.engine.diffusion.found import found_at, load_model
 from tests.unit.engine.diffusion.test_folders import latents
 
 

@@ -7,6 +7,7 @@ from engine.interface import Call, EngineError, OutOfMemory, Where
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency
+from engine.models.resident import Key
 from protocol.errors import ErrorCode
 from protocol.events import ModelLoaded, ModelLoading, ModelUnloaded
 from tests.servers import DEADLINE_S
@@ -39,6 +40,13 @@ def end_of(steps):
     with pytest.raises(StopIteration) as end:
         steps.send(None)
     return end.value.value
+
+
+def network(residency, name):
+    """Of a model that is in memory."""
+    made, stages = used(residency, name, Loader())
+    assert stages == []
+    return made
 
 
 def used(residency, name, load):
@@ -154,7 +162,7 @@ def test_what_a_job_is_using_stays_whoever_needs_the_room(folder):
     residency = Residency(folder, "cpu", budget_bytes=250)
     for name in "ab":
         used(residency, name, Loader())
-    with residency.in_use("a"):
+    with residency.in_use(network(residency, "a")):
         used(residency, "c", Loader())
         assert residency.names == ("a", "c")
         residency.clear("a job ran out of memory")
@@ -168,8 +176,8 @@ def test_what_is_asked_to_go_while_jobs_use_it_goes_when_the_last_of_them_has_en
     told = []
     residency = Residency(folder, "cpu", told.append)
     used(residency, "a", Loader())
-    with residency.in_use("a"):
-        with residency.in_use("a"):
+    with residency.in_use(network(residency, "a")):
+        with residency.in_use(network(residency, "a")):
             assert not residency.unload("a", "asked")
         assert residency.listed == ("a",)
     assert residency.listed == residency.names == ()
@@ -179,7 +187,7 @@ def test_what_is_asked_to_go_while_jobs_use_it_goes_when_the_last_of_them_has_en
 def test_what_was_asked_to_go_and_then_to_stay_stays(folder):
     residency = Residency(folder, "cpu")
     used(residency, "a", Loader())
-    with residency.in_use("a"):
+    with residency.in_use(network(residency, "a")):
         residency.unload("a", "asked")
         residency.stay("a")
     assert residency.listed == ("a",)
@@ -189,9 +197,9 @@ def test_what_was_asked_to_go_and_then_to_stay_stays(folder):
 def test_a_user_of_a_model_that_has_gone_takes_nothing_of_the_next_one_with_it(folder):
     residency = Residency(folder, "cpu")
     used(residency, "a", Loader())
-    user = residency.in_use("a")
+    user = residency.in_use(network(residency, "a"))
     with user:
-        residency._drop("a", "whatever its users say")
+        residency._drop(residency._residents[Key("a")], "whatever its users say")
         used(residency, "a", Loader())
     assert residency.listed == ("a",)
 
@@ -211,7 +219,7 @@ def test_what_nobody_used_for_a_while_goes(folder):
     used(residency, "a", Loader())
     residency.unload_idle(3600)
     assert residency.names == ("a",)
-    with residency.in_use("a"):
+    with residency.in_use(network(residency, "a")):
         residency.unload_idle(-1)
         assert residency.names == ("a",)
     assert residency.unload_idle(-1)
@@ -227,8 +235,8 @@ def test_the_room_is_counted_by_what_the_weights_really_take(folder):
 
 
 def test_large_files_are_read_beside_the_device_and_told_of_in_parts(folder, monkeypatch):
-    monkeypatch.setattr("engine.models.residency._READ_AHEAD_BYTES", 150)
-    monkeypatch.setattr("engine.models.residency._CHUNK_BYTES", 40)
+    monkeypatch.setattr("engine.models.read_ahead.READ_AHEAD_BYTES", 150)
+    monkeypatch.setattr("engine.models.read_ahead.CHUNK_BYTES", 40)
     told = []
     residency = Residency(folder, "cpu", told.append)
     files = [folder / "a.onnx", folder / "b.onnx"]

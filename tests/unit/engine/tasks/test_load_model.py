@@ -31,6 +31,9 @@ SPARK = FoundModel(
 )
 
 
+WEIGHTS = "weights"
+
+
 class Shelf:
     """A studio of one model of no weights."""
 
@@ -51,7 +54,7 @@ class Shelf:
 
     def _load(self) -> Generator[Call, Any, str]:
         self.loads += 1
-        return (yield Call(lambda: "weights"))
+        return (yield Call(lambda: WEIGHTS))
 
 
 def run_on(shelf: Shelf, name: str = "spark") -> Driver:
@@ -79,7 +82,7 @@ def test_a_model_that_is_not_there_fails_the_job_by_name() -> None:
 def test_a_model_that_was_to_go_when_its_users_have_gone_stays_when_it_is_loaded_again() -> None:
     shelf = Shelf()
     run_on(shelf)
-    with shelf.residency.in_use("checkpoint:spark"):
+    with shelf.residency.in_use(WEIGHTS):
         shelf.residency.unload("checkpoint:spark", "asked")
         run_on(shelf)
     assert shelf.residency.listed == ("checkpoint:spark",)
