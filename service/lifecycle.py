@@ -57,7 +57,7 @@ class Lifecycle:
                 await recover(
                     services.store,
                     services.ledger,
-                    services.jobs,
+                    services.submissions,
                     services.dispatcher,
                     services.pump,
                     max_attempts=services.settings.max_attempts,
@@ -98,10 +98,10 @@ class Lifecycle:
     async def _drain(self) -> None:
         services = self._services
         logger.info("server.draining", live=services.engine.state().live_jobs, waiting=len(services.admission))
-        services.jobs.is_draining = True
+        services.submissions.is_draining = True
         services.pump.put([Draft(ServerDraining(reconnect_to=services.settings.reconnect_to), None)])
         services.dispatcher.pause()
-        await services.jobs.settle()
+        await services.submissions.settle()
         timeout_s = services.settings.shutdown_timeout_s
         if not await anyio.to_thread.run_sync(services.engine.stop, timeout_s):
             logger.error("engine.left_behind", timeout_s=timeout_s)

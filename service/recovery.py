@@ -13,11 +13,11 @@ from protocol.jobs import JobStatus
 from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
 from service.dispatcher import Dispatcher
 from service.files import Files
-from service.jobs import JobManager
 from service.ledger import Ledger
 from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.store import Row, Store
+from service.submissions import Submissions
 
 logger = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ _REASON: Final = "the server ended while the job was running"
 
 
 async def recover(
-    store: Store, ledger: Ledger, jobs: JobManager, dispatcher: Dispatcher, pump: Pump, *, max_attempts: int
+    store: Store, ledger: Ledger, submissions: Submissions, dispatcher: Dispatcher, pump: Pump, *, max_attempts: int
 ) -> None:
     """Take over every job that has not ended: queued ones wait again, running ones are requeued.
 
@@ -36,7 +36,7 @@ async def recover(
     drafts = []
     rows = await store.active_jobs()
     for row in rows:
-        record = _record(row, jobs.next_arrival(), outputs.get(row["id"], 0))
+        record = _record(row, submissions.next_arrival(), outputs.get(row["id"], 0))
         ledger.add(record)
         if record.status is JobStatus.RUNNING:
             drafts.append(_after_crash(record, max_attempts))

@@ -35,6 +35,7 @@ from service.outlet import BufferedOutlet
 from service.pump import Pump
 from service.settings import EngineKind, Settings, Synchronous
 from service.store import Store
+from service.submissions import Submissions
 from service.webhooks import Webhooks
 
 
@@ -67,6 +68,7 @@ class Services:
     dispatcher: Dispatcher
     feeds: Feeds
     inputs: Inputs
+    submissions: Submissions
     jobs: JobManager
     engine: Engine
     announcer: Announcer
@@ -97,6 +99,14 @@ def wire(settings: Settings) -> Services:
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
     inputs = Inputs(settings, files, store, Fetcher(settings))
+    submissions = Submissions(
+        settings,
+        store=store,
+        pump=pump,
+        admission=admission,
+        inputs=inputs,
+        models=ModelCheck(_wanted(settings, library)),
+    )
     jobs = JobManager(
         settings,
         ledger=ledger,
@@ -105,8 +115,6 @@ def wire(settings: Settings) -> Services:
         feeds=feeds,
         admission=admission,
         dispatcher=dispatcher,
-        inputs=inputs,
-        models=ModelCheck(_wanted(settings, library)),
         engine=engine,
     )
     services = Services(
@@ -121,6 +129,7 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         feeds=feeds,
         inputs=inputs,
+        submissions=submissions,
         jobs=jobs,
         engine=engine,
         announcer=announcer,

@@ -23,7 +23,7 @@ async def ready(request: Request) -> Response:
         problems.append(f"engine {engine.status}" + (f": {engine.detail}" if engine.detail else ""))
     if not services.pump.is_healthy:
         problems.append("the store cannot be written")
-    if services.jobs.is_draining:
+    if services.submissions.is_draining:
         problems.append("draining")
     body = {
         "ready": not problems,

@@ -16,7 +16,8 @@ from protocol.requests import TaskName
 from service.api.accept import prefers
 from service.api.requests import caller, choice, json_body, number_in, seconds, services_of, whole_number
 from service.auth import Key, Scope
-from service.jobs import MAX_PAGE, Submission
+from service.jobs import MAX_PAGE
+from service.submissions import Submission
 from service.transports import sse
 
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([^\s,;]+)", re.IGNORECASE)
@@ -42,7 +43,7 @@ async def submit_for(request: Request, key: Key, body: Callable[[], Awaitable[ob
         message = f"Idempotency-Key: expected 1..{_MOST_KEY_CHARACTERS} characters, got {len(idempotency_key)}"
         raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
     wait_s = _preferred_wait(request)
-    accepted = await services.jobs.submit(Submission(await body(), key, idempotency_key))
+    accepted = await services.submissions.submit(Submission(await body(), key, idempotency_key))
     job, headers = accepted.job, {"Location": f"/v1/jobs/{accepted.job.id}"}
     if wait_s > 0:
         job = await services.jobs.wait(job.id, key, wait_s, known=job)

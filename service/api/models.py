@@ -55,7 +55,7 @@ async def download(request: Request) -> Response:
     services = services_of(request)
     await caller(request, Scope.MODELS_WRITE)
     wanted = parse(ModelDownload, await json_body(request))
-    if services.jobs.is_draining:
+    if services.submissions.is_draining:
         raise ServiceError(ErrorCode.DRAINING, "the server is stopping; try again soon", retry_after_s=_RETRY_AFTER_S)
     model = await services.models.download(wanted)
     return _answer(model, 202, {"Location": f"/v1/models/{quote(str(model.id))}"})

@@ -22,7 +22,7 @@ from protocol.messages import (
 )
 from service.auth import Key, Scope, secret_from_headers, secret_from_subprotocols
 from service.feeds import JobSubscription, KeySubscription, ServerSubscription
-from service.jobs import Submission
+from service.submissions import Submission
 from service.transports.shared_frames import EXTENSION, SharedFrameProtocol
 from service.transports.socket_outlet import AsgiOutlet, DirectOutlet
 from service.wiring import Services
@@ -238,7 +238,7 @@ class _Session:
         if message.subscribe:
             key.require(Scope.JOBS_READ)
         submission = Submission(message.job, key, message.idempotency_key, at="$.job")
-        accepted = await self._services.jobs.submit(submission)
+        accepted = await self._services.submissions.submit(submission)
         await self._reply(Reply(ref=message.ref, ok=True, job=accepted.job))
         if message.subscribe:
             await self._follow_job(accepted.job.id, 0, key)

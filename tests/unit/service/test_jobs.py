@@ -13,10 +13,10 @@ from protocol.events import JobRequeued, JobStarted, JobSucceeded, PreviewReady,
 from protocol.jobs import JobStatus
 from service.auth import LOCAL, Key, Scope
 from service.errors import ServiceError
-from service.jobs import Submission
 from service.pump import Draft
 from service.settings import Settings
 from service.store import StoreUnavailable
+from service.submissions import Submission
 from service.wiring import Services, wire
 from tests.servers import DEADLINE_S
 
@@ -37,6 +37,7 @@ class Desk:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.jobs = services.jobs
+        self.submissions = services.submissions
         self.runs: list[Run] = []
         self.cancelled: list[str] = []
         self.has_room = False
@@ -45,7 +46,7 @@ class Desk:
         services.engine.cancel = lambda job_id, _reason: self.cancelled.append(job_id)  # type: ignore[method-assign]
 
     async def submit(self, key: Key = ALICE, *, idempotency_key: str | None = None, body: object = BODY) -> str:
-        return (await self.jobs.submit(Submission(body, key, idempotency_key))).job.id
+        return (await self.submissions.submit(Submission(body, key, idempotency_key))).job.id
 
     async def start(self, job_id: str) -> None:
         self.has_room = True
@@ -80,7 +81,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_an_accepted_job_is_stored_and_waits(desk: Desk) -> None:
-    accepted = await desk.jobs.submit(Submission(BODY, ALICE))
+    accepted = await desk.submissions.submit(Submission(BODY, ALICE))
     stored = await desk.services.store.job(accepted.job.id, ALICE.id)
     assert stored == accepted.job
     assert (stored.status, stored.seq, accepted.is_repeat) == (JobStatus.QUEUED, 1, False)
@@ -88,10 +89,10 @@ async def test_an_accepted_job_is_stored_and_waits(desk: Desk) -> None:
 
 
 async def test_a_repeated_idempotency_key_gets_the_first_answer(desk: Desk) -> None:
-    first = await desk.jobs.submit(Submission(BODY, ALICE, "key"))
+    first = await desk.submissions.submit(Submission(BODY, ALICE, "key"))
     await desk.start(first.job.id)
     await desk.tell(first.job.id, JobSucceeded(duration_s=1))
-    second = await desk.jobs.submit(Submission({**BODY}, ALICE, "key"))
+    second = await desk.submissions.submit(Submission({**BODY}, ALICE, "key"))
     assert (second.job, second.is_repeat) == (first.job, True)
     assert len(await desk.services.store.jobs(ALICE.id, before=None, status=None, task=None, limit=9)) == 1
 
@@ -130,8 +131,8 @@ async def test_a_caller_that_goes_away_has_its_job_accepted_whole(desk: Desk) ->
     await asyncio.sleep(0)
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
-    await desk.jobs.settle()
-    again = await desk.jobs.submit(Submission(BODY, ALICE, "key"))
+    await desk.submissions.settle()
+    again = await desk.submissions.submit(Submission(BODY, ALICE, "key"))
     assert again.is_repeat
     assert again.job.id in desk.services.admission
 
@@ -160,7 +161,7 @@ async def test_a_draining_server_and_one_that_cannot_store_accept_nothing(desk: 
         await desk.submit()
     assert (broken.value.code, bool(broken.value.retry_after_s)) == (ErrorCode.NOT_READY, True)
     desk.services.store.commit = commit  # type: ignore[method-assign]
-    desk.jobs.is_draining = True
+    desk.submissions.is_draining = True
     with pytest.raises(ServiceError) as draining:
         await desk.submit()
     assert (draining.value.code, bool(draining.value.retry_after_s)) == (ErrorCode.DRAINING, True)

@@ -8,11 +8,11 @@ import pytest
 from protocol.events import JobStarted
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
-from service.jobs import Submission
 from service.lifecycle import Lifecycle
 from service.pump import Draft
 from service.settings import Settings
 from service.store import StoreUnavailable
+from service.submissions import Submission
 from service.wiring import wire
 from tests.servers import DEADLINE_S, thread_server
 
@@ -35,7 +35,7 @@ async def test_a_server_that_cannot_store_any_more_can_still_be_stopped(tmp_path
     services.engine.has_room = lambda _run: False  # type: ignore[method-assign]
     async with asyncio.timeout(DEADLINE_S):
         async with Lifecycle(services).running():
-            job_id = (await services.jobs.submit(Submission(BODY, LOCAL))).job.id
+            job_id = (await services.submissions.submit(Submission(BODY, LOCAL))).job.id
             services.store._write = refuse  # type: ignore[method-assign]
             services.pump.put([Draft(JobStarted(worker="w", device="d", attempt=1), job_id)])
             while services.pump.is_healthy:

@@ -13,10 +13,10 @@ from protocol.events import Event, JobCancelled, JobFailed, JobRequeued, JobStar
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
-from service.jobs import Submission
 from service.pump import Draft
 from service.recovery import recover, remove_orphans
 from service.settings import Settings
+from service.submissions import Submission
 from service.wiring import Services, wire
 from tests.servers import DEADLINE_S
 
@@ -49,7 +49,7 @@ async def life(settings: Settings, *, room: bool = False) -> AsyncIterator[tuple
             await recover(
                 services.store,
                 services.ledger,
-                services.jobs,
+                services.submissions,
                 services.dispatcher,
                 services.pump,
                 max_attempts=settings.max_attempts,
@@ -64,7 +64,7 @@ async def life(settings: Settings, *, room: bool = False) -> AsyncIterator[tuple
 
 
 async def submit(services: Services) -> str:
-    return (await services.jobs.submit(Submission(BODY, LOCAL))).job.id
+    return (await services.submissions.submit(Submission(BODY, LOCAL))).job.id
 
 
 async def start(services: Services, job_id: str, attempt: int = 1) -> None:

@@ -1,0 +1,248 @@
+"""Submits: from what a client sent to a job that is stored, and will come to one end."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import JobQueued
+from protocol.ids import new_id
+from protocol.jobs import Job, JobStatus
+from protocol.pictures import with_pictures
+from protocol.requests import TASKS, JobRequest, parse_job_request
+from service.admission import Admission
+from service.auth import Key
+from service.clock import now, timestamp
+from service.errors import ServiceError
+from service.inputs import Inputs, PreparedInputs
+from service.model_check import ModelCheck
+from service.pump import Draft, Pump
+from service.records import JobRecord
+from service.settings import Settings
+from service.store import Store, StoreUnavailable
+
+_RETRY_AFTER_S: Final = 5.0
+_MOST_RETRY_AFTER_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submit: the job as it was accepted, and whether an earlier submit already made it."""
+
+    job: Job
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Who submits what, once.
+
+    Raises:
+        ProtocolError: `invalid_params`: the body is nested too deeply, or holds something that JSON cannot say.
+    """
+
+    body: object
+    key: Key
+    idempotency_key: str | None = None
+    at: str = "$"
+    """JSONPath of the body in what the client sent."""
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            canonical = orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        except TypeError as error:  # nested too deeply; or, in msgpack, of a type that JSON has not
+            message = f"job: expected what JSON can say: {error} at {self.at}"
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, message, self.at) from None
+        object.__setattr__(self, "digest", hashlib.sha256(canonical).hexdigest())
+
+
+class Submissions:
+    """Takes jobs in. For the event loop only."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store,
+        pump: Pump,
+        admission: Admission,
+        inputs: Inputs,
+        models: ModelCheck,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._pump = pump
+        self._admission = admission
+        self._inputs = inputs
+        self._models = models
+        self._arrival = 0
+        self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
+        self._accepting: set[asyncio.Task[Accepted]] = set()
+        self.is_draining = False
+        """Set, no more are taken."""
+
+    def next_arrival(self) -> int:
+        """Jobs are older the smaller this is."""
+        self._arrival += 1
+        return self._arrival
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept a job: when this returns, it is stored and will come to one end.
+
+        A repeated idempotency key gets the first answer.
+
+        Raises:
+            ProtocolError: the request is wrong, the key was used for another request, the queue is full, or the server
+                is draining or cannot store anything now. There is no job then.
+        """
+        if self.is_draining:
+            raise ServiceError(
+                ErrorCode.DRAINING, "the server is stopping; try again soon", retry_after_s=_RETRY_AFTER_S
+            )
+        # On a task of its own: a client that goes away while its job is being stored must not leave half of it.
+        task = asyncio.create_task(self._submit(submission))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(task)
+
+    async def settle(self) -> None:
+        """Wait until every submit that is under way has been answered."""
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+
+    async def _submit(self, submission: Submission) -> Accepted:
+        if submission.idempotency_key is None:
+            return Accepted(await self._accept(submission))
+        slot = (submission.key.id, submission.idempotency_key)
+        while (under_way := self._under_way.get(slot)) is not None:
+            first = await asyncio.shield(under_way)
+            if first is not None:
+                _check_same(submission, first[0])
+                return Accepted(first[1], is_repeat=True)
+        mine = self._under_way[slot] = asyncio.get_running_loop().create_future()
+        accepted: Job | None = None
+        try:
+            earlier = await self._earlier(submission, submission.idempotency_key)
+            if earlier is not None:
+                accepted = earlier
+                return Accepted(earlier, is_repeat=True)
+            accepted = await self._accept(submission)
+            return Accepted(accepted)
+        finally:
+            del self._under_way[slot]
+            mine.set_result((submission.digest, accepted) if accepted else None)
+
+    async def _earlier(self, submission: Submission, idempotency_key: str) -> Job | None:
+        since = timestamp(now() - timedelta(seconds=self._settings.idempotency_ttl_s))
+        row = await self._store.idempotent_job(submission.key.id, idempotency_key, since)
+        if row is None:
+            return None
+        _check_same(submission, row["body_sha256"])
+        job = await self._store.job(row["job_id"], submission.key.id)
+        return None if job is None else _as_accepted(job)
+
+    async def _accept(self, submission: Submission) -> Job:
+        request = parse_job_request(submission.body, at=submission.at)
+        self._check_queue(submission.key)
+        # Before the pictures: those may have to be fetched.
+        await self._models.check(request, at=submission.at)
+        job_id = new_id()
+        inputs = await self._inputs.prepare(job_id, request, submission.key, at=submission.at)
+        created_at = timestamp()
+        job = _new_job(job_id, request, inputs, created_at)
+        record = JobRecord(
+            id=job_id,
+            key_id=submission.key.id,
+            task=request.task,
+            is_interactive=request.is_interactive,
+            priority=request.priority,
+            previews=request.previews,
+            input_pixels=inputs.pixels,
+            created_at=created_at,
+            arrival=self.next_arrival(),
+            request=request,
+            inputs=inputs.names,
+            webhook=request.webhook,
+        )
+        rows: dict[str, Mapping[str, Any]] = {"job": _job_row(job, record)}
+        if submission.idempotency_key is not None:
+            rows["idempotency"] = {
+                "key_id": submission.key.id,
+                "idempotency_key": submission.idempotency_key,
+                "body_sha256": submission.digest,
+                "job_id": job_id,
+                "created_at": created_at,
+            }
+        draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
+        try:
+            await self._pump.put_and_wait(draft)
+        except StoreUnavailable:
+            if inputs.names:
+                await self._inputs.discard(job_id)
+            message = "the server cannot store jobs at the moment; nothing was accepted"
+            raise ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S) from None
+        return job
+
+    def _check_queue(self, key: Key) -> None:
+        waiting, of_key = len(self._admission), self._admission.count_of_key(key.id)
+        most, most_of_key = self._settings.max_queued_jobs, self._settings.max_queued_jobs_per_key
+        if waiting >= most:
+            message = f"the queue is full: {waiting} jobs wait"
+        elif of_key >= most_of_key:
+            message = f"the queue of this key is full: {of_key} jobs wait"
+        else:
+            return
+        mean_s = min((mean for task in TASKS if (mean := self._admission.mean_s(task))), default=_RETRY_AFTER_S)
+        raise ServiceError(ErrorCode.QUEUE_FULL, message, retry_after_s=min(_MOST_RETRY_AFTER_S, max(1.0, mean_s)))
+
+
+def _check_same(submission: Submission, digest: str) -> None:
+    if digest != submission.digest:
+        message = f"Idempotency-Key {submission.idempotency_key!r:.60} was used for another request"
+        raise ProtocolError(ErrorCode.IDEMPOTENCY_MISMATCH, message)
+
+
+def _new_job(job_id: str, request: JobRequest, inputs: PreparedInputs, created_at: str) -> Job:
+    params = with_pictures(request.params.model_dump(mode="json"), inputs.shown)
+    return Job.model_construct(
+        id=job_id,
+        task=request.task,
+        status=JobStatus.QUEUED,
+        seq=1,
+        attempt=1,
+        priority=request.priority,
+        previews=request.previews,
+        params=params,
+        labels=dict(request.labels),
+        created_at=created_at,
+        outputs=(),
+    )
+
+
+def _as_accepted(job: Job) -> Job:
+    """A job as it was when it was accepted: the first answer to its submit."""
+    kept = {
+        name: getattr(job, name) for name in ("id", "task", "priority", "previews", "params", "labels", "created_at")
+    }
+    return Job(status=JobStatus.QUEUED, seq=1, attempt=1, **kept)
+
+
+def _job_row(job: Job, record: JobRecord) -> Mapping[str, Any]:
+    return {
+        "id": job.id,
+        "key_id": record.key_id,
+        "task": job.task,
+        "priority": job.priority,
+        "previews": job.previews,
+        "params": orjson.dumps(job.params).decode(),
+        "labels": orjson.dumps(job.labels).decode(),
+        "webhook": record.webhook.model_dump_json() if record.webhook else None,
+        "inputs": orjson.dumps(record.inputs).decode(),
+        "input_pixels": record.input_pixels,
+        "created_at": job.created_at,
+    }
