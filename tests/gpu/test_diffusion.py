@@ -72,7 +72,7 @@ def test_a_prompt_gives_the_picture_of_the_cpu(card: Card, tmp_path: Path, libra
     work = picture(model)
     expected = pixels(on_cpu(tmp_path, work, library).outputs[0].content)
     apart = np.abs(pixels(card.make(work)) - expected)
-    # Half precision there, single here. On a CPU the mean is 0.05 in float16 and 0.7 in bfloat16; of another picture, 50.
+    # Half precision there, single here: 0.05 in float16 and 0.7 in bfloat16 on a CPU.
     assert apart.mean() < 2
 
 
