@@ -59,7 +59,7 @@ def build_vision(config: Mapping[str, Any], tensors: Tensors, device: torch.devi
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     with init_empty_weights():
-        encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+        encoder: Any = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
     fill(encoder, tensors, part="image_encoder")
     return encoder.to(device)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, UNet2DConditionModel
 
 from engine.diffusion.studio import Studio
 from engine.interface import EngineError
@@ -15,6 +15,7 @@ from engine.library.records import Family
 from protocol.errors import ErrorCode
 from protocol.events import OutputReady, StepFinished
 from protocol.requests import TaskName
+from tests.tiny_models import make_sd1, seeded
 from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import draw, make, pixels, studio_of
 from tests.unit.engine.pictures import save
@@ -127,3 +128,29 @@ def test_text_to_image_draws_what_a_stock_pipeline_draws(studio: Studio, tiny_fo
         **guidance,
     )
     assert np.abs(made / 255 - np.asarray(drawn.images[0])).max() < 0.51 / 255
+
+
+def test_clip_skip_of_sd3_is_that_of_its_pipeline(studio: Studio, tiny_folder: TinyFolder) -> None:
+    made = draw(studio, {"model": "sd3", "clip_skip": 1, "guidance_scale": 1.0, "width": 64, "height": 64})
+    pipeline: Any = DiffusionPipeline.from_pretrained(tiny_folder("sd3"))
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(5)
+    asked = {"num_inference_steps": 3, "width": 64, "height": 64, "guidance_scale": 1.0, "output_type": "np"}
+    drawn = pipeline("a cat", clip_skip=1, generator=generator, **asked)
+    assert np.abs(made / 255 - np.asarray(drawn.images[0])).max() < 0.51 / 255
+
+
+def test_a_unet_that_is_told_its_guidance_has_no_use_for_a_negative_prompt(tmp_path: Path) -> None:
+    pipeline: Any = make_sd1()
+    with seeded(8):
+        # What was left open when it was made would be left open again.
+        config = {**pipeline.unet.config, "time_cond_proj_dim": 16, "_use_default_values": []}
+        pipeline.unet = UNet2DConditionModel.from_config(config).requires_grad_(requires_grad=False)
+    pipeline.save_pretrained(tmp_path / "lcm")
+    studio = studio_of(tmp_path)
+    plain, against, other = (
+        make(studio, {"model": "lcm", "guidance_scale": 4.0, **more})
+        for more in ({}, {"negative_prompt": "blurred"}, {"guidance_scale": 8.0})
+    )
+    assert (plain.warnings, against.warnings) == ([], ["negative_prompt_unused"])
+    assert against.outputs[0].content == plain.outputs[0].content != other.outputs[0].content
