@@ -5,16 +5,24 @@ from typing import Self
 
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
+from protocol.erasing import EraseModel, EraseParams, FillMethod, HdStrategy, LdmSampler
 from protocol.params import ImageRef, PictureOutParams, Point, Region, Seed, TaskParams
 
-
-class FillMethod(StrEnum):
-    """How the hole is filled when something is erased."""
-
-    AUTO = "auto"
-    PATCHMATCH = "patchmatch"
-    TELEA = "telea"
-    NAVIER_STOKES = "navier_stokes"
+__all__ = [
+    "BackgroundResult",
+    "DescribeParams",
+    "EraseModel",
+    "EraseParams",
+    "FillMethod",
+    "HdStrategy",
+    "LdmSampler",
+    "RemoveBackgroundParams",
+    "RemoveTextParams",
+    "SegmentParams",
+    "TestPatternParams",
+    "UpscaleModel",
+    "UpscaleParams",
+]
 
 
 class UpscaleModel(StrEnum):
@@ -31,24 +39,6 @@ class BackgroundResult(StrEnum):
 
     CUTOUT = "cutout"
     MASK = "mask"
-
-
-class EraseParams(PictureOutParams):
-    """Remove what the mask or the regions cover and fill the hole from the rest of the picture."""
-
-    image: ImageRef
-    mask: ImageRef | None = Field(None, description="Same size as the image; white (1) is repainted.")
-    regions: tuple[Region, ...] = Field((), max_length=1000)
-    method: FillMethod = Field(FillMethod.AUTO, description="auto: patchmatch, or telea for a very thin mask.")
-    grow_px: StrictInt = Field(4, ge=0, le=256, description="Widen the mask, so that it covers the object's rim.")
-    feather_px: StrictInt = Field(2, ge=0, le=256, description="Width of the soft edge of the fill; 0 is a hard edge.")
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _has_something_to_erase(self) -> Self:
-        if self.mask is None and not self.regions:
-            raise ValueError("needs a mask or at least one region")
-        return self
 
 
 class RemoveTextParams(PictureOutParams):
