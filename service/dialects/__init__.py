@@ -1,0 +1,1 @@
+"""The wire formats of other services, translated into our own jobs."""

@@ -1,0 +1,270 @@
+"""What a dialect may do with this server: run a job and wait for it, watch it, cancel it, take what it made.
+
+A dialect translates a foreign request into parameters of one of our tasks, hands them to the `Desk`, and translates the
+job back. Whoever waits in a blocking foreign endpoint waits here, for the job's events: nobody polls.
+"""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from starlette.requests import Request
+
+from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
+from protocol.events import Event, OutputReady
+from protocol.jobs import Job, JobStatus
+from protocol.requests import Previews, Priority
+from service.api.requests import caller, services_of
+from service.auth import Key, Scope
+from service.errors import ServiceError
+from service.outlet import BufferedOutlet, Lagging
+from service.submissions import Submission
+from service.wiring import Services
+
+_RETRY_AFTER_S: Final = 5.0
+
+OnEvent: TypeAlias = Callable[[Event], Awaitable[None]]
+OnAccepted: TypeAlias = Callable[[Job], None]
+
+
+class JobNotDone(ProtocolError):
+    """A job that was waited for has not succeeded.
+
+    Attributes:
+        job: as it ended.
+        http_status: what our own API would say of it: 409 for a cancelled job, else that of the error's code.
+    """
+
+    def __init__(self, job: Job) -> None:
+        if job.error is not None:
+            super().__init__(job.error.code, job.error.message, job.error.field)
+        else:
+            super().__init__(ErrorCode.ALREADY_ENDED, f"job {job.id}: was cancelled before it was done")
+        self.job = job
+        self.http_status = int(HTTP_STATUS[self.code])
+
+
+class ClientGone(Exception):
+    """The client that waited has closed its connection; its job has been cancelled. Nobody reads the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An output of a job.
+
+    Attributes:
+        path: the file; gone when the job expires.
+        media_type: of the file.
+        width, height: in pixels; None for what is no picture.
+        seed: what it was made with; None where there was none.
+        data: what an output that is no picture says.
+    """
+
+    path: Path
+    media_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    data: Mapping[str, Any] | None = field(default=None)
+
+
+class Desk:
+    """Where a dialect brings its jobs. For the event loop only; costs nothing to make."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @classmethod
+    def of(cls, request: Request) -> "Desk":
+        """That of the server a request came to."""
+        return cls(services_of(request))
+
+    async def key_of(self, request: Request, scope: Scope = Scope.JOBS_WRITE) -> Key:
+        """Who calls: the key of a request, or the local caller of a server without keys.
+
+        Raises:
+            ProtocolError: `unauthorized` or `forbidden`.
+        """
+        return await caller(request, scope)
+
+    async def submit(
+        self,
+        task: str,
+        params: Mapping[str, Any],
+        *,
+        key: Key,
+        labels: Mapping[str, str] | None = None,
+        previews: Previews = Previews.NONE,
+        priority: Priority = Priority.NORMAL,
+    ) -> Job:
+        """Have a job accepted, and come back at once.
+
+        Args:
+            params: of the task, as our own API takes them; a picture may also be given as the bytes of its file.
+            labels: told with the job; a dialect names itself here (`dialect`).
+
+        Raises:
+            ProtocolError: the parameters are wrong, the queue is full, or the server is stopping.
+        """
+        body = {
+            "task": task,
+            "params": {name: _inline(value) for name, value in params.items()},
+            "labels": dict(labels or {}),
+            "previews": previews.value,
+            "priority": priority.value,
+        }
+        return (await self.services.submissions.submit(Submission(body, key))).job
+
+    async def run(
+        self,
+        task: str,
+        params: Mapping[str, Any],
+        *,
+        key: Key,
+        request: Request | None = None,
+        labels: Mapping[str, str] | None = None,
+        previews: Previews = Previews.NONE,
+        priority: Priority = Priority.NORMAL,
+        on_accepted: OnAccepted | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Job:
+        """Have a job done: `submit`, then `finish`.
+
+        Args:
+            on_accepted: called with the job before it is waited for.
+        """
+        job = await self.submit(task, params, key=key, labels=labels, previews=previews, priority=priority)
+        if on_accepted is not None:
+            on_accepted(job)
+        return await self.finish(job, key, request=request, on_event=on_event)
+
+    async def finish(
+        self, job: Job, key: Key, *, request: Request | None = None, on_event: OnEvent | None = None
+    ) -> Job:
+        """Wait for the end of a job.
+
+        Args:
+            request: of the client that waits, its body read; if it goes away, or this call is cancelled, so is the job.
+            on_event: hears every fact, and the latest hints, in order. What it raises ends the waiting, not the job.
+
+        Returns:
+            The job, succeeded.
+
+        Raises:
+            JobNotDone: it failed or was cancelled.
+            ClientGone: see `request`.
+            ServiceError: `draining`: the server is stopping; the job has been called off.
+        """
+        following = asyncio.ensure_future(self._follow(job, key, on_event))
+        leaving = asyncio.ensure_future(_gone(request)) if request is not None else None
+        try:
+            await asyncio.wait(
+                [following] if leaving is None else [following, leaving], return_when=asyncio.FIRST_COMPLETED
+            )
+            if not following.done():
+                await self._call_off(job.id, key)
+                raise ClientGone
+            ended = following.result()
+        except asyncio.CancelledError:
+            await asyncio.shield(self._call_off(job.id, key))
+            raise
+        finally:
+            for waiting in (following, leaving):
+                if waiting is not None:
+                    waiting.cancel()
+        if not ended.status.is_terminal:
+            await self._call_off(job.id, key)
+            message = "the server is stopping; try again soon"
+            raise ServiceError(ErrorCode.DRAINING, message, retry_after_s=_RETRY_AFTER_S)
+        if ended.status is not JobStatus.SUCCEEDED:
+            raise JobNotDone(ended)
+        return ended
+
+    async def events(self, job_id: str, key: Key, *, after: int = 0) -> AsyncGenerator[Event, None]:
+        """The facts of a job after seq `after`, and its latest hints, until its end; close it (`aclosing`) when done.
+
+        It ends early when the server stops, or when the reader is too slow.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        outlet = BufferedOutlet(self.services.settings.event_buffer)
+        subscription = await self.services.feeds.follow_job(job_id, key.visible, after, outlet)
+        self.services.jobs.outlets.add(outlet)
+        try:
+            while not (subscription.has_ended and len(outlet) == 0):
+                for event in await outlet.take():
+                    yield event
+                    if event.is_terminal:
+                        return
+        except Lagging:
+            return
+        finally:
+            self.services.jobs.outlets.discard(outlet)
+            subscription.close()
+
+    def output(self, job: Job, index: int = 0) -> StoredFile:
+        """What a job made.
+
+        Raises:
+            ProtocolError: `not_found`: it has no output of that number.
+        """
+        ready = next((ready for ready in job.outputs if ready.index == index), None)
+        if ready is None:
+            raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job.id}: has no output {index}")
+        return self._stored(job.id, ready)
+
+    async def get(self, job_id: str, key: Key) -> Job:
+        """A job as it is now.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        return await self.services.jobs.get(job_id, key)
+
+    async def cancel(self, job_id: str, key: Key) -> Job:
+        """Ask that a job end.
+
+        Raises:
+            ProtocolError: `not_found` or `already_ended`.
+        """
+        return await self.services.jobs.cancel(job_id, key)
+
+    async def _follow(self, job: Job, key: Key, on_event: OnEvent | None) -> Job:
+        async with aclosing(self.events(job.id, key)) as events:
+            async for event in events:
+                if on_event is not None:
+                    await on_event(event)
+        return await self.services.jobs.get(job.id, key)
+
+    async def _call_off(self, job_id: str, key: Key) -> None:
+        with contextlib.suppress(ProtocolError):  # it has ended by itself meanwhile
+            await self.services.jobs.cancel(job_id, key)
+
+    def _stored(self, job_id: str, ready: OutputReady) -> StoredFile:
+        return StoredFile(
+            path=self.services.files.output(job_id, ready.index, ready.media_type),
+            media_type=ready.media_type,
+            size_bytes=ready.size_bytes,
+            width=ready.width,
+            height=ready.height,
+            seed=ready.seed,
+            data=ready.data,
+        )
+
+
+async def _gone(request: Request) -> None:
+    """Wait until the client of a request whose body has been read closes its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _inline(value: Any) -> Any:
+    """Pictures given as bytes, as our own API takes them."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
