@@ -30,6 +30,7 @@ from engine.diffusion.sizes import Size, WorkingSize
 from engine.diffusion.tiny_vaes import tiny_vae_loading
 from engine.interface import Call, EngineError, Offload
 from engine.library.default import default_checkpoint
+from engine.library.freshness import is_as_found
 from engine.library.library import Library
 from engine.library.records import FoundModel, ModelKind
 from engine.models.residency import Residency
@@ -205,9 +206,9 @@ class Studio:
             if error.code is not ErrorCode.MODEL_MISSING:
                 raise
         else:
-            if found.path.exists():
+            if is_as_found(found):
                 return found
-        # It may have been put there, or moved, since the last look.
+        # It may have been put there, replaced or moved since the last look.
         self.library.refresh()
         return self.library.find(name, kind)
 
@@ -217,6 +218,9 @@ class Studio:
         if not self.library.models:
             self.library.refresh()
         found = default_checkpoint(self.library.models)
+        if found is not None and not is_as_found(found):
+            self.library.refresh()
+            found = default_checkpoint(self.library.models)
         if found is None:
             raise EngineError(ErrorCode.MODEL_MISSING, "model: there is no model to make pictures with on this server")
         return found

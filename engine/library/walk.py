@@ -182,6 +182,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def signature_of(path: Path) -> Signature:
+    """Of a model's file, or of all files of its folder; empty if there is nothing."""
+    if path.is_dir():
+        return _signature(path)
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (("", stat.st_size, stat.st_mtime_ns, stat.st_ino),)
+
+
 def _signature(folder: Path, depth: int = _MAX_FOLDER_DEPTH, above: str = "") -> Signature:
     found: list[tuple[str, int, int, int]] = []
     try:

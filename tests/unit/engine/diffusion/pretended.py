@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,8 +64,6 @@ def offloading_studio(
     tell: Any = None,
 ) -> tuple[Studio, PretendedMover, Residency]:
     """A studio whose device is pretended, and has room for so many bytes of weights."""
-    from pathlib import Path
-
     more = {} if tell is None else {"tell": tell}
     residency = Residency(Path(), "cpu", budget_bytes=budget_bytes, home_budget_bytes=home_budget_bytes, **more)
     mover = PretendedMover()
