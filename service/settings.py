@@ -165,13 +165,30 @@ class Settings(BaseSettings):
     webhook_timeout_s: Seconds = Field(15.0, description="For one attempt to deliver.")
     webhook_max_attempts: Count = Field(12, description="Attempts to deliver before a webhook is given up.")
 
+    # The dialect of IOPaint
+    iopaint_model: str | None = Field(
+        None, description="Model of the IOPaint dialect until one is chosen; else lama if it is there, else patchmatch."
+    )
+    iopaint_plugins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("InteractiveSeg", "RemoveBG", "RealESRGAN"), description="Plugins that IOPaint clients are offered."
+    )
+    iopaint_quality: int = Field(100, ge=1, le=100, description="Of JPEG and WebP pictures for IOPaint clients.")
+    iopaint_input: Path | None = Field(
+        None, description="A picture IOPaint clients begin with, or a folder for their file manager."
+    )
+    iopaint_mask_dir: Path | None = Field(None, description="Masks in the file manager of IOPaint clients.")
+    iopaint_output_dir: Path | None = Field(None, description="Where IOPaint clients save pictures.")
+    iopaint_web_dir: Path | None = Field(None, description="The published front end of IOPaint (web_app), served at /.")
+
     # Stopping and telling
     shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")
     reconnect_to: str | None = Field(None, description="Told to viewers in server.draining.")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="console or json.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
-    @field_validator("allowed_hosts", "allowed_origins", "fetch_ports", "model_folders", mode="before")
+    @field_validator(
+        "allowed_hosts", "allowed_origins", "fetch_ports", "model_folders", "iopaint_plugins", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
