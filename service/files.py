@@ -29,6 +29,10 @@ SUFFIXES: Final = {
     "image/gif": ".gif",
     "image/bmp": ".bmp",
     "image/tiff": ".tif",
+    "image/x-portable-pixmap": ".ppm",
+    "image/x-icon": ".ico",
+    "image/jp2": ".jp2",
+    "image/x-tga": ".tga",
     "application/json": ".json",
 }
 _PART: Final = ".part"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import anyio.to_thread
@@ -30,6 +31,18 @@ from service.store import Store
 _DATA_URL: Final = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[^;,]*)*(?P<base64>;base64)?,", re.ASCII)
 _JOB_OUTPUT: Final = re.compile(r"job:(?P<id>[0-9a-f-]{36})/(?P<number>\d{1,6})", re.ASCII)
 _SHOWN_REF: Final = 2048
+_ATTACHED: Final = "attached:"
+
+
+class MaskMisfit(ProtocolError):
+    """A mask has another size than its picture; both sizes are those of the upright pictures."""
+
+    def __init__(self, image: Probe, mask: Probe, at: str) -> None:
+        size = f"{image.width} x {image.height}"
+        message = f"mask: expected the size of the image, {size}, got {mask.width} x {mask.height} at {at}"
+        super().__init__(ErrorCode.INVALID_PARAMS, message, at)
+        self.image = image
+        self.mask = mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +69,20 @@ class Inputs:
         self._store = store
         self._fetcher = fetcher
 
-    async def prepare(self, job_id: str, request: JobRequest, key: Key, *, at: str = "$") -> PreparedInputs:
+    async def prepare(
+        self,
+        job_id: str,
+        request: JobRequest,
+        key: Key,
+        *,
+        at: str = "$",
+        attached: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> PreparedInputs:
         """Bring all pictures of `request` into the folder of job `job_id`, and check them and what refers to them.
 
         Args:
             at: JSONPath of the request in what the client sent.
+            attached: files that came with it, not from a client of ours: `attached:NAME` refers to one.
 
         Raises:
             ProtocolError: one is missing, not a picture, too large, not to be had, or does not fit the others. Nothing
@@ -75,7 +97,11 @@ class Inputs:
             for name, ref in refs.items():
                 place = f"{at}.params.{name}"
                 part = folder / f"{name}.part"
-                shown[name] = await self._bring(ref, part, key, place)
+                own = attached.get(ref.removeprefix(_ATTACHED)) if ref.startswith(_ATTACHED) else None
+                if own is None:
+                    shown[name] = await self._bring(ref, part, key, place)
+                else:
+                    shown[name] = await anyio.to_thread.run_sync(_write, own, part)
                 check = partial(probe, part, self._settings.max_pixels, at=place)
                 probes[name] = await anyio.to_thread.run_sync(check)
                 names[name] = name + SUFFIXES[probes[name].media_type]
@@ -103,8 +129,7 @@ class Inputs:
         if ref.startswith("job:"):
             await self._link(await self._output(ref, key, at), part, name, at)
             return ref
-        digest = await anyio.to_thread.run_sync(_decode_inline, ref, part, self._settings.max_upload_bytes, at)
-        return f"inline:{digest[:16]}"
+        return await anyio.to_thread.run_sync(_decode_inline, ref, part, self._settings.max_upload_bytes, at)
 
     async def _upload(self, ref: str, key: Key, at: str) -> Path:
         upload_id = ref.removeprefix("upload:")
@@ -135,7 +160,7 @@ def _not_there(at: str, reason: str) -> ProtocolError:
 
 
 def _decode_inline(ref: str, part: Path, max_bytes: int, at: str) -> str:
-    """Decode base64 or a data URL into `part`; returns the SHA-256 of the content. Blocks."""
+    """Decode base64 or a data URL into `part`; returns how to tell of it. Blocks."""
     name = at.rsplit(".", 1)[-1]
     text = ref
     if ref.startswith("data:"):
@@ -150,8 +175,13 @@ def _decode_inline(ref: str, part: Path, max_bytes: int, at: str) -> str:
     except (binascii.Error, ValueError):
         forms = "base64, a data URL, an http(s) URL, upload:ID or job:ID/N"
         raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {forms}, got {ref[:40]!r} at {at}", at) from None
+    return _write(content, part)
+
+
+def _write(content: bytes, part: Path) -> str:
+    """Write a picture that came with the request; returns how to tell of it. Blocks."""
     part.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+    return f"inline:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> None:
@@ -162,8 +192,7 @@ def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> Non
     size = f"{image.width} x {image.height}"
     mask = probes.get("mask")
     if mask is not None and (mask.width, mask.height) != (image.width, image.height):
-        message = f"mask: expected the size of the image, {size}, got {mask.width} x {mask.height} at {at}.params.mask"
-        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, f"{at}.params.mask")
+        raise MaskMisfit(image, mask, f"{at}.params.mask")
     regions: list[tuple[str, Region]] = []
     if isinstance(params, EraseParams | RemoveTextParams | InpaintParams):
         regions = [(f"regions[{number}]", region) for number, region in enumerate(params.regions or ())]

@@ -21,9 +21,13 @@ MEDIA_TYPES: Final = {
     "GIF": "image/gif",
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
+    "PPM": "image/x-portable-pixmap",
+    "ICO": "image/x-icon",
+    "JPEG2000": "image/jp2",
+    "TGA": "image/x-tga",  # the last: it has no mark of its own, only a header that makes sense
 }
 """Pillow's name of each accepted format -> its media type. Pillow reads more, some of it by running other programs."""
-ACCEPTED: Final = "PNG, JPEG, WebP, GIF, BMP or TIFF"
+ACCEPTED: Final = "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, ICO, JPEG 2000 or TGA"
 _ORIENTATION_TAG: Final = 0x0112
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
@@ -56,7 +60,7 @@ def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
     name = at.rsplit(".", 1)[-1]
     with path.open("rb") as file:
         try:
-            image = _open(file)
+            image = open_header(file)
             if image is None:
                 got = "something else" if path.stat().st_size else "an empty file"
                 raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {ACCEPTED}, got {got} at {at}", at)
@@ -77,8 +81,8 @@ def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
             raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: the file is truncated or damaged at {at}", at) from None
 
 
-def _open(file: BinaryIO) -> "Image.Image | None":
-    """Read the header only; None if it is of none of the accepted formats.
+def open_header(file: BinaryIO) -> "Image.Image | None":
+    """Read the header only; None if it is of none of the accepted formats. No pixel is decoded, and no size refused.
 
     `PIL.Image.open` would do, but for its own pixel cap: it raises without telling the size, and below that warns
     in a way that threads cannot tell apart.
@@ -87,11 +91,18 @@ def _open(file: BinaryIO) -> "Image.Image | None":
 
     Image.init()
     prefix = file.read(16)
-    for name in MEDIA_TYPES.keys() - {"MPO"}:  # the reader of JPEG finds these itself
+    for name in MEDIA_TYPES:
+        if name == "MPO":  # the reader of JPEG finds these itself
+            continue
         read, accepts = Image.OPEN[name]
-        if accepts is None or accepts(prefix) is True:
-            file.seek(0)
+        if accepts is not None and accepts(prefix) is not True:
+            continue
+        file.seek(0)
+        try:
             return read(file, "")
+        except SyntaxError:  # Pillow's word for "not mine"
+            if accepts is not None:
+                raise
     return None
 
 

@@ -51,6 +51,8 @@ class Submission:
     idempotency_key: str | None = None
     at: str = "$"
     """JSONPath of the body in what the client sent."""
+    attached: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Pictures that came beside the body: what it refers to as `attached:NAME` -> the file."""
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,7 +154,9 @@ class Submissions:
         # Before the pictures: those may have to be fetched.
         await self._models.check(request, at=submission.at)
         job_id = new_id()
-        inputs = await self._inputs.prepare(job_id, request, submission.key, at=submission.at)
+        inputs = await self._inputs.prepare(
+            job_id, request, submission.key, at=submission.at, attached=submission.attached
+        )
         created_at = timestamp()
         job = _new_job(job_id, request, inputs, created_at)
         record = JobRecord(

@@ -5,7 +5,6 @@ job back. Whoever waits in a blocking foreign endpoint waits here, for the job's
 """
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -112,14 +111,15 @@ class Desk:
         Raises:
             ProtocolError: the parameters are wrong, the queue is full, or the server is stopping.
         """
+        attached: dict[str, bytes] = {}
         body = {
             "task": task,
-            "params": {name: _inline(value) for name, value in params.items()},
+            "params": _detached(params, attached),
             "labels": dict(labels or {}),
             "previews": previews.value,
             "priority": priority.value,
         }
-        return (await self.services.submissions.submit(Submission(body, key))).job
+        return (await self.services.submissions.submit(Submission(body, key, attached=attached))).job
 
     async def run(
         self,
@@ -265,6 +265,14 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _inline(value: Any) -> Any:
-    """Pictures given as bytes, as our own API takes them."""
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+def _detached(value: Any, attached: dict[str, bytes]) -> Any:
+    """The same parameters with references for pictures given as bytes, which go into `attached`."""
+    if isinstance(value, bytes):
+        name = str(len(attached))
+        attached[name] = value
+        return f"attached:{name}"
+    if isinstance(value, Mapping):
+        return {key: _detached(item, attached) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_detached(item, attached) for item in value]
+    return value

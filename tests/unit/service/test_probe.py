@@ -52,10 +52,16 @@ def refusal(folder: Path, content: bytes, max_pixels: int = CAP) -> ProtocolErro
 @pytest.mark.parametrize(
     ("kind", "media_type"),
     [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp"), ("GIF", "image/gif"), ("BMP", "image/bmp"),
-     ("TIFF", "image/tiff")],
+     ("TIFF", "image/tiff"), ("PPM", "image/x-portable-pixmap"), ("JPEG2000", "image/jp2"),
+     ("TGA", "image/x-tga")],
 )  # fmt: skip
 def test_each_accepted_format_is_recognised_by_its_content(kind: str, media_type: str, tmp_path: Path) -> None:
     assert probe(written(tmp_path, encoded(gradient(), kind)), CAP) == Probe(media_type, 40, 30)
+
+
+def test_an_icon_has_the_size_of_its_largest_picture(tmp_path: Path) -> None:
+    content = encoded(gradient(), "ICO", sizes=[(20, 15), (40, 30)])
+    assert probe(written(tmp_path, content), CAP) == Probe("image/x-icon", 40, 30)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +118,9 @@ def test_a_damaged_block_of_metadata_does_not_make_a_bad_picture(tmp_path: Path)
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"%PDF-1.4",
         b"%!PS-Adobe-3.0 EPSF-3.0",
-        b"P6 1 1 255 abc",
+        b"gimp xcf v011\0\0\0\0\1",
     ],
-    ids=["text", "svg", "pdf", "eps", "ppm"],
+    ids=["text", "svg", "pdf", "eps", "xcf"],
 )
 def test_what_is_no_accepted_format_is_a_bad_image(content: bytes, tmp_path: Path) -> None:
     error = refusal(tmp_path, content)

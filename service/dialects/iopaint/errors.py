@@ -1,0 +1,100 @@
+"""How IOPaint tells of errors: four keys, of which its page shows `errors`, or a list of what a body got wrong.
+
+    ProtocolError          ours, of whatever kind
+      Refused              what this dialect refuses, in the words of the original where it has some
+    InvalidRequest         fields that cannot be read: 422 and a list, as FastAPI writes it
+
+The original answers mistakes of its callers with 500; here they are 4xx.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Final, TypeAlias
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
+from service.dialects.base import ClientGone, JobNotDone
+from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
+from service.store import StoreUnavailable
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_CLIENT_GONE: Final = 499
+_STATUS: Final[Mapping[ErrorCode, int]] = {ErrorCode.BAD_IMAGE: 400, ErrorCode.IMAGE_TOO_LARGE: 413}
+"""Where this dialect answers with another status than our own API."""
+
+
+class Refused(ProtocolError):
+    """Something this dialect does not do, or not so.
+
+    Args:
+        status: the HTTP status, which the original may have chosen.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(ErrorCode.INVALID_PARAMS, detail)
+        self.status = status
+
+
+class InvalidRequest(Exception):
+    """A body or query that cannot be read.
+
+    Args:
+        errors: `type`, `loc` and `msg` of each mistake.
+    """
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} mistakes")
+        self.errors = errors
+
+
+def error_body(name: str, status: int, detail: str) -> dict[str, str]:
+    """The four keys.
+
+    Args:
+        name: what the original shows as the class of the exception.
+    """
+    return {"error": name, "detail": detail, "body": "", "errors": f"{status}: {detail}"}
+
+
+def error_response(error: ProtocolError) -> Response:
+    """The answer to a request that met `error`."""
+    if isinstance(error, Refused):
+        status = error.status
+    elif isinstance(error, JobNotDone):
+        status = _STATUS.get(error.code, error.http_status)
+    else:
+        status = _STATUS.get(error.code, int(HTTP_STATUS[error.code]))
+    ours = problem_response(error).headers
+    kept = {name: ours[name] for name in ("www-authenticate", "retry-after") if name in ours}
+    return JSONResponse(error_body("HTTPException", status, error.message), status, kept)
+
+
+def answered(endpoint: Endpoint) -> Endpoint:
+    """The same endpoint, with every error answered as IOPaint's clients expect it."""
+
+    @wraps(endpoint)
+    async def answering(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except InvalidRequest as invalid:
+            return JSONResponse({"detail": invalid.errors}, 422)
+        except ProtocolError as error:
+            return error_response(error)
+        except HTTPException as error:
+            return JSONResponse(error_body("HTTPException", error.status_code, error.detail), error.status_code)
+        except ClientGone:
+            return Response(status_code=_CLIENT_GONE)
+        except StoreUnavailable as error:
+            ours = await store_unavailable_handler(request, error)
+            detail = "the server cannot store anything at the moment"
+            retry = {"retry-after": ours.headers["retry-after"]}
+            return JSONResponse(error_body("HTTPException", ours.status_code, detail), ours.status_code, retry)
+        except Exception as error:  # noqa: BLE001 - logged by our own handler, which gives it an id
+            await unexpected_error_handler(request, error)
+            return JSONResponse(error_body("InternalError", 500, "the server made a mistake; its log has it"), 500)
+
+    return answering
