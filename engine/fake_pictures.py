@@ -32,6 +32,7 @@ from protocol.generation import (
     TextToImageParams,
 )
 from protocol.params import MAX_SIDE_PX, OutputFormat, Region, TaskParams
+from protocol.retouching import AdjustMaskParams, MaskOperation
 
 Mask: TypeAlias = NDArray[np.bool_]
 Inputs: TypeAlias = Mapping[str, Picture]
@@ -75,6 +76,8 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Produc
             return [_remove_background(params, inputs, warn)]
         case SegmentParams():
             return [_segment(params, inputs, index) for index in range(params.count)]
+        case AdjustMaskParams():
+            return [_adjust_mask(params, inputs)]
         case DescribeParams():
             return [_describe(params, inputs)]
         case GenerationParams():
@@ -200,6 +203,27 @@ def _segment(params: SegmentParams, inputs: Inputs, index: int) -> Product:
     after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
     data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum()), "box": _box(mask)}
     return Product(before=picture, after=after, encode=partial(images.encode_mask, mask), data=data)
+
+
+def _adjust_mask(params: AdjustMaskParams, inputs: Inputs) -> Product:
+    before = inputs["mask"]
+    mask: Mask = before.rgb.mean(axis=2) * 255 >= params.threshold - 0.5
+    if params.operation is MaskOperation.REVERSE:
+        mask = ~mask
+    else:
+        # A cross of the asked for size, whatever the shape.
+        is_kept = params.operation is MaskOperation.EXPAND
+        grown = mask == is_kept
+        for axis, side in enumerate(mask.shape):
+            for by_px in range(1, min(params.by_px, side - 1) + 1):
+                ahead, behind = [slice(None)] * 2, [slice(None)] * 2
+                ahead[axis], behind[axis] = slice(by_px, None), slice(None, -by_px)
+                grown[tuple(ahead)] |= mask[tuple(behind)] == is_kept
+                grown[tuple(behind)] |= mask[tuple(ahead)] == is_kept
+        mask = grown == is_kept
+    after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
+    data = {"area_px": int(mask.sum()), "box": _box(mask)}
+    return Product(before=before, after=after, encode=partial(images.encode_mask, mask), data=data)
 
 
 def _describe(params: DescribeParams, inputs: Inputs) -> Product:

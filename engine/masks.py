@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import images
+from engine.colour import Warn
 from engine.images import Floats
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
@@ -22,7 +23,7 @@ from protocol.params import Region
 
 Mask: TypeAlias = NDArray[np.bool_]
 
-_MIDDLE: Final = 0.5
+_FAR_PX: Final = np.int32(1 << 20)
 
 
 class ShapeMismatch(ValueError):
@@ -64,10 +65,14 @@ class Group:
     mask: Mask
 
 
-def decode(source: Path | bytes) -> Mask:
+def decode(source: Path | bytes, *, threshold: int = 128, warn: Warn | None = None) -> Mask:
     """Read a mask file: 1 where it is light, by its luminance, from the middle up.
 
     A file of one single colour with varying transparency says it by its alpha: opaque is 1.
+
+    Args:
+        threshold: the least luminance that is 1, as a whole number of 0..255.
+        warn: as for `images.decode`.
 
     Returns:
         (H, W) bool.
@@ -75,11 +80,13 @@ def decode(source: Path | bytes) -> Mask:
     Raises:
         EngineError: `bad_image`: not a picture.
     """
-    picture = images.decode(source)
+    picture = images.decode(source, warn=warn)
+    # Half way to the number below: as if it had been rounded to a whole number first.
+    least = np.float32((threshold - 0.5) / 255)
     if picture.alpha is not None and np.ptp(picture.rgb, axis=(0, 1)).max() == 0 and np.ptp(picture.alpha) > 0:
-        return picture.alpha >= _MIDDLE
+        return picture.alpha >= least
     # The weights of ITU-R BT.601, as every picture editor converts to grey.
-    return picture.rgb @ np.array((0.299, 0.587, 0.114), np.float32) >= _MIDDLE
+    return picture.rgb @ np.array((0.299, 0.587, 0.114), np.float32) >= least
 
 
 def for_picture(source: Path | bytes, width: int, height: int) -> Mask:
@@ -134,6 +141,30 @@ def grow(mask: Mask, by_px: int) -> Mask:
     box = crop_around(mask, by_px)
     if box is not None:
         grown[box.slices] = _distance(mask[box.slices]) <= by_px
+    return grown
+
+
+def dilate(mask: Mask, by_px: int, *, is_box: bool = False) -> Mask:
+    """Add everything that a square of 2 * `by_px` + 1, or the disc OpenCV draws in it, covers around what is 1.
+
+    That disc is a little larger than the one `grow` adds: its rows are rounded, not cut off.
+    """
+    if is_box:
+        side = 2 * by_px + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
+        return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8) > 0
+    grown = np.zeros_like(mask)
+    box = crop_around(mask, by_px)
+    if box is None:
+        return grown
+    # OpenCV looks at every pixel of the disc for every pixel of the mask. Here a row of the disc is one comparison.
+    nearest = _nearest_in_row(mask[box.slices])
+    part = grown[box.slices]
+    for down in range(-by_px, by_px + 1):
+        reach = round((by_px**2 - down**2) ** 0.5)
+        rows = part.shape[0] - abs(down)
+        if rows > 0:
+            part[max(0, down) :][:rows] |= nearest[max(0, -down) :][:rows] <= reach
     return grown
 
 
@@ -210,6 +241,15 @@ def paste_back(original: Floats, patch: Floats, mask: Mask, *, feather_px: int =
         raise ShapeMismatch(f"original {original.shape}, patch {patch.shape} and mask {mask.shape} differ in size")
     weights = feather(mask, feather_px)[..., None]
     return original * (1 - weights) + patch * weights
+
+
+def _nearest_in_row(mask: Mask) -> NDArray[np.int32]:
+    """Of each pixel to the nearest in its row that is 1, in pixels; more than any picture is wide if there is none."""
+    columns = np.arange(mask.shape[1], dtype=np.int32)
+    left = np.maximum.accumulate(np.where(mask, columns, -_FAR_PX), axis=1)
+    right = np.minimum.accumulate(np.where(mask, columns, _FAR_PX)[:, ::-1], axis=1)[:, ::-1]
+    nearest: NDArray[np.int32] = np.minimum(columns - left, right - columns)
+    return nearest
 
 
 def _distance(mask: Mask) -> Floats:

@@ -18,6 +18,7 @@ _WORKING_SET_BYTES: Final = {
     TaskName.UPSCALE: 768 << 20,
     TaskName.REMOVE_BACKGROUND: 384 << 20,
     TaskName.SEGMENT: 768 << 20,
+    TaskName.ADJUST_MASK: 0,
     TaskName.DESCRIBE: 512 << 20,
     TaskName.TEXT_TO_IMAGE: 256 << 20,
     TaskName.IMAGE_TO_IMAGE: 256 << 20,

@@ -203,6 +203,7 @@ def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") ->
     import cv2  # noqa: F401 - tasks import it when they run; see above
     import onnxruntime  # noqa: F401 - likewise
 
+    from engine.tasks.adjust_mask import adjust_mask
     from engine.tasks.describe import describe
     from engine.tasks.erase import erase
     from engine.tasks.remove_background import remove_background
@@ -217,6 +218,7 @@ def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") ->
         TaskName.UPSCALE: partial(upscale, residency=residency),
         TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency),
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
+        TaskName.ADJUST_MASK: adjust_mask,
         TaskName.DESCRIBE: partial(describe, residency=residency),
         TaskName.TEST_PATTERN: draw_test_pattern,
     }

@@ -24,6 +24,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.loading import LoadModelParams
 from protocol.params import Frozen, TaskParams
+from protocol.retouching import AdjustMaskParams
 from protocol.validation import parse
 
 
@@ -51,6 +52,7 @@ class TaskName(StrEnum):
     UPSCALE = "upscale"
     REMOVE_BACKGROUND = "remove_background"
     SEGMENT = "segment"
+    ADJUST_MASK = "adjust_mask"
     DESCRIBE = "describe"
     TEXT_TO_IMAGE = "text_to_image"
     IMAGE_TO_IMAGE = "image_to_image"
@@ -80,6 +82,7 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.UPSCALE: TaskSpec(UpscaleParams, is_interactive=False),
     TaskName.REMOVE_BACKGROUND: TaskSpec(RemoveBackgroundParams, is_interactive=False),
     TaskName.SEGMENT: TaskSpec(SegmentParams, is_interactive=True),
+    TaskName.ADJUST_MASK: TaskSpec(AdjustMaskParams, is_interactive=True, image_fields=("mask",)),
     TaskName.DESCRIBE: TaskSpec(DescribeParams, is_interactive=False),
     TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=(), image_lists=_GUIDES),
     TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False, image_lists=_GUIDES),

@@ -67,6 +67,7 @@ EXAMPLES = {
     ),
     "remove_background": Example(TaskName.REMOVE_BACKGROUND, {}),
     "segment": Example(TaskName.SEGMENT, {"points": [{"x": 40, "y": 30}], "count": 2}, outputs=2),
+    "adjust_mask": Example(TaskName.ADJUST_MASK, {"operation": "shrink", "by_px": 3}, ("mask",)),
     "describe": Example(TaskName.DESCRIBE, {}, media_type="application/json", size=None),
     "text_to_image": Example(
         TaskName.TEXT_TO_IMAGE,

@@ -22,6 +22,7 @@ PARAMS: Mapping[TaskName, Mapping[str, Any]] = {
     TaskName.UPSCALE: {"factor": 2.5},
     TaskName.REMOVE_BACKGROUND: {},
     TaskName.SEGMENT: {"points": [{"x": 30.0, "y": 20.0}], "count": 3},
+    TaskName.ADJUST_MASK: {"operation": "expand"},
     TaskName.DESCRIBE: {},
     TaskName.TEXT_TO_IMAGE: {"prompt": "a cat", "width": 60, "height": 40, "images": 2},
     TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
@@ -38,7 +39,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def run_of(task: TaskName, image: Path, first_image: int = 0, **changed: object) -> Run:
-    inputs = {"image": image} if TASKS[task].image_fields else {}
+    inputs = dict.fromkeys(TASKS[task].image_fields[:1], image)
     return make_run(task, {**PARAMS[task], **changed}, inputs=inputs, first_image=first_image)
 
 

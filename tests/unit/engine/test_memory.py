@@ -12,6 +12,7 @@ from protocol.requests import TASKS, TaskName
 EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.ERASE: {"image": "x", "mask": "x"},
     TaskName.SEGMENT: {"image": "x", "box": {"x": 0, "y": 0, "width": 1, "height": 1}},
+    TaskName.ADJUST_MASK: {"mask": "x", "operation": "expand"},
     TaskName.TEXT_TO_IMAGE: {"prompt": "x"},
     TaskName.IMAGE_TO_IMAGE: {"prompt": "x", "image": "x"},
     TaskName.INPAINT: {"prompt": "x", "image": "x", "mask": "x"},

@@ -63,6 +63,7 @@ def test_every_task_can_be_opened(backend):
         fields = {
             TaskName.ERASE: {"regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
             TaskName.SEGMENT: {"points": [{"x": 1.0, "y": 1.0}]},
+            TaskName.ADJUST_MASK: {"operation": "expand"},
             TaskName.TEXT_TO_IMAGE: {"prompt": "a cat"},
             TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
             TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
@@ -70,7 +71,7 @@ def test_every_task_can_be_opened(backend):
             TaskName.LOAD_MODEL: {"model": "spark"},
         }.get(task, {})
         if TASKS[task].image_fields:
-            fields["image"] = "upload:x"
+            fields[TASKS[task].image_fields[0]] = "upload:x"
         run = make_run(task, fields)
         assert backend.open(run, Driver(run)) is not None
 

@@ -105,6 +105,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "upscale": {"image": IMAGE},
     "remove_background": {"image": IMAGE},
     "segment": {"image": IMAGE, "points": [{"x": 1, "y": 1}]},
+    "adjust_mask": {"mask": IMAGE, "operation": "expand"},
     "describe": {"image": IMAGE},
     "text_to_image": {"prompt": "a cat"},
     "image_to_image": {"prompt": "a cat", "image": IMAGE},

@@ -1,0 +1,36 @@
+"""What may be asked of the tasks that change a mask, or the faces of a picture."""
+
+from enum import StrEnum
+
+from pydantic import Field, StrictInt
+
+from protocol.params import ImageRef, TaskParams
+
+
+class MaskOperation(StrEnum):
+    """What becomes of a mask."""
+
+    EXPAND = "expand"
+    SHRINK = "shrink"
+    REVERSE = "reverse"
+    """What was repainted is kept, and the other way round."""
+
+
+class MaskShape(StrEnum):
+    """What a mask is widened or narrowed by."""
+
+    DISC = "disc"
+    BOX = "box"
+    """Corners stay corners."""
+
+
+class AdjustMaskParams(TaskParams):
+    """Widen a mask, narrow it or turn it round. Always PNG; white repaints."""
+
+    mask: ImageRef
+    operation: MaskOperation
+    by_px: StrictInt = Field(5, ge=0, le=256, description="How far its edge moves; without effect on `reverse`.")
+    shape: MaskShape = Field(MaskShape.DISC, description="How its corners grow.")
+    threshold: StrictInt = Field(
+        128, ge=0, le=255, description="How light a pixel of the file is that repaints: its luminance, of 255."
+    )
