@@ -74,7 +74,7 @@ class WeightFile:
         md5: 32 hexadecimal digits; what is published has it.
         size_bytes: in memory and, nearly, on disk; an estimate where the true size is not known.
         is_script: TorchScript, which holds code beside its weights. Such a file is opened for its code only if it
-            is the published one or the operator trusts it; see `torchscript`.
+            is the published one or the operator trusts it; see `erasers`.
     """
 
     name: str
@@ -91,7 +91,8 @@ class EraseModelSpec:
     Attributes:
         files: all of them are needed; none for methods without weights.
         load: makes the network of the paths of `files`, in their order, on a device, in a type. A device call; it may
-            raise `EngineError` with `bad_model`.
+            raise `EngineError` with `bad_model`. Code in the files may run: they are trusted.
+        load_untrusted: likewise, of files that are not: their weights alone. None if the model is nothing without code.
         pad_multiple: both sides of what it is shown are multiples of this.
         min_px: no side is less.
         is_square: both sides are the same.
@@ -109,6 +110,7 @@ class EraseModelSpec:
     licence: str
     is_commercial: bool
     load: "Callable[[Sequence[Path], str, torch.dtype], EraseNetwork]"
+    load_untrusted: "Callable[[Sequence[Path], str, torch.dtype], EraseNetwork] | None" = None
     files: tuple[WeightFile, ...] = ()
     pad_multiple: int = 1
     min_px: int = 1
