@@ -99,20 +99,21 @@ def run_through(steps: Generator[Call, Any, T]) -> T:
 
 
 def _go_through(steps: Generator[Call, Any, T], make: Callable[[Call], object]) -> T:
-    value: object = None
+    # Calls and what they return may hold tensors: an error that is raised holds this frame, and has to find it empty.
+    came: list[object] = [None]
     error: BaseException | None = None
     while True:
         try:
-            call = steps.send(value) if error is None else steps.throw(error)
+            call = steps.send(came.pop()) if error is None else steps.throw(error)
         except StopIteration as end:
             result: T = end.value
             return result
-        value, error = None, None
+        error = None
         try:
-            value = make(call)
+            came.append(make(call))
         except BaseException as thrown:  # noqa: BLE001 - whatever was raised is the steps' to meet
             error = thrown
-        del call  # it may hold tensors, and an error that is raised now holds this frame
+        del call
 
 
 def _make(call: Call) -> object:

@@ -5,7 +5,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-from engine.diffusion.folders import Part, class_of, load_module, read_json
+from engine.diffusion.folder_modules import module_loading
+from engine.diffusion.folders import Part, class_of, read_json
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.quiet import quieten
 from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
@@ -33,7 +34,7 @@ def controlnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call,
     quieten()
     try:
         if found.is_folder:
-            return (yield Call(partial(_from_folder, found, model), stage=_STAGE))
+            return (yield from _from_folder(found, model))
         tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), where=Where.POOL, stage=_STAGE)
         return (yield Call(partial(_build, tensors, model), stage=_STAGE))
     except READ_ERRORS as error:
@@ -42,11 +43,11 @@ def controlnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call,
     raise ModelUnusable(found.name, problem)
 
 
-def _from_folder(found: FoundModel, model: LoadedModel) -> Any:
+def _from_folder(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
     config = read_json(found.path / "config.json")
     if config.get("_class_name") != _PART.class_name:
         raise ValueError(f"it is a {config.get('_class_name')!r:.80}; {_PART.class_name} is all that is known here")
-    return load_module(class_of(_PART), found.path, model.dtype, model.home, part=_PART.name)
+    return (yield from module_loading(class_of(_PART), found.path, model.dtype, model.home, part=_PART.name))
 
 
 def _build(tensors: Tensors, model: LoadedModel) -> Any:

@@ -175,6 +175,11 @@ def weight_files(found: FoundModel) -> list[Path]:
     ]
 
 
+def weights_in(place: Path) -> list[Path]:
+    """The weight files of one component of diffusers that loading it reads, shards in order."""
+    return _chosen(place, takes_whole=False)
+
+
 def _chosen(place: Path, *, takes_whole: bool) -> list[Path]:
     """The weight files of one component, shards in order.
 

@@ -10,6 +10,7 @@ import torch
 
 from engine.diffusion import folders
 from engine.diffusion.families import FAMILIES, ModelDefaults, config_folder
+from engine.diffusion.folder_modules import part_loading
 from engine.diffusion.folders import read_index, scheduler_config
 from engine.diffusion.known_defaults import defaults_from
 from engine.diffusion.loaded import LoadedModel
@@ -58,10 +59,10 @@ def loading(
 ) -> Loading:
     """Load a model in calls. Use with `yield from`; `engine.steps.run_through` makes them all at once.
 
-    What the device must do is a call per component, the longest of them the denoiser's. Of a single file it only has
-    to put the tensors in place, which are read on the side pool; a folder is read by the libraries, which change
-    state that all threads share, and so on the executor thread. When it ends early, by an error or by being closed,
-    everything loaded so far is let go.
+    What the device must do is a call per component, the longest of them the denoiser's: it only has to put the tensors
+    in place, which are read on the side pool. Text encoders of a folder, and what its files do not hold as it is, are
+    read by the libraries, which change state that all threads share, and so on the executor thread. When it ends early,
+    by an error or by being closed, everything loaded so far is let go.
 
     Args:
         device, dtype: of the denoiser and the text encoders; see `engine.diffusion.dtype`.
@@ -97,8 +98,7 @@ def _folder(found: FoundModel, target: Target) -> Loading:
     index = yield Call(lambda: read_index(found.path, found.family), where=Where.POOL, stage=STAGE)
     components: dict[str, Any] = dict.fromkeys(index.absent)
     for part in index.parts:
-        load = partial(folders.load_part, found.path, part, target.dtype, target.home)
-        components[part.name] = yield Call(load, stage=STAGE)
+        components[part.name] = yield from part_loading(found.path, part, target.dtype, target.home)
     return LoadedModel(
         name=found.name,
         family=found.family,

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import torch
 
-from engine.diffusion.folders import Part, class_of, load_module, read_json
+from engine.diffusion.folder_modules import module_loading
+from engine.diffusion.folders import Part, class_of, read_json
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.quiet import quieten
 from engine.diffusion.single_files import renamed_vae
@@ -41,7 +42,7 @@ def vae_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, A
     quieten()
     try:
         if found.is_folder:
-            vae = yield Call(partial(_from_folder, found, model), stage=_STAGE)
+            vae = yield from _from_folder(found, model)
         else:
             # The model's own has forgotten what it was marked with; see `share_vae`.
             config = dict(model.vae.config) | {"force_upcast": _is_wide(model)}
@@ -79,10 +80,11 @@ def _is_wide(model: LoadedModel) -> bool:
     return next(model.vae.parameters()).dtype is torch.float32 and model.dtype is not torch.float32
 
 
-def _from_folder(found: FoundModel, model: LoadedModel) -> Any:
+def _from_folder(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
     config = read_json(found.path / "config.json")
     part = Part("vae", "diffusers", str(config.get("_class_name", "AutoencoderKL")))
-    return load_module(class_of(part), found.path, vae_dtype(config, model.dtype), model.home, part="vae")
+    dtype = vae_dtype(config, model.dtype)
+    return (yield from module_loading(class_of(part), found.path, dtype, model.home, part="vae"))
 
 
 def _read(found: FoundModel, dtype: torch.dtype) -> Tensors:
