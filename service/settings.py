@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from engine.interface import Offload
 from protocol.validation import explain
 
 Count = Annotated[int, Field(ge=1)]
@@ -118,7 +119,11 @@ class Settings(BaseSettings):
         None, description="Live jobs together; by default half of the free device memory or RAM."
     )
     model_budget_bytes: Bytes | None = Field(
-        None, description="Weights in memory together; by default 40 % of the RAM, or 60 % of a GPU's memory."
+        None, description="Weights on the device together; by default 40 % of the RAM, or 60 % of a GPU's memory."
+    )
+    offload: Offload = Field(
+        Offload.AUTO,
+        description="Diffusion models that do not fit a GPU: never, model (a network at a time), layers, or auto.",
     )
     model_idle_s: Seconds | None = Field(
         None, description="A model nobody used for this long leaves memory; by default when others need the room."

@@ -181,6 +181,7 @@ def _backend(settings: Settings, library: Library, announcer: Announcer) -> Back
         library=library,
         default_model=settings.default_model,
         model_budget_bytes=settings.model_budget_bytes,
+        offload=settings.offload,
         device=settings.device,
         threads=settings.cpu_threads,
     )

@@ -29,6 +29,15 @@ class LogChoice(StrEnum):
     JSON = "json"
 
 
+class OffloadChoice(StrEnum):
+    """The values of `--offload`; see `engine.interface.Offload`."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    MODEL = "model"
+    LAYERS = "layers"
+
+
 Via = Annotated[ViaChoice, typer.Option("--via", help="How events come; sse and poll pass where WebSockets do not.")]
 Url = Annotated[str, typer.Option("--url", envvar="SAFELIGHT_URL", help="Where the server is.")]
 RunUrl = Annotated[

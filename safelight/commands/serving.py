@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from safelight.commands.failing import fail
-from safelight.commands.options import ConfigFile, EngineChoice, LogChoice, ModelsDir
+from safelight.commands.options import ConfigFile, EngineChoice, LogChoice, ModelsDir, OffloadChoice
 from safelight.commands.session import end, finish
 from safelight.commands.settings import load_settings, models_folder
 
@@ -20,6 +20,9 @@ def serve(
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
     engine: Annotated[EngineChoice | None, typer.Option(help="What runs the jobs.", show_default=False)] = None,
+    offload: Annotated[
+        OffloadChoice | None, typer.Option(help="Models that do not fit the GPU.", show_default=False)
+    ] = None,
     log_format: Annotated[LogChoice | None, typer.Option(help="For people or machines.", show_default=False)] = None,
 ) -> None:
     """Start the server. Flags go before SAFELIGHT_* variables, those before the file."""
@@ -31,6 +34,7 @@ def serve(
         "data_dir": data_dir,
         "models_dir": models_dir,
         "engine": engine and engine.value,
+        "offload": offload and offload.value,
         "log_format": log_format and log_format.value,
     }
     server.serve(load_settings(config, flags))
