@@ -67,6 +67,23 @@ FROM jobs
 WHERE key_id = :key_id AND status = :status AND id < :before AND (:task IS NULL OR task = :task)
 ORDER BY id DESC LIMIT :limit;
 
+-- name: job_with_foreign_id
+-- The newest job that a dialect has given the id one of its clients knows it by.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
+  AND json_extract(labels, '$.foreign_id') = :foreign_id
+ORDER BY id DESC LIMIT 1;
+
+-- name: foreign_ids
+-- How many jobs of one key and dialect have a foreign id, by status; and the ids of those that have not ended.
+SELECT status, count(*) AS jobs,
+       json_group_array(json_extract(labels, '$.foreign_id')) FILTER (WHERE status IN ('queued', 'running')) AS ids
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
+  AND json_extract(labels, '$.foreign_id') IS NOT NULL
+GROUP BY status;
+
 -- name: active_jobs
 -- Jobs that have not ended, oldest first, without their bulky columns.
 SELECT id, key_id, task, status, seq, attempt, crashes, priority, previews, input_pixels, created_at, started_at,
@@ -156,8 +173,10 @@ SELECT 1 FROM jobs WHERE id = :id;
 SELECT 1 FROM uploads WHERE id = :id;
 
 -- name: due_webhooks
--- Webhooks to be delivered now.
-SELECT id, job_id, url, event, attempt FROM webhook_outbox
+-- Webhooks to be delivered now, and the dialect in whose form they are told.
+SELECT id, job_id, url, event, attempt,
+       (SELECT json_extract(jobs.labels, '$.dialect') FROM jobs WHERE jobs.id = webhook_outbox.job_id) AS dialect
+FROM webhook_outbox
 WHERE state = 'waiting' AND next_at <= :now ORDER BY next_at LIMIT :limit;
 
 -- name: next_webhook_at

@@ -54,6 +54,14 @@ class Batch:
         return bool(self.facts or self.cancels)
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignIds:
+    """Jobs of one status that have foreign ids: how many, and the ids if the status is none that ends a job."""
+
+    count: int
+    ids: tuple[str, ...] = ()
+
+
 class Store:
     """The database of one server. Open it before use; use it from one event loop."""
 
@@ -162,6 +170,16 @@ class Store:
         else:
             rows = await self._read("jobs_of_key_with_status", status=status.value, **common)
         return [job_from_row(row) for row in rows]
+
+    async def job_with_foreign_id(self, key_id: str, dialect: str, foreign_id: str) -> Job | None:
+        """The newest job of a key with these labels: `dialect`, and the `foreign_id` its client knows it by."""
+        rows = await self._read("job_with_foreign_id", key_id=key_id, dialect=dialect, foreign_id=foreign_id)
+        return job_from_row(rows[0]) if rows else None
+
+    async def foreign_ids(self, key_id: str, dialect: str) -> dict[JobStatus, ForeignIds]:
+        """The jobs of a key that a dialect has given foreign ids, by status; a status without any is left out."""
+        rows = await self._read("foreign_ids", key_id=key_id, dialect=dialect)
+        return {JobStatus(row["status"]): ForeignIds(row["jobs"], tuple(orjson.loads(row["ids"]))) for row in rows}
 
     async def row(self, job_id: str) -> Row | None:
         """A job's row as it is, for the dispatcher."""

@@ -16,12 +16,12 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import orjson
@@ -54,7 +54,7 @@ class Outbox(Protocol):
     """Where the waiting rows are; the store. Times are Unix times."""
 
     async def due_webhooks(self, now: float, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Rows (`id`, `url`, `event`, `attempt`, `job_id`) whose time has come, oldest first."""
+        """Rows (`id`, `url`, `event`, `attempt`, `job_id`, `dialect`) whose time has come, oldest first."""
         ...
 
     async def next_webhook_at(self) -> float | None: ...
@@ -64,6 +64,11 @@ class Outbox(Protocol):
     async def delete_webhook(self, webhook_id: str) -> None: ...
 
     async def give_up_webhook(self, webhook_id: str, reason: str) -> None: ...
+
+
+Form: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[bytes | None]]
+"""Makes the body that tells of an event (its wire form) of a job (its id), as a foreign service would tell of it.
+JSON; None if there is nothing to tell, any more or at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,8 @@ class Webhooks:
         self._receivers: Counter[str] = Counter()
         self.on_result: Callable[[str], None] = lambda _result: None
         """Told of every attempt: `delivered`, `failed` or `given_up`."""
+        self.forms: dict[str, Form] = {}
+        """Label `dialect` of a job -> the form its clients expect; other jobs are told of in ours."""
 
     def published(self, event: Event, record: JobRecord | None) -> None:
         """A listener of the pump: a row may have been added."""
@@ -210,7 +217,14 @@ class Webhooks:
 
     async def _post(self, row: Mapping[str, Any]) -> _Answer:
         event = orjson.loads(row["event"])
-        body = orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
+        form = self.forms.get(row.get("dialect") or "")
+        if form is None:
+            body = orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
+        else:
+            formed = await form(row["job_id"], event)
+            if formed is None:
+                return _Answer("there is nothing to tell of it any more", is_final=True)
+            body = formed
         timeout_s = self._settings.webhook_timeout_s
         try:
             async with (

@@ -57,6 +57,7 @@ def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connect
         ("job", "sqlite_autoindex_jobs_1"),
         ("jobs_of_key", "jobs_by_key "),
         ("jobs_of_key_with_status", "jobs_by_key_and_status"),
+        ("job_with_foreign_id", "jobs_by_foreign_id"),
         ("active_jobs", "jobs_active"),
         ("facts_of_job", "sqlite_autoindex_events_1"),
         ("facts_of_key", "events_by_key"),

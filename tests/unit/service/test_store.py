@@ -13,7 +13,7 @@ from protocol.jobs import JobStatus
 from protocol.requests import Priority, TaskName
 from service.migrations import DATABASE_NAME, NewerDatabase
 from service.records import JobRecord
-from service.store import Batch, Store, StoreUnavailable, UnknownCursor
+from service.store import Batch, ForeignIds, Store, StoreUnavailable, UnknownCursor
 from tests.unit.service.parts import record
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +76,31 @@ async def test_a_job_is_shown_to_its_key_and_to_whoever_may_see_all(store: Store
     assert await store.job(job.id, "other") is None
     assert await store.job(job.id, None) is not None
     assert await store.job("none", None) is None
+
+
+async def test_a_job_is_found_by_the_id_a_dialect_gave_it_the_newest_one_and_only_by_its_key(store: Store) -> None:
+    labels = '{"dialect": "d", "foreign_id": "a"}'
+    first = await accept(store, 1, labels=labels)
+    assert (await store.job_with_foreign_id("k", "d", "a")).id == first.id  # type: ignore[union-attr]
+    second = await accept(store, 2, labels=labels)
+    assert (await store.job_with_foreign_id("k", "d", "a")).id == second.id  # type: ignore[union-attr]
+    for wrong in (("other", "d", "a"), ("k", "e", "a"), ("k", "d", "b")):
+        assert await store.job_with_foreign_id(*wrong) is None
+
+
+async def test_jobs_with_foreign_ids_are_counted_by_status_and_named_until_they_end(store: Store) -> None:
+    jobs = [
+        await accept(store, cursor, labels=f'{{"dialect": "d", "foreign_id": "id{cursor}"}}') for cursor in (1, 2, 3)
+    ]
+    await accept(store, 4)
+    await accept(store, 5, labels='{"dialect": "d"}')
+    jobs[2].status = JobStatus.SUCCEEDED
+    await store.commit(Batch(facts=[fact(jobs[2], 6, 2)], changed={jobs[2].id: jobs[2]}))
+    assert await store.foreign_ids("k", "d") == {
+        JobStatus.QUEUED: ForeignIds(2, ("id1", "id2")),
+        JobStatus.SUCCEEDED: ForeignIds(1),
+    }
+    assert await store.foreign_ids("k", "e") == {}
 
 
 async def test_facts_come_back_as_they_were_told(store: Store) -> None:
@@ -231,6 +256,16 @@ async def test_an_expired_job_leaves_no_row_behind(store: Store) -> None:
     assert await store.facts(job.id, 0) == []
     assert await store.due_webhooks(1.0, 9) == []
     assert await store.job(other.id, None) is not None
+
+
+async def test_a_due_webhook_says_which_dialect_its_job_came_by(store: Store) -> None:
+    plain, foreign = await accept(store, 1), await accept(store, 2, labels='{"dialect": "d"}')
+    row = {"url": "u", "event": "{}", "next_at": 0.0}
+    await store.commit(
+        Batch(cancels=[plain.id], webhooks=[{**row, "id": job.id, "job_id": job.id} for job in (plain, foreign)])
+    )
+    due = {row["job_id"]: row["dialect"] for row in await store.due_webhooks(1.0, 9)}
+    assert due == {plain.id: None, foreign.id: "d"}
 
 
 async def test_an_idempotency_key_is_remembered_for_its_time(store: Store) -> None:
