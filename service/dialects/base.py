@@ -101,12 +101,14 @@ class Desk:
         labels: Mapping[str, str] | None = None,
         previews: Previews = Previews.NONE,
         priority: Priority = Priority.NORMAL,
+        webhook: Mapping[str, Any] | None = None,
     ) -> Job:
         """Have a job accepted, and come back at once.
 
         Args:
             params: of the task, as our own API takes them; a picture may also be given as the bytes of its file.
             labels: told with the job; a dialect names itself here (`dialect`).
+            webhook: whom to tell of it, as our own API takes it; in which form, see `Webhooks.forms`.
 
         Raises:
             ProtocolError: the parameters are wrong, the queue is full, or the server is stopping.
@@ -118,6 +120,7 @@ class Desk:
             "labels": dict(labels or {}),
             "previews": previews.value,
             "priority": priority.value,
+            "webhook": webhook,
         }
         return (await self.services.submissions.submit(Submission(body, key, attached=attached))).job
 
