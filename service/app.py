@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from service.api import docs_pages, files, health, jobs, models, page
+from service.dialects import DIALECTS
 from service.errors import EXCEPTION_HANDLERS
 from service.guard import Guard
 from service.lifecycle import Lifecycle
@@ -23,8 +24,9 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     *models.ROUTES,
     *health.ROUTES,
     *docs_pages.ROUTES,
-    *page.ROUTES,
     WebSocketRoute("/v1/ws", websocket_endpoint),
+    *(route for dialect in DIALECTS.values() for route in dialect.routes),
+    *page.ROUTES,
 )
 
 
@@ -52,4 +54,6 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.services = services
     app.state.lifecycle = lifecycle
+    parts = [make(services) for dialect in DIALECTS.values() for make in dialect.parts]
+    app.state.parts = {type(part): part for part in parts}
     return app

@@ -68,7 +68,7 @@ def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
                 _check_size(*image.size, max_pixels, name, at)
                 image.load()
                 # Only now: the orientation may stand behind the pixels, and Pillow turns a TIFF by itself.
-                width, height = _upright_size(image)
+                width, height = upright_size(image)
                 return Probe(MEDIA_TYPES[str(image.format)], width, height)
         except (ProtocolError, MemoryError):
             raise
@@ -122,7 +122,8 @@ def _check_size(width: int, height: int, max_pixels: int, name: str, at: str) ->
     )
 
 
-def _upright_size(image: "Image.Image") -> tuple[int, int]:
+def upright_size(image: "Image.Image") -> tuple[int, int]:
+    """Width and height as the picture is to be seen; before its pixels are read, as far as its header tells."""
     width, height = image.size
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 

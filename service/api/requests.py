@@ -1,6 +1,6 @@
 """Reading a request of our own API: who it is from, what its query and its body say."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from enum import StrEnum
 from typing import TypeVar
 
@@ -56,7 +56,7 @@ async def json_body(request: Request) -> object:
         raise ProtocolError(ErrorCode.MALFORMED, f"body: not JSON: {error}") from None
 
 
-async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def body_chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body as it arrives.
 
     Raises:

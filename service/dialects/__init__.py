@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from service.dialects.iopaint import routes as iopaint
 from service.profiles import Dialect, Profile
 
-DIALECTS: Final[Mapping[Profile, Dialect]] = {}
+DIALECTS: Final[Mapping[Profile, Dialect]] = {Profile.IOPAINT: iopaint.DIALECT}
 """The dialects there are; where two have a route in common, the first answers on a listener without a profile."""

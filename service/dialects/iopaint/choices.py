@@ -12,14 +12,17 @@ from protocol.erasing import EraseModel
 from service.dialects.base import Desk
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.model_info import PREFERRED, Listed, eraser, listed
+from service.dialects.iopaint.plugins import Plugin
+from service.profiles import Part, part_of
+from service.wiring import Services
 
 _SHOWN_NAMES: Final = 20
 
 
-class Choices:
+class Choices(Part):
     """The choices of one server. For the event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, _services: Services) -> None:
         self.model: str | None = None
         """None until somebody switches: the setting, or what suits best."""
         self.plugin_models: dict[str, str] = {}
@@ -27,12 +30,24 @@ class Choices:
 
     @classmethod
     def of(cls, request: Request) -> "Choices":
-        """Those of the application a request came to."""
-        state = request.app.state
-        if not hasattr(state, "iopaint_choices"):
-            state.iopaint_choices = cls()
-        choices: Choices = state.iopaint_choices
-        return choices
+        """Those of the server a request came to."""
+        return part_of(request, cls)
+
+    def plugin_model(self, plugin: Plugin) -> str:
+        """Which model a plugin uses."""
+        return self.plugin_models.get(plugin.name, plugin.first_model)
+
+    def switch_plugin(self, plugin: Plugin, model: str) -> None:
+        """
+        Raises:
+            Refused: 422: the plugin has no such model, or it is not on this server.
+        """
+        if model not in plugin.served:
+            raise Refused(422, f"model_name: {plugin.name} can use {', '.join(plugin.served)}, got {model!r:.80}")
+        self.plugin_models[plugin.name] = model
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is kept beyond the server's end."""
 
     async def models(self, desk: Desk) -> tuple[Listed, ...]:
         """All that can be used now. Looks at the disk."""

@@ -14,10 +14,12 @@ from typing import Any, Final, TypeAlias
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects.base import ClientGone, JobNotDone
 from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
+from service.inputs import MaskMisfit
 from service.store import StoreUnavailable
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -62,15 +64,19 @@ def error_body(name: str, status: int, detail: str) -> dict[str, str]:
 
 def error_response(error: ProtocolError) -> Response:
     """The answer to a request that met `error`."""
+    message = error.message
     if isinstance(error, Refused):
         status = error.status
+    elif isinstance(error, MaskMisfit):
+        image, mask = ((found.height, found.width) for found in (error.image, error.mask))
+        status, message = 400, f"Image size({image}) and mask size({mask}) not match."
     elif isinstance(error, JobNotDone):
         status = _STATUS.get(error.code, error.http_status)
     else:
         status = _STATUS.get(error.code, int(HTTP_STATUS[error.code]))
     ours = problem_response(error).headers
     kept = {name: ours[name] for name in ("www-authenticate", "retry-after") if name in ours}
-    return JSONResponse(error_body("HTTPException", status, error.message), status, kept)
+    return JSONResponse(error_body("HTTPException", status, message), status, kept)
 
 
 def answered(endpoint: Endpoint) -> Endpoint:
@@ -98,3 +104,23 @@ def answered(endpoint: Endpoint) -> Endpoint:
             return JSONResponse(error_body("InternalError", 500, "the server made a mistake; its log has it"), 500)
 
     return answering
+
+
+async def http_exception_handler(request: Request, error: Exception) -> Response:
+    """Paths and methods that nothing answers: what is read and not there is 404, whatever else could be done there."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405 and request.method in {"GET", "HEAD"}:
+        return JSONResponse({"detail": "Not Found"}, 404)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def protocol_error_handler(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProtocolError)
+    return error_response(error)
+
+
+EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    HTTPException: http_exception_handler,
+    ProtocolError: protocol_error_handler,
+}
+"""For whatever happens outside an endpoint of this dialect, on its paths."""

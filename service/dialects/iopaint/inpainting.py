@@ -10,6 +10,7 @@ from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.model_info import Listed
+from service.dialects.iopaint.pictures import Size
 from service.dialects.iopaint.requests import Cv2Flag, InpaintRequest
 from service.dialects.iopaint.samplers import sampler_named
 
@@ -25,13 +26,12 @@ _METHODS: Final = {Cv2Flag.NAVIER_STOKES: FillMethod.NAVIER_STOKES, Cv2Flag.TELE
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """The pictures of a request, decoded from base64: files, whole as they came."""
+class Pictures:
+    """The pictures of a request, decoded from base64: files, whole as they came; and the size of the image."""
 
     image: bytes
     mask: bytes
-    width: int = 0
-    height: int = 0
+    size: Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def seed_of(request: InpaintRequest) -> int:
     return 1 + secrets.randbelow(_SEEDS) if request.sd_seed == _ANY_SEED else request.sd_seed
 
 
-def order(request: InpaintRequest, model: Listed, picture: Picture, *, quality: int) -> Order:
+def order(request: InpaintRequest, model: Listed, picture: Pictures, *, quality: int) -> Order:
     """Translate a request.
 
     Args:
@@ -73,7 +73,7 @@ def order(request: InpaintRequest, model: Listed, picture: Picture, *, quality: 
     return Order(TaskName.INPAINT, {**out, **_diffusing(request, model), **_repainting(request, picture)}, seed)
 
 
-def _erasing(request: InpaintRequest, model: EraseModel, picture: Picture) -> dict[str, Any]:
+def _erasing(request: InpaintRequest, model: EraseModel, picture: Pictures) -> dict[str, Any]:
     params: dict[str, Any] = {
         "image": picture.image,
         "mask": picture.mask,
@@ -120,7 +120,7 @@ def _diffusing(request: InpaintRequest, model: Listed) -> dict[str, Any]:
     return params
 
 
-def _repainting(request: InpaintRequest, picture: Picture) -> dict[str, Any]:
+def _repainting(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
     if request.sd_strength <= 0:
         raise Refused(422, f"sd_strength: expected above 0 and at most 1, got {request.sd_strength:g}")
     params: dict[str, Any] = {
@@ -134,17 +134,17 @@ def _repainting(request: InpaintRequest, picture: Picture) -> dict[str, Any]:
     return params
 
 
-def _borders(request: InpaintRequest, picture: Picture) -> dict[str, Any]:
+def _borders(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
     """How far the extender's rectangle goes beyond the picture on each side."""
     left, top = request.extender_x, request.extender_y
     right, bottom = left + request.extender_width, top + request.extender_height
-    if min(right, picture.width) <= max(left, 0) or min(bottom, picture.height) <= max(top, 0):
+    if min(right, picture.size.width) <= max(left, 0) or min(bottom, picture.size.height) <= max(top, 0):
         raise Refused(422, "extender: expected a rectangle that meets the picture")
     borders = {
         "left": max(0, -left),
         "top": max(0, -top),
-        "right": max(0, right - picture.width),
-        "bottom": max(0, bottom - picture.height),
+        "right": max(0, right - picture.size.width),
+        "bottom": max(0, bottom - picture.size.height),
     }
     if not any(borders.values()):
         raise Refused(422, "extender: expected a rectangle that goes beyond the picture")

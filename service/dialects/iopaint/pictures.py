@@ -1,15 +1,31 @@
-"""Pictures as IOPaint's clients send them: base64, or a data URL, read as leniently as Python reads base64."""
+"""Pictures as IOPaint's clients send them, and masks as they want to see them.
+
+Sent is base64, or a data URL, read as leniently as Python reads base64. Shown is a mask as a layer to lay on a picture.
+"""
 
 import base64
 import binascii
+import io
 import re
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from protocol.errors import ErrorCode, ProtocolError
 from service.dialects.iopaint.errors import Refused
+from service.probe import open_header, upright_size
 
 _DATA_PREFIXES: Final = ("data:image/", "data:application/octet-stream;base64,")
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/=]")
+BRUSH: Final = (255, 203, 0, 186)
+"""The colour of the page's brush, half transparent."""
+_MASKED_FROM: Final = 128
+
+
+class Size(NamedTuple):
+    """Of an upright picture, in pixels."""
+
+    width: int
+    height: int
 
 
 def decode_picture(text: str | None, name: str, max_bytes: int) -> bytes:
@@ -44,3 +60,36 @@ def decode_picture(text: str | None, name: str, max_bytes: int) -> bytes:
     if not content:
         raise Refused(400, f"{name}: expected a picture, got an empty file")
     return content
+
+
+def size_of(content: bytes, name: str) -> Size:
+    """The size of a picture file, from its header. Blocks.
+
+    Raises:
+        Refused: 400: it is no picture.
+    """
+    try:
+        image = open_header(io.BytesIO(content))
+    except (OSError, ValueError, SyntaxError):
+        image = None
+    if image is None:
+        raise Refused(400, f"{name}: not a picture of a format that is read here")
+    with image:
+        return Size(*upright_size(image))
+
+
+def painted(mask: Path) -> bytes:
+    """A mask of ours as a PNG in the colour of the page's brush, transparent where nothing is masked. Blocks.
+
+    Args:
+        mask: the file of a grey picture; white is masked.
+    """
+    from PIL import Image
+
+    with Image.open(mask) as grey:
+        shape = grey.convert("L").point([255 if level >= _MASKED_FROM else 0 for level in range(256)])
+    layer = Image.new("RGBA", shape.size, (0, 0, 0, 0))
+    layer.paste(BRUSH, mask=shape)
+    buffer = io.BytesIO()
+    layer.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
