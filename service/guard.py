@@ -2,8 +2,11 @@
 
 A browser lets any page send requests to `localhost`, and a page can point its own name at 127.0.0.1. So before
 anything else is looked at, a server without keys wants a caller on its own machine, a `Host` that is its own, and
-an `Origin` that is its own machine's or none. A server with keys has nothing a page could ride on (no
-cookies): there foreign pages only get no CORS headers.
+an `Origin` that is its own machine's or none. A server with keys has nothing a page could ride on (its only cookie
+says whose progress a browser sees): there foreign pages only get no CORS headers.
+
+A listener with a profile may open the paths of its dialect, and no others, to the pages of every origin, as the
+original does. The CORS headers on the paths of a dialect are the original's.
 
 Source of the CORS headers: the Fetch standard, section 3.2.
 """
@@ -15,11 +18,13 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.errors import ErrorCode, ProtocolError
 from service.errors import problem_response
+from service.profiles import Cors
 from service.settings import Settings
 
 _ANY: Final = "*"
@@ -39,24 +44,44 @@ class Authority(NamedTuple):
     port: int | None
 
 
+class ForeignPaths(NamedTuple):
+    """The paths of dialects on one listener.
+
+    Attributes:
+        cors: of the dialect whose path it is; None for a path of ours.
+        has_profile: the listener is one dialect's: `Cors.any_origin` counts.
+    """
+
+    cors: Callable[[str], Cors | None]
+    has_profile: bool = False
+
+
 class Guard:
-    """ASGI middleware; the outermost one.
+    """ASGI middleware of one listener; the outermost one.
 
     Args:
         settings: `host`, `allowed_hosts`, `allowed_origins` and `allow_anonymous` are read.
         has_keys: whether callers need a key; asked on every request.
-        bound_hosts: further addresses it listens on, beside `settings.host`.
+        bound_hosts: where it listens; `settings.host` if it is empty.
+        foreign: which of its paths are a dialect's.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, has_keys: Callable[[], bool], bound_hosts: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        has_keys: Callable[[], bool],
+        bound_hosts: Collection[str] = (),
+        foreign: ForeignPaths | None = None,
     ) -> None:
         self._app = app
+        self._foreign = foreign
+        self._cors_apps: dict[tuple[Cors, bool], ASGIApp] = {}
         self._has_keys = has_keys
         self._allow_anonymous = settings.allow_anonymous
         self._any_host = _ANY in settings.allowed_hosts
         self._checks_host = bool(settings.allowed_hosts)
-        own = {_bare(host) for host in (settings.host, *bound_hosts)} - _WILDCARD_HOSTS
+        own = {_bare(host) for host in bound_hosts or (settings.host,)} - _WILDCARD_HOSTS
         self._hosts = frozenset(own | {_bare(host) for host in settings.allowed_hosts})
         self._any_origin = _ANY in settings.allowed_origins
         self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
@@ -67,11 +92,13 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin")
+        cors = self._foreign.cors(scope["path"]) if self._foreign is not None else None
+        any_origin = self._any_origin or (cors is not None and self._opens(cors))
         try:
             host = self._check_host(headers)
-            allowed = origin is None or self._is_allowed(origin, host)
+            allowed = origin is None or any_origin or self._is_allowed(origin, host)
             if not self._has_keys():
-                self._check_keyless(scope, headers, origin, allowed=allowed)
+                self._check_keyless(scope, headers, origin, allowed=allowed, any_origin=any_origin)
             is_preflight = (
                 scope["type"] == "http"
                 and scope["method"] == "OPTIONS"
@@ -85,6 +112,9 @@ class Guard:
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
+        elif cors is not None:
+            app = self._with_dialect_cors(cors, any_origin=any_origin) if allowed else self._app
+            await app(scope, receive, send)
         elif is_preflight:
             await self._preflight(headers)(scope, receive, self._with_cors(send, origin))
         else:
@@ -105,7 +135,9 @@ class Guard:
             "Host: this server does not answer to that name; add it to allowed_hosts if it should",
         )
 
-    def _check_keyless(self, scope: Scope, headers: Headers, origin: str | None, *, allowed: bool) -> None:
+    def _check_keyless(
+        self, scope: Scope, headers: Headers, origin: str | None, *, allowed: bool, any_origin: bool
+    ) -> None:
         client = scope.get("client")
         # No address at all: a Unix socket.
         if client is not None and not self._allow_anonymous and not _is_loopback(client[0]):
@@ -116,14 +148,34 @@ class Guard:
         if not allowed:
             raise _foreign_origin()
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        if origin is None and changes and not self._any_origin and headers.get("sec-fetch-site") == "cross-site":
+        if origin is None and changes and not any_origin and headers.get("sec-fetch-site") == "cross-site":
             raise _foreign_origin()
 
     def _is_allowed(self, origin: str, host: Authority | None) -> bool:
-        if self._any_origin or origin.lower() in self._origins:
+        if origin.lower() in self._origins:
             return True
         place = _origin_authority(origin)
         return place is not None and (place == host or _is_loopback(place.host))
+
+    def _opens(self, cors: Cors) -> bool:
+        """Whether every page may call the paths of a dialect: its profile says so, and no setting says who may."""
+        return cors.any_origin and not self._origins and self._foreign is not None and self._foreign.has_profile
+
+    def _with_dialect_cors(self, cors: Cors, *, any_origin: bool) -> ASGIApp:
+        """The application, with the CORS headers of an original: for origins that are allowed."""
+        app = self._cors_apps.get((cors, any_origin))
+        if app is None:
+            app = self._cors_apps[cors, any_origin] = CORSMiddleware(
+                self._app,
+                allow_origins=[_ANY] if any_origin else [],
+                allow_origin_regex=None if any_origin else ".*",
+                allow_methods=[_ANY],
+                allow_headers=[_ANY],
+                allow_credentials=cors.with_credentials,
+                expose_headers=cors.exposed_headers,
+                allow_private_network=True,
+            )
+        return app
 
     def _preflight(self, headers: Headers) -> Response:
         response = Response(status_code=204)

@@ -1,30 +1,84 @@
-"""Runs a server until it is told to stop."""
+"""Runs a server, at one or several places, until it is told to stop."""
 
+import asyncio
 import socket
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, cast
 
+import structlog
 import uvicorn
+from starlette.applications import Starlette
 
-from service.app import create_app
+from service.app import create_apps
 from service.data_folder import DataFolderInUse, DataFolderLock
 from service.lifecycle import Lifecycle
+from service.listeners import Listener, ListenFailed, open_listeners
 from service.logs import configure
 from service.settings import Settings
 from service.transports.shared_frames import SharedFrameProtocol
 
+logger = structlog.get_logger(__name__)
+
 _BACKLOG: Final = 2048
 _LINGER_S: Final = 5
+_NOT_STARTED: Final = 3
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but jobs are handed back and viewers told before their connections are closed."""
+    """uvicorn at several places at once, each with an application of its own.
+
+    Jobs are handed back and viewers told before their connections are closed, at all of them.
+
+    Args:
+        configs: one for each of `settings.places`, in their order; the first one's application has the lifespan.
+    """
 
     has_failed = False
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
-        super().__init__(config)
+    def __init__(self, settings: Settings, configs: Sequence[uvicorn.Config], lifecycle: Lifecycle) -> None:
+        super().__init__(configs[0])
+        self.servers = []
+        self.listeners: list[Listener] = []
+        """Where it listens, in the order of `settings.places`; filled once it runs."""
+        self._settings = settings
+        self._configs = configs
         self._lifecycle = lifecycle
         lifecycle.on_failure = self._fail
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run until told to stop.
+
+        Raises:
+            ListenFailed: it cannot listen at one of its places; nothing has been started.
+            SystemExit: a part of it could not be started.
+        """
+        self.listeners = open_listeners(self._settings.places)
+        try:
+            await super().serve(sockets)
+        finally:
+            for listener in self.listeners:
+                listener.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - its own are used
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit(_NOT_STARTED)
+        loop = asyncio.get_running_loop()
+        for listener, config in zip(self.listeners, self._configs, strict=True):
+            if not config.loaded:
+                config.load()
+            protocol: Callable[[], asyncio.Protocol] = partial(
+                cast("Callable[..., asyncio.Protocol]", config.http_protocol_class),
+                config=config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+            for opened in listener.sockets:
+                server = await loop.create_server(protocol, sock=opened, backlog=_BACKLOG)
+                self.servers.append(server)
+            logger.info("server.listening", at=str(listener.listen), profile=listener.listen.profile or "all")
+        self.started = True
 
     def _fail(self) -> None:
         """Half a server is worse than none: whoever watches over the process starts a whole one."""
@@ -39,12 +93,18 @@ class Server(uvicorn.Server):
 
 
 def make_server(settings: Settings) -> Server:
-    """A server that is ready to run; `started` turns true once it answers."""
-    app = create_app(settings)
-    config = uvicorn.Config(
+    """A server that is ready to run; `started` turns true once it answers.
+
+    Raises:
+        ListenFailed: a listener has a profile that is not built.
+    """
+    apps = create_apps(settings)
+    return Server(settings, [_config(settings, app) for app in apps], apps[0].state.lifecycle)
+
+
+def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         ws=SharedFrameProtocol,
         ws_max_size=settings.max_body_bytes,
         ws_per_message_deflate=False,
@@ -54,10 +114,8 @@ def make_server(settings: Settings) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=_BACKLOG,
         timeout_graceful_shutdown=_LINGER_S,
     )
-    return Server(config, app.state.lifecycle)
 
 
 def serve(settings: Settings) -> None:
@@ -72,7 +130,7 @@ def serve(settings: Settings) -> None:
         with DataFolderLock(settings.data_dir):
             server = make_server(settings)
             server.run()
-    except DataFolderInUse as error:
+    except (DataFolderInUse, ListenFailed) as error:
         raise SystemExit(f"error: {error}") from None
     if server.has_failed or not server.started:
         raise SystemExit(1)

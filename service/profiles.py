@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # wiring reads the settings, and they know the profiles
 P = TypeVar("P", bound="Part")
 
 Environment: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Any]]
-"""Reads the variables of a foreign service: settings of ours by name, only those that are given."""
+"""Reads the variables of a foreign service: settings of ours by name, only those that are given; never `listen`."""
 
 
 class Profile(StrEnum):

@@ -6,6 +6,7 @@ names. `docs/operations.md` explains each; a test holds the two together.
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from pydantic_settings import (
 
 from engine.interface import Offload
 from protocol.validation import explain
+from service.listeners import Listen
 
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
@@ -76,6 +78,9 @@ class Settings(BaseSettings):
     # Where it listens and who may call
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    listen: Annotated[tuple[Listen, ...], NoDecode] = Field(
+        (), description="Places to listen at instead: `[HOST:]PORT[=PROFILE]`, several with commas or as a list."
+    )
     api: ApiSettings = Field(ApiSettings(), description="API keys and their header.")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Host names this server answers to, beside loopback ones and its own address; `*` for any."
@@ -200,6 +205,27 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _read_places(cls, value: object) -> object:
+        given = [value] if isinstance(value, str | int) else value
+        if not isinstance(given, list | tuple):
+            return value
+        parts = [part for item in given for part in (item.split(",") if isinstance(item, str) else [item])]
+        return tuple(
+            Listen.parse(str(part)) if isinstance(part, str | int) and not isinstance(part, bool) else part
+            for part in parts
+            if part != ""
+        )
+
+    @property
+    def places(self) -> tuple[Listen, ...]:
+        """Where to listen, each with its host."""
+        return tuple(
+            replace(place, host=self.host if place.host is None else place.host)
+            for place in self.listen or (Listen(self.port),)
+        )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -209,19 +235,25 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        flags, file = {}, {}
-        if isinstance(init_settings, InitSettingsSource):
-            file = init_settings.init_kwargs.get("_file", {})
-            flags = {name: value for name, value in init_settings.init_kwargs.items() if name != "_file"}
+        given = dict(init_settings.init_kwargs) if isinstance(init_settings, InitSettingsSource) else {}
+        file, foreign = given.pop("_file", {}), given.pop("_foreign", {})
         return (
-            InitSettingsSource(settings_cls, init_kwargs=flags),
+            InitSettingsSource(settings_cls, init_kwargs=given),
             env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=foreign),
             InitSettingsSource(settings_cls, init_kwargs=file),
         )
 
 
-def load(config_file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings: `overrides` (flags), then the environment, then the file, then the defaults.
+def load(
+    config_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    foreign: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read the settings: `overrides` (flags), the environment, `foreign`, the file, then the defaults.
+
+    Args:
+        foreign: what the variables of another service say, as settings of ours; see `service.foreign_environment`.
 
     Raises:
         SettingsError: the file cannot be read, or a value is wrong.
@@ -235,6 +267,6 @@ def load(config_file: Path | None = None, overrides: Mapping[str, Any] | None = 
         if not isinstance(file, dict):
             raise SettingsError(f"{config_file}: expected a mapping of settings, got {type(file).__name__}")
     try:
-        return Settings(_file=file, **(overrides or {}))  # type: ignore[call-arg] # taken out again by the sources above
+        return Settings(_file=file, _foreign=dict(foreign or {}), **(overrides or {}))  # type: ignore[call-arg] # taken out again by the sources above
     except ValidationError as error:
         raise SettingsError(explain(error, at="settings", kind=Settings).message) from None

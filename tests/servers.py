@@ -46,6 +46,8 @@ class ThreadServer(Address):
         super().__init__(server.servers[0].sockets[0].getsockname()[1])
         self.server = server
         self.services = services
+        self.ports = tuple(listener.listen.port for listener in server.listeners)
+        """Where it listens, in the order of its settings."""
 
 
 @contextmanager

@@ -10,12 +10,16 @@ from rich.console import Console
 from safelight.commands.failing import fail
 from safelight.commands.options import ConfigFile, EngineChoice, LogChoice, ModelsDir, OffloadChoice
 from safelight.commands.session import end, finish
-from safelight.commands.settings import load_settings, models_folder
+from safelight.commands.settings import load_server_settings, models_folder
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default=False)] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[HOST:]PORT[=PROFILE]", help="Where to listen; may be repeated.", show_default=False),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Database and pictures.", show_default=False)] = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
@@ -26,18 +30,21 @@ def serve(
     log_format: Annotated[LogChoice | None, typer.Option(help="For people or machines.", show_default=False)] = None,
 ) -> None:
     """Start the server. Flags go before SAFELIGHT_* variables, those before the file."""
+    if port is not None and listen:
+        fail("--port and --listen exclude each other: say the port with --listen too", 2)
     from service import main as server
 
     flags: Mapping[str, object] = {
         "host": host,
         "port": port,
+        "listen": tuple(listen) if listen else None,
         "data_dir": data_dir,
         "models_dir": models_dir,
         "engine": engine and engine.value,
         "offload": offload and offload.value,
         "log_format": log_format and log_format.value,
     }
-    server.serve(load_settings(config, flags))
+    server.serve(load_server_settings(config, flags))
 
 
 def demo(
