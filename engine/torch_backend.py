@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from engine.inpainting.weights import Weights
 from engine.interface import EngineError, LiveJob, Offload, Run, RunContext, Steps
 from engine.library.library import Library
 from engine.library.roots import make_library
@@ -57,6 +58,8 @@ class TorchBackend:
         offload: where the weights of diffusion models are while they are not at work, on a GPU.
         device: `cpu`, `cuda` or `cuda:N`; None takes CUDA where there is one.
         threads: for calculations on the CPU; None takes every core this process may use.
+        erase_weights: where the files of the erase models are, and which may be used; by default those in `models_dir`
+            that allow commercial use.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class TorchBackend:
         offload: Offload = Offload.AUTO,
         device: str | None = None,
         threads: int | None = None,
+        erase_weights: Weights | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._tell = tell
@@ -79,6 +83,7 @@ class TorchBackend:
         self._offload = offload
         self._wanted_device = device
         self._threads = threads or _usable_cores()
+        self._erase_weights = erase_weights or Weights(models_dir=models_dir)
         self._device: Device | None = None
         self._residency: Residency | None = None
         self._offloading: Offloading | None = None
@@ -101,7 +106,7 @@ class TorchBackend:
                 home_budget_bytes=device.home_budget_bytes(),
             )
             self._tasks = {
-                **_import_tasks(self._residency, self._embeddings),
+                **_import_tasks(self._residency, self._embeddings, self._erase_weights),
                 **self._import_generating_tasks(self._residency, device),
             }
         except ImportError as error:
@@ -198,11 +203,14 @@ class TorchBackend:
             self._device.free_caches()
 
 
-def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") -> dict[TaskName, Task]:
+def _import_tasks(
+    residency: Residency, embeddings: "EmbeddingCache[Tensor]", erase_weights: Weights
+) -> dict[TaskName, Task]:
     """Every task; imports what they need, so that what is missing is found at the start."""
     import cv2  # noqa: F401 - tasks import it when they run; see above
     import onnxruntime  # noqa: F401 - likewise
 
+    from engine.inpainting.erasers import Erasers
     from engine.tasks.adjust_mask import adjust_mask
     from engine.tasks.describe import describe
     from engine.tasks.erase import erase
@@ -213,7 +221,7 @@ def _import_tasks(residency: Residency, embeddings: "EmbeddingCache[Tensor]") ->
     from engine.tasks.upscale import upscale
 
     return {
-        TaskName.ERASE: erase,
+        TaskName.ERASE: partial(erase, erasers=Erasers(residency, erase_weights)),
         TaskName.REMOVE_TEXT: remove_text,
         TaskName.UPSCALE: partial(upscale, residency=residency),
         TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency),

@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from engine.images import Bytes
+from engine.images import Bytes, Floats
 from engine.inpainting.descriptor import EraseModelSpec
 from engine.inpainting.padding import pad
 from engine.masks import Box
@@ -69,11 +69,14 @@ class Shown:
 
     Attributes:
         image, mask: padded; (H, W, 3) and (H, W) uint8, see `EraseNetwork`.
+        share: (h, w) in [0, 1], without the padding: how much of each pixel is masked, where the part was reduced.
+            Else None: all or nothing.
         height, width: without the padding.
     """
 
     image: Bytes
     mask: Bytes
+    share: Floats | None
     height: int
     width: int
 
@@ -122,15 +125,14 @@ def prepare(image: Bytes, mask: Bytes, part: Part, spec: EraseModelSpec) -> Show
         mask: (H, W) uint8, 0 or 255.
     """
     crop, hole = image[part.box.slices], mask[part.box.slices]
-    size = _reduced_size(part)
+    size, share = _reduced_size(part), None
     if size is not None:
         crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-        # A pixel with anything of the hole in it is hole, however thin that is: what is erased must not be shown.
-        averaged = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        reached = cv2.resize(hole, size, interpolation=cv2.INTER_CUBIC)
-        hole = np.where((averaged > 0) | (reached > 0), MASKED, 0).astype(np.uint8)
+        share = _reduced_mask(hole, size)
+        # A pixel with anything of the hole in it is hole: what is erased must not be shown.
+        hole = np.where(share > 0, MASKED, 0).astype(np.uint8)
     height, width = hole.shape
-    return Shown(image=pad(crop, spec), mask=pad(hole, spec), height=height, width=width)
+    return Shown(image=pad(crop, spec), mask=pad(hole, spec), share=share, height=height, width=width)
 
 
 def finish(made: Bytes, shown: Shown, image: Bytes, mask: Bytes, part: Part, *, keep_unmasked: bool) -> Bytes:
@@ -143,15 +145,16 @@ def finish(made: Bytes, shown: Shown, image: Bytes, mask: Bytes, part: Part, *, 
     Returns:
         (box.height, box.width, 3) uint8.
     """
-    result = made[: shown.height, : shown.width]
-    if keep_unmasked:
-        kept = shown.image[: shown.height, : shown.width]
+    result, kept = (pixels[: shown.height, : shown.width] for pixels in (made, shown.image))
+    if shown.share is not None:
+        enlarged = result.astype(np.float32)
+        if keep_unmasked:
+            enlarged = kept + (enlarged - kept) * shown.share[..., None]
+        cubic = cv2.resize(enlarged, (part.box.width, part.box.height), interpolation=cv2.INTER_CUBIC)
+        result = np.clip(cubic, 0, 255).astype(np.uint8)  # it overshoots
+    elif keep_unmasked:
         result = _where_masked(shown.mask[: shown.height, : shown.width], result, kept)
-    if _reduced_size(part) is not None:
-        # OpenCV clips what the cubic overshoots.
-        size = (part.box.width, part.box.height)
-        result = np.asarray(cv2.resize(result, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    if keep_unmasked or part.is_mask_only:
+    if part.is_mask_only:
         result = _where_masked(mask[part.box.slices], result, image[part.box.slices])
     return result
 
@@ -169,6 +172,14 @@ def _reduced_size(part: Part) -> tuple[int, int] | None:
         return None
     scale = part.side_px / longer_px
     return max(1, int(part.box.width * scale + 0.5)), max(1, int(part.box.height * scale + 0.5))
+
+
+def _reduced_mask(hole: Bytes, size: tuple[int, int]) -> Floats:
+    """How much of each pixel of the smaller picture is masked: (h, w) in [0, 1]."""
+    share = cv2.resize(hole, size, interpolation=cv2.INTER_CUBIC).astype(np.float32) / MASKED
+    # The cubic looks at four pixels, however many lie between two of the smaller picture: it may miss a thin line.
+    averaged = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) / MASKED
+    return np.where(share > 0, share, averaged).astype(np.float32)
 
 
 def _where_masked(mask: Bytes, inside: Bytes, outside: Bytes) -> Bytes:

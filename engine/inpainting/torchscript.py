@@ -5,6 +5,7 @@ operator has given its checksum: `erasers` sees to that before a loader comes he
 may be asked for, there is `script_weights`.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,10 @@ def open_scripts(paths: Sequence[Path], device: str, dtype: torch.dtype) -> list
 
 def _opened(path: Path) -> torch.jit.ScriptModule:
     try:
-        # To the CPU first: it may have been traced on a device this machine does not have.
-        return _load(str(path), map_location="cpu")
+        with warnings.catch_warnings():
+            # Torch would rather have other formats; these files are what their authors publish.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # To the CPU first: it may have been traced on a device this machine does not have.
+            return _load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
         raise EngineError(ErrorCode.BAD_MODEL, f"{path.name}: torch cannot open it as TorchScript") from error

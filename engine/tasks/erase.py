@@ -5,27 +5,33 @@ from typing import Final
 
 from engine import images, masks
 from engine.inpainting.canvas import Canvas
+from engine.inpainting.erasers import Erasers
 from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.tasks.erase_whole import erase_whole
 from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
-from protocol.editing import EraseParams
+from protocol.erasing import EraseParams
 
 _READ: Final = 0.05
 _FILLED: Final = 0.95
 
 
-def erase(run: Run, context: RunContext) -> Steps:
+def erase(run: Run, context: RunContext, erasers: Erasers) -> Steps:
     """Fill what is masked: one output of the size of the image; transparency is filled like colour.
 
-    A step is one hole: parts of the mask that lie apart are filled one after another. Outside the mask, `grow_px` and
-    `feather_px` around it, every pixel keeps its value. An empty mask gives the picture back, with the warning
-    `empty_mask`.
+    With a model named in the request all is filled at once, see `erase_whole`. Otherwise a step is one hole: parts of
+    the mask that lie apart are filled one after another. Outside the mask, `grow_px` and `feather_px` around it, every
+    pixel keeps its value. An empty mask gives the picture back, with the warning `empty_mask`.
 
     Raises:
-        EngineError: `bad_image`; `invalid_params`: the mask has another size, or leaves nothing to fill from.
+        EngineError: `bad_image`; `invalid_params`: the mask has another size, or leaves nothing to fill from; what
+            `Erasers.use` raises.
     """
     params = run.params
     assert isinstance(params, EraseParams)
     if run.first_image > 0:
+        return
+    if params.model is not None:
+        yield from erase_whole(run, context, erasers)
         return
     # Finding the groups takes a moment in a large picture: beside the device thread, like the reading.
     canvas: Canvas = yield Call(partial(_open, run, params, context), where=Where.POOL, stage="read")

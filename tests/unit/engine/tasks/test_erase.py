@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from engine import masks
+from engine.inpainting.erasers import Erasers
 from engine.interface import EngineError, Where
+from engine.models.residency import Residency
 from engine.tasks.erase import erase
 from protocol.editing import FillMethod
 from protocol.errors import ErrorCode
@@ -32,7 +34,9 @@ def picture(tmp_path: Path) -> Path:
 
 def run_erase(picture: Path, mask: Path | None = None, previews: Previews = Previews.ALL, **params: object) -> Driver:
     inputs = {"image": picture} | ({"mask": mask} if mask else {})
-    return drive(erase, make_run(TaskName.ERASE, params, inputs=inputs, previews=previews))
+    erasers = Erasers(Residency(picture.parent, "cpu"))
+    run = make_run(TaskName.ERASE, params, inputs=inputs, previews=previews)
+    return drive(lambda run, context: erase(run, context, erasers), run)
 
 
 def redness(pixels: np.ndarray) -> int:
