@@ -29,7 +29,7 @@ def tokens(features: Tensor) -> Tensor:
 
 def features(sequence: Tensor, size: Sequence[int]) -> Tensor:
     """(1, H W, C) to (1, C, H, W)."""
-    return sequence.transpose(1, 2).unflatten(2, tuple(size))
+    return sequence.transpose(1, 2).reshape(1, -1, *size)
 
 
 class PartialConvolution(nn.Module):

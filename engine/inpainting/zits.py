@@ -178,7 +178,9 @@ def find_edges(rgb: Bytes) -> Bytes:
     blurred, weight = (
         cv2.GaussianBlur(each, size, _BLUR_PX, borderType=cv2.BORDER_CONSTANT) for each in (grey, np.ones_like(grey))
     )
-    smooth = blurred / weight  # what lies beyond the border counts nothing, rather than as black
+    smooth = np.asarray(
+        blurred / weight, np.float32
+    )  # what lies beyond the border counts nothing, rather than as black
     across, down = (
         np.rint(cv2.Sobel(smooth, cv2.CV_32F, *order) * _GRADIENT_SCALE).astype(np.int16) for order in ((1, 0), (0, 1))
     )
