@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from engine.inpainting.descriptor import EraseModelSpec, EraseNetwork, WeightFile
+from engine.inpainting.fcf import FCF
 from engine.inpainting.lama import ANIME_LAMA, LAMA
 from engine.inpainting.ldm import LDM
 from engine.inpainting.manga import MANGA
+from engine.inpainting.mat import MAT
 from engine.inpainting.migan import MIGAN
 from engine.inpainting.weightless import CV2, PATCHMATCH
 from engine.inpainting.weights import Weights
@@ -21,7 +23,7 @@ from protocol.errors import ErrorCode
 if TYPE_CHECKING:
     import torch
 
-SPECS: Final = {spec.name: spec for spec in (LAMA, ANIME_LAMA, LDM, ZITS, MANGA, MIGAN, CV2, PATCHMATCH)}
+SPECS: Final = {spec.name: spec for spec in (LAMA, ANIME_LAMA, LDM, ZITS, MAT, FCF, MANGA, MIGAN, CV2, PATCHMATCH)}
 """What each model is, in the order they are listed."""
 _HASHED_AT_ONCE: Final = 1 << 20
 
