@@ -74,10 +74,15 @@ def encode(vae: Decoder, pictures: Tensor) -> Tensor:
     return (latents - (config.get("shift_factor") or 0.0)) * (config.get("scaling_factor") or 1.0)
 
 
-def timed(
-    vae: Any, method: PreviewMethod, places: int, channels: int, limit_s: float
-) -> Generator[Call, Any, TimedDecoder]:
-    """Time a decoder on a small picture, and on one of full size only if that promises to be worth it."""
+def timed(vae: Any, places: int, channels: int, limit_s: float) -> Generator[Call, Any, float]:
+    """Time a decoder on a small picture, and on one of full size only if that promises to be worth it.
+
+    Args:
+        places: of latents of full size.
+
+    Returns:
+        Seconds for one place.
+    """
     probe = _PROBE_PLACES**2
     yield Call(partial(_decode_s, vae, channels, _PROBE_PLACES), stage="load")  # the first use of a module is slower
     # The least of a few: whatever else the machine does now is not the decoder's doing.
@@ -93,7 +98,7 @@ def timed(
             if len(times) > 1 and min(times) > limit_s * _WORTH_TIMING:
                 break
         place_s = min(times) / side**2
-    return TimedDecoder(vae, method, place_s)
+    return place_s
 
 
 def _decode_s(vae: Any, channels: int, side: int) -> float:

@@ -5,7 +5,7 @@ previewer_for      a model's `Previewer`; that gives each job a `Watch`, which m
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.diffusion.latent_decoders import Decoder, PreviewMethod, encode, places_px, timed
+from engine.diffusion.latent_decoders import Decoder, PreviewMethod, TimedDecoder, encode, places_px, timed
 from engine.diffusion.latent_factors import (
     FIT_PICTURES,
     Factors,
@@ -36,6 +36,8 @@ logger = structlog.get_logger(__name__)
 _FIT_LIMIT_S: Final = 3.0
 """No further pictures are encoded for a fit once it has taken this long; a few are enough for a rough one."""
 _FIT_BATCH: Final = 8
+_SURELY_DEAR: Final = 100
+"""A decoder that took this many times the limit is not timed again."""
 
 
 def previewer_for(
@@ -45,6 +47,7 @@ def previewer_for(
     tiny_vae: Decoder | None = None,
     limit_s: float = DECODE_LIMIT_S,
     may_use_vae: Callable[[], bool] = always,
+    place_s: MutableMapping[PreviewMethod, float] | None = None,
 ) -> Generator[Call, Any, Previewer]:
     """The previewer of a loaded model. Use with `yield from`; takes some seconds at most, cut into calls.
 
@@ -54,7 +57,10 @@ def previewer_for(
         tiny_vae: a small decoder of the same latents, if its weights are there.
         limit_s: the most that decoding one preview may take.
         may_use_vae: whether previews may be decoded by the VAE; asked for each.
+        place_s: what decoders of this model took per place of the latents when it was loaded before. Those that are
+            not in it are timed, and put there; so are those that took too long then, for it may have been the machine.
     """
+    place_s = {} if place_s is None else place_s
     vae = loaded.vae
     if vae is None:
         return Previewer(grey(4))
@@ -63,10 +69,17 @@ def previewer_for(
         places = places_px(vae.config)
         wanted = math.ceil(loaded.defaults.width / places) * math.ceil(loaded.defaults.height / places)
         decoders = []
-        if may_use_vae():
-            decoders.append((yield from timed(vae, PreviewMethod.FULL_DECODER, wanted, factors.channels, limit_s)))
-        if tiny_vae is not None:
-            decoders.append((yield from timed(tiny_vae, PreviewMethod.TINY_DECODER, wanted, factors.channels, limit_s)))
+        for method, decoder in (
+            (PreviewMethod.FULL_DECODER, vae if may_use_vae() else None),
+            (PreviewMethod.TINY_DECODER, tiny_vae),
+        ):
+            if decoder is None:
+                continue
+            known_s = place_s.get(method)
+            if known_s is None or 1 < wanted * known_s / limit_s < _SURELY_DEAR:
+                took_s = yield from timed(decoder, wanted, factors.channels, limit_s)
+                place_s[method] = took_s if known_s is None else min(took_s, known_s)
+            decoders.append(TimedDecoder(decoder, method, place_s[method]))
     except Exception:  # a VAE of a kind nobody thought of: the model works without previews in colour
         logger.exception("preview.unfitted", vae=type(vae).__name__)
         return Previewer(grey(4))

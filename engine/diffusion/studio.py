@@ -20,6 +20,7 @@ from engine.diffusion.folders import weight_files
 from engine.diffusion.interception import intercept_components
 from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
+from engine.diffusion.latent_decoders import PreviewMethod
 from engine.diffusion.loaded import LoadedModel, module_bytes
 from engine.diffusion.loading import loading
 from engine.diffusion.loras import Loras
@@ -121,6 +122,8 @@ class Studio:
         )
         self._residency = residency
         self._default_model = default_model
+        self._decode_s: dict[tuple[str, Hashable], dict[PreviewMethod, float]] = {}
+        """What the decoders of each model took, so that a model that comes back is not timed anew."""
 
     def find(self, name: str | None, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
         """The model a request means; looks at the disk for one it does not know. From any thread; may block.
@@ -247,7 +250,13 @@ class Studio:
         tiny_vae = yield from tiny_vae_loading(self.library.models, loaded, folder)
         if tiny_vae is not None:
             intercept_components({"vae": tiny_vae}, wait=self.device.wait)
-        previewer = yield from previewer_for(loaded, self.cache_dir, tiny_vae=tiny_vae, may_use_vae=placement.is_there)
+        previewer = yield from previewer_for(
+            loaded,
+            self.cache_dir,
+            tiny_vae=tiny_vae,
+            may_use_vae=placement.is_there,
+            place_s=self._decode_s.setdefault((resident_name(found), _stamp(found)), {}),
+        )
         zeroes = loaded.settings.get("force_zeros_for_empty_prompt")
         encoder = PromptEncoder(loaded.components, loaded.family, zeroes_missing_negative=zeroes)
         return ReadyModel(

@@ -188,6 +188,22 @@ def test_one_slow_moment_does_not_make_a_decoder_dear() -> None:
     assert previewer.method(256) is PreviewMethod.FULL_DECODER
 
 
+def test_a_decoder_is_timed_once_and_again_only_if_the_machine_may_have_been_slow() -> None:
+    place_s: dict[PreviewMethod, float] = {}
+    quick, moments = LinearVae(), iter([0.02] * 40)
+    slow = LinearVae(delay_s=lambda _places: next(moments, 0.0))
+    drive(previewer_for(loaded(quick), limit_s=0.01, place_s=place_s))
+    decoded = len(quick.decoded)
+    drive(previewer_for(loaded(quick), limit_s=0.01, place_s=place_s))
+    assert len(quick.decoded) == decoded > 0
+    place_s.clear()
+    previewer, _ = drive(previewer_for(loaded(slow), limit_s=0.01, place_s=place_s))
+    assert previewer.method(256) is PreviewMethod.LINEAR
+    list(moments)
+    previewer, _ = drive(previewer_for(loaded(slow), limit_s=0.01, place_s=place_s))
+    assert previewer.method(256) is PreviewMethod.FULL_DECODER
+
+
 def test_a_tiny_decoder_is_used_where_the_full_one_is_too_dear() -> None:
     full, tiny = LinearVae(delay_s=lambda places: places * 1e-3), LinearVae()
     previewer, _ = drive(previewer_for(loaded(full), tiny_vae=tiny, limit_s=0.05))
