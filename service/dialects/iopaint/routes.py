@@ -2,7 +2,7 @@
 
 import mimetypes
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
 from starlette.datastructures import UploadFile
@@ -167,15 +167,14 @@ async def save_image(request: Request) -> Response:
     await desk.key_of(request)
     file = await _upload(request)
     folders = MediaFolders.of(desk.services.settings)
-    await anyio.to_thread.run_sync(folders.save, file.filename or "", await file.read())
+    await anyio.to_thread.run_sync(folders.save, file.name, file.content)
     return JSONResponse(None)
 
 
 async def read_gen_info(request: Request) -> Response:
     desk = Desk.of(request)
     await desk.key_of(request, Scope.JOBS_READ)
-    content = await (await _upload(request)).read()
-    found = await anyio.to_thread.run_sync(gen_info, content)
+    found = await anyio.to_thread.run_sync(gen_info, (await _upload(request)).content)
     return JSONResponse(found._asdict())
 
 
@@ -233,7 +232,12 @@ async def _picture(desk: Desk, text: str | None, name: str) -> bytes:
     return await anyio.to_thread.run_sync(decode) if len(text or "") > _THREADED_FROM_CHARACTERS else decode()
 
 
-async def _upload(request: Request) -> UploadFile:
+class _Upload(NamedTuple):
+    name: str
+    content: bytes
+
+
+async def _upload(request: Request) -> _Upload:
     """The part `file` of a form.
 
     Raises:
@@ -249,10 +253,13 @@ async def _upload(request: Request) -> UploadFile:
         form = await MultiPartParser(request.headers, chunks).parse()
     except MultiPartException:
         raise Refused(400, "There was an error parsing the body") from None
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise requests.missing("body", "file")
-    return file
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise requests.missing("body", "file")
+        return _Upload(file.filename or "", await file.read())
+    finally:
+        await form.close()
 
 
 async def _adjusted(desk: Desk, key: Key, request: Request, params: dict[str, Any]) -> Response:
