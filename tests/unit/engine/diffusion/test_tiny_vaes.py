@@ -12,7 +12,6 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.diffusion.latent_decoders import PreviewMethod
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.loading import loading
 from engine.diffusion.tiny_vaes import renamed_decoder, tiny_vae_loading
@@ -223,7 +222,7 @@ def test_it_counts_with_the_model_in_memory_and_previews_come_through_it(
     folder = tmp_path / "sd1"
     make_sd1().save_pretrained(folder)
     make_tiny().save_pretrained(folder / "quick_look")
-    monkeypatch.setattr("engine.diffusion.previews.timed", _timed_as({PreviewMethod.TINY_DECODER: 0.0}))
+    monkeypatch.setattr("engine.diffusion.previews.timed", _timed)
     studio = studio_of(tmp_path)
     ready = run_through(studio.ready(studio.find("sd1")))
     assert ready.tiny_vae is not None
@@ -233,14 +232,10 @@ def test_it_counts_with_the_model_in_memory_and_previews_come_through_it(
     assert len(make(studio, {}).pictures) == len(seen) > 0
 
 
-def _timed_as(seconds: dict[PreviewMethod, float]) -> Any:
-    from engine.diffusion.latent_decoders import TimedDecoder
-
-    def timed(vae: Any, method: PreviewMethod, *_: Any) -> Any:
-        return TimedDecoder(vae, method, seconds.get(method, 1.0))
-        yield
-
-    return timed
+def _timed(decoder: nn.Module, *_: Any) -> Any:
+    """Tiny ones are cheap, others dear."""
+    return 0.0 if type(decoder).__name__ == "AutoencoderTiny" else 1.0
+    yield
 
 
 def test_the_embedded_model_brings_its_own() -> None:
