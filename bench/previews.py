@@ -63,9 +63,8 @@ def _of_a_model(ours: LocalEngine, folder: Path, rounds: int) -> list[Measure]:
     vae, unet = pipeline.vae, pipeline.unet.config
     side = unet.sample_size
     defaults = SimpleNamespace(width=side * pipeline.vae_scale_factor, height=side * pipeline.vae_scale_factor)
-    previewer = ours.through(previewer_for(SimpleNamespace(vae=vae, defaults=defaults)))
-    # As large as the published ones; what it draws does not matter, and what that costs does not depend on weights.
-    tiny = _tiny_decoder(vae.config.latent_channels).to(ours.device.torch_device)
+    tiny = _tiny_decoder(folder, vae.config.latent_channels).to(ours.device.torch_device)
+    previewer = ours.through(previewer_for(SimpleNamespace(vae=vae, defaults=defaults), tiny_vae=tiny))
     ways = {
         PreviewMethod.LINEAR: Previewer(previewer.factors),
         PreviewMethod.TINY_DECODER: Previewer(
@@ -169,11 +168,14 @@ def _of_a_step(ours: LocalEngine, model: str, steps: int, rounds: int) -> Measur
     )
 
 
-def _tiny_decoder(channels: int) -> Any:
+def _tiny_decoder(folder: Path, channels: int) -> Any:
+    """The model's own; for one without a random one as large as the published ones, which costs the same."""
     from diffusers import AutoencoderTiny
 
-    made: Any = AutoencoderTiny
-    return made(latent_channels=channels).requires_grad_(requires_grad=False).eval()
+    tiny: Any = AutoencoderTiny
+    own = folder / "preview_decoder"
+    made = tiny.from_pretrained(own) if own.is_dir() else tiny(latent_channels=channels)
+    return made.requires_grad_(requires_grad=False).eval()
 
 
 def _run() -> Run:
