@@ -68,14 +68,6 @@ def parse(kind: type[T], value: object, *, at: str = "$") -> T:
         raise explain(error, at=at, kind=kind) from None
 
 
-def parse_as(adapter: TypeAdapter[Any], value: object, *, at: str = "$") -> Any:
-    """Like `parse`, for a type that is not a model (a union, say)."""
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        raise explain(error, at=at, kind=adapter) from None
-
-
 def explain(error: ValidationError, *, at: str = "$", kind: Kind | None = None) -> ProtocolError:
     """Turn pydantic's first finding into a `ProtocolError` that names the field and what is allowed.
 

@@ -70,7 +70,6 @@ class Dispatcher:
 
     def enqueue(self, record: JobRecord) -> None:
         """Let a job wait its turn."""
-        record.is_dispatched = False
         waiting = Waiting(
             record.id, record.key_id, record.task, not record.is_interactive, record.priority, record.arrival
         )
@@ -126,7 +125,6 @@ class Dispatcher:
         record = self._ledger.get(job_id)
         if record is None or record.request is None:
             return
-        record.is_dispatched = True
         self._turn += 1
         self._engine.submit(self._run(record, record.request))
         record.request = None

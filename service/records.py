@@ -58,7 +58,6 @@ class JobRecord:
     """Facts up to this seq are in the store only."""
     hints: dict[str, Event] = field(default_factory=dict)
     """Event type -> the latest hint."""
-    is_dispatched: bool = False
 
     @property
     def progress(self) -> float | None:

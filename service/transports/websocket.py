@@ -30,7 +30,6 @@ from service.wiring import Services
 logger = structlog.get_logger(__name__)
 
 UNSUPPORTED: Final = 1003
-RESTARTING: Final = 1012
 MALFORMED: Final = 4400
 UNAUTHORIZED: Final = 4401
 NO_SUBPROTOCOL: Final = 4406
