@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from engine.interface import Offload
+from protocol.erasing import EraseModel
 from protocol.validation import explain
 from service.listeners import Listen
 
@@ -189,6 +190,15 @@ class Settings(BaseSettings):
     iopaint_mask_dir: Path | None = Field(None, description="Masks in the file manager of IOPaint clients.")
     iopaint_output_dir: Path | None = Field(None, description="Where IOPaint clients save pictures.")
     iopaint_web_dir: Path | None = Field(None, description="The published front end of IOPaint (web_app), served at /.")
+
+    # The dialect of the text-removal service
+    text_removal_model: EraseModel | None = Field(
+        None, description="Erase model for text-removal clients; by default lama if it is there, else patchmatch."
+    )
+    text_removal_timeout_s: Seconds = Field(300.0, description="Text-removal clients that wait get a 504 after this.")
+    text_removal_max_side_px: Count | None = Field(
+        None, description="Longest side of a picture from text-removal clients; none: what our own API takes."
+    )
 
     # Stopping and telling
     shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")

@@ -1,0 +1,323 @@
+"""The endpoints of the text-removal service: each reads a foreign request, has `erase` do it, and answers as there."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from engine.interface import EngineStatus
+from protocol.jobs import JobStatus
+from protocol.params import MAX_SIDE_PX
+from protocol.requests import TaskName
+from service.auth import Key, Scope
+from service.dialects.base import Desk, StoredFile
+from service.dialects.iopaint.errors import Refused
+from service.dialects.iopaint.pictures import Size, decode_picture, size_of
+from service.dialects.iopaint.requests import read_body
+from service.dialects.text_removal import messages
+from service.dialects.text_removal.environment import read_environment
+from service.dialects.text_removal.errors import EXCEPTION_HANDLERS
+from service.dialects.text_removal.requests import (
+    AsyncRequest,
+    MaskRequest,
+    RegionsRequest,
+    check_regions,
+    check_task_id,
+    decode_plain,
+    erase_params,
+    placed,
+)
+from service.dialects.text_removal.sockets import progress_socket
+from service.dialects.text_removal.states import TaskState, TaskStatus
+from service.dialects.text_removal.tasks import LABELS, Tasks
+from service.profiles import Cors, Dialect, part_of
+from service.settings import Settings
+
+NAME: Final = "IOPaint Text Removal Service"
+VERSION: Final = "1.0.0"
+"""Of the service whose API this is."""
+_CAPABILITIES: Final = (
+    "Text removal by regions",
+    "Inpainting with a mask",
+    "Asynchronous tasks with real progress and cancelling",
+    "Progress over WebSocket",
+    "Callbacks when a task is done",
+)
+_EXPOSED: Final = ("Content-Disposition", "X-Processing-Time", "X-Timestamp", "X-Regions-Count", "X-Total-Area")
+
+
+async def root(request: Request) -> Response:
+    tasks = part_of(request, Tasks)
+    return JSONResponse(
+        {
+            "name": NAME,
+            "version": VERSION,
+            "status": "running",
+            "docs": "/docs",
+            "health": "/api/v1/health",
+            "model": (await tasks.erasers.current()).value,
+            "device": Desk.of(request).services.engine.state().device,
+        }
+    )
+
+
+async def health(request: Request) -> Response:
+    """Also for callers without a key: whoever watches over a container has none."""
+    services = Desk.of(request).services
+    engine = services.engine.state()
+    problems = [] if engine.status is EngineStatus.READY else [f"the engine is {engine.status}"]
+    if not services.pump.is_healthy:
+        problems.append("the store cannot be written")
+    return JSONResponse(
+        {
+            "status": "unhealthy" if problems else "healthy",
+            "message": "; ".join(problems) or "IOPaint service is running",
+            "timestamp": _local_time(),
+            "version": VERSION,
+        }
+    )
+
+
+async def model(request: Request) -> Response:
+    await Desk.of(request).key_of(request, Scope.JOBS_READ)
+    return JSONResponse(await part_of(request, Tasks).erasers.shown())
+
+
+async def info(request: Request) -> Response:
+    desk = Desk.of(request)
+    await desk.key_of(request, Scope.JOBS_READ)
+    settings = desk.services.settings
+    return JSONResponse(
+        {
+            "name": NAME,
+            "version": VERSION,
+            "model": await part_of(request, Tasks).erasers.shown(),
+            "capabilities": list(_CAPABILITIES),
+            "limits": {
+                "max_image_size": settings.text_removal_max_side_px or MAX_SIDE_PX,
+                "max_file_size": max_file_bytes(settings),
+                "request_timeout": settings.text_removal_timeout_s,
+                "supported_formats": ["JPEG", "PNG", "WebP"],
+            },
+        }
+    )
+
+
+async def inpaint(request: Request) -> Response:
+    started_at = time.perf_counter()
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    asked = await read_body(request, MaskRequest)
+    settings = desk.services.settings
+    most = max_file_bytes(settings)
+    image = await anyio.to_thread.run_sync(decode_picture, asked.image, "image", most)
+    mask = await anyio.to_thread.run_sync(decode_picture, asked.mask, "mask", most)
+    await anyio.to_thread.run_sync(_measure, image, settings)
+    model = await part_of(request, Tasks).erasers.current()
+    output = await _erased(desk, request, key, erase_params(asked, model, image=image, mask=mask))
+    return _picture(output, "inpainted.png", started_at)
+
+
+async def inpaint_regions(request: Request) -> Response:
+    started_at = time.perf_counter()
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    asked = await read_body(request, RegionsRequest)
+    order = await _order(request, asked)
+    output = await _erased(desk, request, key, order.params)
+    told = {"X-Regions-Count": str(len(asked.regions)), "X-Total-Area": str(asked.total_area)}
+    return _picture(output, "inpainted_regions.png", started_at, told)
+
+
+async def inpaint_regions_json(request: Request) -> Response:
+    """What the other says in its headers, without the picture."""
+    started_at = time.perf_counter()
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    asked = await read_body(request, RegionsRequest)
+    order = await _order(request, asked)
+    await _erased(desk, request, key, order.params)
+    count = len(asked.regions)
+    return JSONResponse(
+        {
+            "success": True,
+            "message": f"{count} regions processed",
+            "processing_stats": {
+                "regions_processed": count,
+                "total_area": asked.total_area,
+                "processing_time": round(time.perf_counter() - started_at, 3),
+                "image_dimensions": {"width": order.size.width, "height": order.size.height},
+            },
+            "timestamp": _local_time(),
+        }
+    )
+
+
+async def inpaint_regions_async(request: Request) -> Response:
+    key = await Desk.of(request).key_of(request)
+    asked = await read_body(request, AsyncRequest)
+    task_id = check_task_id(asked.task_id) if asked.task_id else str(uuid.uuid4())
+    order = await _order(request, asked)
+    job = await part_of(request, Tasks).start(task_id, order.params, key, asked.callback_url or None)
+    return JSONResponse(
+        {
+            "task_id": task_id,
+            "status": TaskState.of(job).status.value,
+            "message": f"Started processing {len(asked.regions)} regions",
+            "estimated_time": None,
+            "websocket_url": _socket_url(request, task_id) if asked.enable_progress else None,
+        }
+    )
+
+
+async def task_status(request: Request) -> Response:
+    key = await Desk.of(request).key_of(request, Scope.JOBS_READ)
+    job = await part_of(request, Tasks).find(request.path_params["task_id"], key)
+    return JSONResponse(messages.task_status(TaskState.of(job)))
+
+
+async def task_result(request: Request) -> Response:
+    """The finished picture; the original has no such thing."""
+    started_at = time.perf_counter()
+    desk = Desk.of(request)
+    key = await desk.key_of(request, Scope.JOBS_READ)
+    job = await part_of(request, Tasks).find(request.path_params["task_id"], key)
+    state = TaskState.of(job)
+    if state.status is TaskStatus.COMPLETED:
+        return _picture(desk.output(job), "inpainted_regions.png", started_at)
+    if state.status.is_final:
+        raise Refused(410, f"Task {state.task_id} has no result: {state.message}")
+    raise Refused(409, f"Task {state.task_id} has no result yet: it is {state.status}")
+
+
+async def cancel_task(request: Request) -> Response:
+    key = await Desk.of(request).key_of(request)
+    state = await part_of(request, Tasks).cancel(request.path_params["task_id"], key)
+    is_over = state.status is TaskStatus.CANCELLED
+    message = "Task cancelled successfully" if is_over else "Task will be cancelled when its present step is over"
+    body = {"task_id": state.task_id, "status": state.status.value, "message": message}
+    return JSONResponse(body, 200 if is_over else 202)
+
+
+async def tasks(request: Request) -> Response:
+    key = await Desk.of(request).key_of(request, Scope.JOBS_READ)
+    counts = await part_of(request, Tasks).counts(key)
+
+    def count(*statuses: JobStatus) -> int:
+        return sum(counts[status].count for status in statuses if status in counts)
+
+    return JSONResponse(
+        {
+            "total_tasks": count(*JobStatus),
+            "active_tasks": count(JobStatus.QUEUED, JobStatus.RUNNING),
+            "completed_tasks": count(JobStatus.SUCCEEDED),
+            "error_tasks": count(JobStatus.FAILED),
+            "active_task_ids": [task_id for found in counts.values() for task_id in found.ids],
+        }
+    )
+
+
+def max_file_bytes(settings: Settings) -> int:
+    """The largest picture file that can be sent: it comes as base64, in one body."""
+    return min(settings.max_upload_bytes, settings.max_body_bytes * 3 // 4)
+
+
+class _Order(NamedTuple):
+    """A request with regions: parameters of `erase`, and the size of its picture."""
+
+    params: dict[str, Any]
+    size: Size
+
+
+async def _order(request: Request, asked: RegionsRequest) -> _Order:
+    """
+    Raises:
+        ProtocolError: the picture is none, or too large; there are no regions.
+    """
+    check_regions(asked)
+    settings = Desk.of(request).services.settings
+    image = await anyio.to_thread.run_sync(decode_plain, asked.image, max_file_bytes(settings))
+    size = await anyio.to_thread.run_sync(_measure, image, settings)
+    model = await part_of(request, Tasks).erasers.current()
+    return _Order(erase_params(asked, model, image=image, regions=placed(asked.regions, size)), size)
+
+
+def _measure(content: bytes, settings: Settings) -> Size:
+    """The size of a picture. Blocks.
+
+    Raises:
+        Refused: 400: it is none; 413: it is larger than the operator allows.
+    """
+    size = size_of(content, "image")
+    most = settings.text_removal_max_side_px
+    if most is not None and max(size) > most:
+        raise Refused(413, f"image: expected sides of at most {most} pixels, got {size.width} x {size.height}")
+    return size
+
+
+async def _erased(desk: Desk, request: Request, key: Key, params: Mapping[str, Any]) -> StoredFile:
+    """Have a picture made while its client waits; the job ends if the client goes, or after the time there is."""
+    timeout_s = desk.services.settings.text_removal_timeout_s
+    try:
+        async with asyncio.timeout(timeout_s):
+            job = await desk.run(TaskName.ERASE, params, key=key, request=request, labels=LABELS)
+    except TimeoutError:
+        raise Refused(504, f"not done within {timeout_s:g} s; the work was stopped") from None
+    return desk.output(job)
+
+
+def _picture(
+    output: StoredFile, name: str, started_at: float, told: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    headers = {
+        "Content-Disposition": f"inline; filename={name}",
+        "X-Processing-Time": f"{time.perf_counter() - started_at:.3f}",
+        "X-Timestamp": _local_time(),
+        **told,
+    }
+    return FileResponse(output.path, media_type=output.media_type, headers=headers)
+
+
+def _socket_url(request: Request, task_id: str) -> str:
+    """Where the client can watch a task: the host it called, not the one this server believes it has."""
+    scheme = "wss" if request.url.scheme == "https" else "ws"
+    return f"{scheme}://{request.url.netloc}/api/v1/ws/progress/{task_id}"
+
+
+def _local_time() -> str:
+    # Without an offset, as the original: its clients compare with their own clock.
+    return datetime.now().isoformat()
+
+
+ROUTES: Final[Sequence[BaseRoute]] = (
+    Route("/", root, methods=["GET"]),
+    Route("/api/v1/health", health, methods=["GET"]),
+    Route("/api/v1/model", model, methods=["GET"]),
+    Route("/api/v1/info", info, methods=["GET"]),
+    Route("/api/v1/inpaint", inpaint, methods=["POST"]),
+    Route("/api/v1/inpaint-regions", inpaint_regions, methods=["POST"]),
+    Route("/api/v1/inpaint-regions-json", inpaint_regions_json, methods=["POST"]),
+    Route("/api/v1/inpaint-regions-async", inpaint_regions_async, methods=["POST"]),
+    Route("/api/v1/task-status/{task_id}", task_status, methods=["GET"]),
+    Route("/api/v1/task-result/{task_id}", task_result, methods=["GET"]),
+    Route("/api/v1/cancel-task/{task_id}", cancel_task, methods=["POST"]),
+    Route("/api/v1/tasks", tasks, methods=["GET"]),
+    WebSocketRoute("/api/v1/ws/progress", progress_socket),
+    WebSocketRoute("/api/v1/ws/progress/{task_id}", progress_socket),
+)
+
+DIALECT: Final = Dialect(
+    routes=ROUTES,
+    exception_handlers=EXCEPTION_HANDLERS,
+    cors=Cors(exposed_headers=_EXPOSED),
+    parts=(Tasks,),
+    environment=read_environment,
+)
