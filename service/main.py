@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final, cast
 
@@ -15,6 +15,7 @@ from service.data_folder import DataFolderInUse, DataFolderLock
 from service.lifecycle import Lifecycle
 from service.listeners import Listener, ListenFailed, open_listeners
 from service.logs import configure
+from service.profiles import Part
 from service.settings import Settings
 from service.transports.shared_frames import SharedFrameProtocol
 
@@ -32,11 +33,18 @@ class Server(uvicorn.Server):
 
     Args:
         configs: one for each of `settings.places`, in their order; the first one's application has the lifespan.
+        parts: of the dialects.
     """
 
     has_failed = False
 
-    def __init__(self, settings: Settings, configs: Sequence[uvicorn.Config], lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        configs: Sequence[uvicorn.Config],
+        lifecycle: Lifecycle,
+        parts: Collection[Part] = (),
+    ) -> None:
         super().__init__(configs[0])
         self.servers = []
         self.listeners: list[Listener] = []
@@ -44,6 +52,7 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._configs = configs
         self._lifecycle = lifecycle
+        self._parts = parts
         lifecycle.on_failure = self._fail
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -89,6 +98,8 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()  # nobody new is let in while the others are seen off
         await self._lifecycle.drain()
+        for part in self._parts:
+            await part.drain()
         await super().shutdown(sockets)
 
 
@@ -99,7 +110,8 @@ def make_server(settings: Settings) -> Server:
         ListenFailed: a listener has a profile that is not built.
     """
     apps = create_apps(settings)
-    return Server(settings, [_config(settings, app) for app in apps], apps[0].state.lifecycle)
+    state = apps[0].state
+    return Server(settings, [_config(settings, app) for app in apps], state.lifecycle, state.parts.values())
 
 
 def _config(settings: Settings, app: Starlette) -> uvicorn.Config:

@@ -50,14 +50,16 @@ class Cors:
 
 
 class Part(AbstractAsyncContextManager["Part", None]):
-    """What a dialect keeps while a server runs: made once for a server, open from its start until it has drained.
+    """What a dialect keeps while a server runs: made once for a server, open from its start until its end.
 
-    An endpoint finds it with `part_of`. What it has open at the end it closes itself; a socket that should hear of
-    the end in time stands in `Services.sockets`.
+    An endpoint finds it with `part_of`.
     """
 
     routes: Sequence[BaseRoute] = ()
     """Of its own, beside those of the dialect."""
+
+    async def drain(self) -> None:
+        """Close what would hold up the end: no job runs any more, and connections are closed next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,9 @@ from service.dialects.iopaint.gen_info import gen_info
 from service.dialects.iopaint.inpainting import Pictures
 from service.dialects.iopaint.pictures import decode_picture, painted, size_of
 from service.dialects.iopaint.samplers import SAMPLERS
+from service.dialects.iopaint.socketio import PATH as SOCKET_IO
+from service.dialects.iopaint.socketio import SocketIo
+from service.dialects.iopaint.viewers import ViewerCookie
 from service.profiles import Cors, Dialect
 
 LABELS: Final = {"dialect": "iopaint"}
@@ -100,7 +104,9 @@ async def inpaint(request: Request) -> Response:
     mask = await _picture(desk, asked.mask, "mask")
     pictures = Pictures(image, mask, size_of(image, "image"))
     order = inpainting.order(asked, model, pictures, quality=desk.services.settings.iopaint_quality)
-    job = await desk.run(order.task, order.params, key=key, request=request, labels=LABELS)
+    progress = SocketIo.of(request).progress(request, key)
+    job = await desk.run(order.task, order.params, key=key, request=request, labels=LABELS, on_event=progress.on_event)
+    await progress.finish()
     return _file(desk.output(job), headers={"X-Seed": str(order.seed)})
 
 
@@ -305,5 +311,7 @@ DIALECT: Final = Dialect(
     routes=ROUTES,
     exception_handlers=EXCEPTION_HANDLERS,
     cors=Cors(with_credentials=True, exposed_headers=("X-Seed",)),
-    parts=(Choices,),
+    parts=(Choices, SocketIo),
+    middleware=(Middleware(ViewerCookie, paths=("/", "/api/v1/server-config", "/api/v1/model")),),
+    prefixes=("/api/", f"{SOCKET_IO}/", "/assets/"),
 )

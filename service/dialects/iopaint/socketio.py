@@ -4,10 +4,9 @@
 of what. `service.dialects.iopaint.viewers` has the rule by which a browser hears of its own work only.
 """
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import socketio
@@ -16,39 +15,27 @@ from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, JobQueued, JobRequeued, StepFinished
 from protocol.requests import TaskName
 from service.auth import Key, secret_from_headers
 from service.auth import Scope as KeyScope
-from service.dialects.iopaint.viewers import Caller, Viewers
+from service.dialects.iopaint.viewers import Caller, Viewers, token_of
 from service.profiles import Part, part_of
 from service.wiring import Services
 
 PATH: Final = "/socket.io"
+PROGRESSED: Final = "diffusion_progress"
+FINISHED: Final = "diffusion_finish"
 _PING_INTERVAL_S: Final = 25
 _PING_TIMEOUT_S: Final = 20
 _MAX_PAYLOAD_BYTES: Final = 1_000_000
 _MOST_UNSENT: Final = 512
 _DENOISING: Final = frozenset({TaskName.INPAINT, TaskName.OUTPAINT, TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE})
 _DENOISING_STAGES: Final = frozenset({None, "denoise"})
-_REVOKED: Final = 4401
 _MISTAKES_OF_CLIENTS: Final = (
     "bad-version", "bad-transport", "bad-jsonp-index", "bad-upgrade", "bad-sid", "not-connected", "unexpected-http",
 )  # fmt: skip
 """What Engine.IO would log as an error the first time it happens, under its names for them."""
-
-
-class Progress(Protocol):
-    """Tells whoever sent a request how its job comes along."""
-
-    async def on_event(self, event: Event) -> None:
-        """Hear an event of the job; `Desk.run(on_event=...)` calls it."""
-        ...
-
-    async def finish(self) -> None:
-        """The job has succeeded, and its answer is about to be sent."""
-        ...
 
 
 class SocketIo(Part):
@@ -60,8 +47,6 @@ class SocketIo(Part):
         self._services = services
         self._viewers = Viewers()
         self._connections: dict[str, _Connection] = {}
-        self._tokens: dict[str, str] = {}
-        """Cookies that were shown after a connection had been opened, by its Engine.IO id."""
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             cors_allowed_origins=[],  # the guard has looked at the origin, and adds the headers
@@ -82,34 +67,57 @@ class SocketIo(Part):
         """That of the server a request came to."""
         return part_of(request, cls)
 
-    def progress(self, request: Request, key: Key) -> Progress:
+    def progress(self, request: Request, key: Key) -> "Progress":
         """For the job of one request; costs next to nothing where nobody is connected."""
-        return _Progress(self._server, self._viewers, Caller.of(request.scope, key.id))
+        return Progress(self, Caller.of(request.scope, key.id))
+
+    async def tell(self, connections: Iterable[str], event: str, *data: Mapping[str, Any]) -> None:
+        """Send an event; one that reads nothing gets nothing more."""
+        for sid in connections:
+            connection = self._connections.get(sid)
+            if connection is not None and len(connection) < _MOST_UNSENT:
+                await self._server.emit(event, *data, to=sid)
+
+    @property
+    def viewers(self) -> Viewers:
+        """Who is connected."""
+        return self._viewers
+
+    async def drain(self) -> None:
+        for transport in list(self._server.eio.sockets.values()):  # also those that never said who they are
+            await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
 
     async def __aexit__(self, *_: object) -> None:
-        for connection in tuple(self._connections.values()):
-            await connection.close(0, "")
+        await self.drain()
         await self._server.shutdown()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._recognise(scope)
         await self._app(scope, receive, send)
+        self._recognise(scope)
+
+    def _recognise(self, scope: Scope) -> None:
+        """Take the cookie from any request of a connection: the first is often sent before the page has one."""
+        token = token_of(Headers(scope=scope))
+        named = parse_qs(scope["query_string"].decode("latin-1")).get("sid")
+        if token is not None and named:
+            for sid, connection in self._connections.items():
+                if connection.transport_id == named[0]:
+                    self._viewers.recognise(sid, token)
+                    return
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         """
         Raises:
-            ConnectionRefusedError: the server has keys, and none of them was shown.
+            ConnectionRefusedError: the server has keys, and none of them was shown, or one that may not read jobs.
         """
         scope: Scope = environ["asgi.scope"]
         secret = secret_from_headers(Headers(scope=scope), self._services.settings.api.key_header)
         if secret is None and isinstance(auth, dict) and isinstance(auth.get("key"), str):
             secret = auth["key"]
         key = await self._services.keys.find(secret)
-        if key is None:
-            raise socketio.exceptions.ConnectionRefusedError("an API key is needed")
-        try:
-            key.require(KeyScope.JOBS_READ)
-        except ProtocolError as error:
-            raise socketio.exceptions.ConnectionRefusedError(error.message) from None
+        if key is None or not key.allows(KeyScope.JOBS_READ):
+            raise socketio.exceptions.ConnectionRefusedError("an API key that may read jobs is needed")
         connection = _Connection(self._server, sid, secret, self._services)
         self._connections[sid] = connection
         self._services.sockets.add(connection)
@@ -120,3 +128,68 @@ class SocketIo(Part):
         connection = self._connections.pop(sid, None)
         if connection is not None:
             self._services.sockets.discard(connection)
+
+
+class Progress:
+    """Tells whoever sent a request how its job comes along: steps from 0 without a gap, and the end of a success.
+
+    A guess at who that is is made once: who connects later is somebody else.
+    """
+
+    def __init__(self, connections: SocketIo, caller: Caller) -> None:
+        self._connections = connections
+        self._caller = caller
+        self._guessed = connections.viewers.guessed(caller)
+        self._is_denoising = False
+        self._told = 0
+        self._steps = 0
+
+    async def on_event(self, event: Event) -> None:
+        """Hear an event of the job: for `Desk.run(on_event=...)`."""
+        body = event.body
+        if isinstance(body, JobQueued):
+            self._is_denoising = body.task in _DENOISING
+        elif isinstance(body, JobRequeued):
+            self._told = self._steps = 0
+        elif isinstance(body, StepFinished) and self._is_denoising and body.stage in _DENOISING_STAGES:
+            self._steps = body.steps
+            await self._tell_steps(body.step)
+
+    async def finish(self) -> None:
+        """The job has succeeded, and its answer is about to be sent. Not for one that failed."""
+        await self._tell_steps(self._steps)  # the last are often overtaken by the end
+        await self._connections.tell(self._recipients(), FINISHED)
+
+    async def _tell_steps(self, upto: int) -> None:
+        for step in range(self._told, upto):
+            await self._connections.tell(self._recipients(), PROGRESSED, {"step": step})
+        self._told = max(self._told, upto)
+
+    def _recipients(self) -> frozenset[str]:
+        return self._connections.viewers.tied(self._caller) or self._guessed
+
+
+class _Connection:
+    """One client, for those who close sockets and count them."""
+
+    def __init__(self, server: Any, sid: str, secret: str | None, services: Services) -> None:
+        self.transport_id: str = server.manager.eio_sid_from_sid(sid, "/")
+        self._server = server
+        self._sid = sid
+        self._secret = secret
+        self._services = services
+
+    def __len__(self) -> int:
+        """Packets that wait to be written."""
+        transport = self._server.eio.sockets.get(self.transport_id)
+        return transport.queue.qsize() if transport is not None else 0
+
+    async def check_key(self) -> None:
+        if self._secret is not None and await self._services.keys.find(self._secret) is None:
+            await self._server.disconnect(self._sid)
+
+    async def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - Engine.IO has room for neither
+        """Close the transport alone: a client that the server disconnects in so many words does not come back."""
+        transport = self._server.eio.sockets.get(self.transport_id)
+        if transport is not None:
+            await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)

@@ -16,7 +16,7 @@ Whatever the rule, both must have shown the same API key.
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Self
 
@@ -85,6 +85,12 @@ class Viewers:
 
     def remove(self, connection: str) -> None:
         self._callers.pop(connection, None)
+
+    def recognise(self, connection: str, token: str) -> None:
+        """A connection that had no cookie when it was opened has shown one since."""
+        viewer = self._callers.get(connection)
+        if viewer is not None and viewer.token is None:
+            self._callers[connection] = replace(viewer, token=token)
 
     def tied(self, caller: Caller) -> frozenset[str]:
         """The connections that have shown that they are the caller's."""
