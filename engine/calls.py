@@ -4,6 +4,7 @@ A watchdog reports a call that outlives its deadline: it cannot be killed, so it
 that it is stuck until the call comes back. A thread of the side pool is replaced.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -94,8 +95,13 @@ class Calls:
         """
         self._pool.submit(live.run.order, partial(self._run_in_pool, live, call, then))
 
+    def begin_outside(self, live: Live, call: Call, then: Callable[[Live, Outcome], None]) -> None:
+        """Run a call on a thread of its own, at once; otherwise as `begin_in_pool`."""
+        work = partial(self._run_in_pool, live, call, then)
+        threading.Thread(target=work, name="safelight-outside", daemon=True).start()
+
     def _run_in_pool(self, live: Live, call: Call, then: Callable[[Live, Outcome], None]) -> None:
-        """On a side-pool thread."""
+        """On a side-pool thread, or one of its own."""
         if live.context.has_ended:
             return
         # Its deadline runs from here, not from when it began to wait.

@@ -96,3 +96,5 @@ class Course:
         live.call = call
         if call.where is Where.POOL:
             self._calls.begin_in_pool(live, call, self._go_on)
+        elif call.where is Where.OUTSIDE:
+            self._calls.begin_outside(live, call, self._go_on)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from engine.inpainting.fetching import Fetching
 from engine.inpainting.weights import Weights
-from engine.interface import EngineError, LiveJob, Offload, Run, RunContext, Steps
+from engine.interface import Downloader, EngineError, LiveJob, Offload, Run, RunContext, Steps
 from engine.library.library import Library
 from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
@@ -60,6 +61,7 @@ class TorchBackend:
         threads: for calculations on the CPU; None takes every core this process may use.
         erase_weights: where the files of the erase models are, and which may be used; by default those in `models_dir`
             that allow commercial use.
+        downloader: brings what is missing of them; None has jobs fail that need it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class TorchBackend:
         device: str | None = None,
         threads: int | None = None,
         erase_weights: Weights | None = None,
+        downloader: Downloader | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._tell = tell
@@ -84,6 +87,7 @@ class TorchBackend:
         self._wanted_device = device
         self._threads = threads or _usable_cores()
         self._erase_weights = erase_weights or Weights(models_dir=models_dir)
+        self._fetch = None if downloader is None else Fetching(self._erase_weights, downloader)
         self._device: Device | None = None
         self._residency: Residency | None = None
         self._offloading: Offloading | None = None
@@ -106,7 +110,7 @@ class TorchBackend:
                 home_budget_bytes=device.home_budget_bytes(),
             )
             self._tasks = {
-                **_import_tasks(self._residency, self._embeddings, self._erase_weights),
+                **_import_tasks(self._residency, self._embeddings, self._erase_weights, self._fetch),
                 **self._import_generating_tasks(self._residency, device),
             }
         except ImportError as error:
@@ -204,7 +208,7 @@ class TorchBackend:
 
 
 def _import_tasks(
-    residency: Residency, embeddings: "EmbeddingCache[Tensor]", erase_weights: Weights
+    residency: Residency, embeddings: "EmbeddingCache[Tensor]", erase_weights: Weights, fetch: Fetching | None
 ) -> dict[TaskName, Task]:
     """Every task; imports what they need, so that what is missing is found at the start."""
     import cv2  # noqa: F401 - tasks import it when they run; see above
@@ -216,17 +220,19 @@ def _import_tasks(
     from engine.tasks.erase import erase
     from engine.tasks.remove_background import remove_background
     from engine.tasks.remove_text import remove_text
+    from engine.tasks.restore_face import restore_face
     from engine.tasks.segment import segment
     from engine.tasks.test_pattern import draw_test_pattern
     from engine.tasks.upscale import upscale
 
     return {
-        TaskName.ERASE: partial(erase, erasers=Erasers(residency, erase_weights)),
+        TaskName.ERASE: partial(erase, erasers=Erasers(residency, erase_weights, fetch)),
         TaskName.REMOVE_TEXT: remove_text,
         TaskName.UPSCALE: partial(upscale, residency=residency),
         TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency),
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
         TaskName.ADJUST_MASK: adjust_mask,
+        TaskName.RESTORE_FACE: partial(restore_face, residency=residency),
         TaskName.DESCRIBE: partial(describe, residency=residency),
         TaskName.TEST_PATTERN: draw_test_pattern,
     }

@@ -50,6 +50,7 @@ class Lifecycle:
                         ("expiry", services.expiry.run()),
                         ("webhooks", services.webhooks.run()),
                         ("downloads", services.downloads.run()),
+                        ("wanted files", services.wanted_files.run()),
                         ("keys", self._check_keys()),
                     )
                 ]

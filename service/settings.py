@@ -104,7 +104,12 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         None, description="For requests that name none; else the first found, else spark."
     )
-    allow_model_downloads: bool = Field(True, description="Keys with models:write may have model files downloaded.")
+    allow_model_downloads: bool = Field(
+        True, description="Model files are downloaded: for keys with models:write, and erase models for jobs."
+    )
+    allow_noncommercial_models: bool = Field(
+        False, description="Use erase models whose licence forbids commercial use, or is not known."
+    )
     max_model_bytes: Bytes = Field(64 << 30, description="One model file that is downloaded.")
     synchronous: Synchronous = Field(Synchronous.NORMAL, description="normal survives a crash, full also a power loss.")
     job_ttl_s: Seconds = Field(7 * 86_400.0, description="An ended job, its inputs and outputs are kept this long.")

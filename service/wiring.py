@@ -7,7 +7,9 @@ from typing import Protocol
 
 from engine.executor import Executor, ExecutorOptions
 from engine.fake_memory import FAKE_MODEL
-from engine.interface import Backend, Engine
+from engine.inpainting.listing import listed
+from engine.inpainting.weights import Weights
+from engine.interface import Backend, Downloader, Engine
 from engine.lazy_backend import LazyBackend
 from engine.library.library import Library, own_root
 from engine.library.roots import make_library
@@ -36,6 +38,7 @@ from service.pump import Pump
 from service.settings import EngineKind, Settings, Synchronous
 from service.store import Store
 from service.submissions import Submissions
+from service.wanted_files import WantedFiles
 from service.webhooks import Webhooks
 
 
@@ -77,6 +80,7 @@ class Services:
     metrics: Metrics
     models: Models
     downloads: Downloads
+    wanted_files: WantedFiles
     sockets: set[Socket] = field(default_factory=set)
     """Open WebSockets."""
     outlets: set[BufferedOutlet] = field(default_factory=set)
@@ -94,7 +98,8 @@ def wire(settings: Settings) -> Services:
     announcer = Announcer()
     library = _library(settings)
     shelf = _shelf(settings, library)
-    engine = _engine(settings, library, announcer)
+    wanted_files = WantedFiles(settings, announcer)
+    engine = _engine(settings, library, announcer, wanted_files)
     downloads = Downloads(settings, shelf, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
@@ -138,6 +143,7 @@ def wire(settings: Settings) -> Services:
         metrics=metrics,
         models=Models(shelf, engine, downloads),
         downloads=downloads,
+        wanted_files=wanted_files,
     )
     pump.listeners += [dispatcher, services.webhooks, metrics]
     pump.on_commit = metrics.observe_commit
@@ -154,7 +160,7 @@ def wire(settings: Settings) -> Services:
     return services
 
 
-def _engine(settings: Settings, library: Library, announcer: Announcer) -> Engine:
+def _engine(settings: Settings, library: Library, announcer: Announcer, downloader: Downloader) -> Engine:
     options = ExecutorOptions(
         worker=settings.worker,
         budget_bytes=settings.memory_budget_bytes,
@@ -164,10 +170,10 @@ def _engine(settings: Settings, library: Library, announcer: Announcer) -> Engin
         preview_interval_s=settings.preview_interval_s,
         model_idle_s=settings.model_idle_s,
     )
-    return Executor(LazyBackend(partial(_backend, settings, library, announcer)), options)
+    return Executor(LazyBackend(partial(_backend, settings, library, announcer, downloader)), options)
 
 
-def _backend(settings: Settings, library: Library, announcer: Announcer) -> Backend:
+def _backend(settings: Settings, library: Library, announcer: Announcer, downloader: Downloader) -> Backend:
     # On the executor thread, and imported here: both need libraries that take long to import.
     if settings.engine is EngineKind.FAKE:
         from engine.fake import FakeBackend
@@ -184,6 +190,8 @@ def _backend(settings: Settings, library: Library, announcer: Announcer) -> Back
         offload=settings.offload,
         device=settings.device,
         threads=settings.cpu_threads,
+        erase_weights=_weights(settings),
+        downloader=downloader,
     )
 
 
@@ -197,9 +205,17 @@ def _shelf(settings: Settings, library: Library) -> Shelf:
     def others() -> Sequence[ModelInfo]:
         if settings.engine is EngineKind.FAKE:
             return [FAKE_MODEL]
-        return packaged(settings.models_dir)
+        return [*packaged(settings.models_dir), *listed(_weights(settings))]
 
     return ModelShelf(library, settings.models_dir, default_model=settings.default_model, others=others)
+
+
+def _weights(settings: Settings) -> Weights:
+    return Weights(
+        models_dir=settings.models_dir,
+        folders=tuple(folder.expanduser() for folder in settings.model_folders),
+        allows_noncommercial=settings.allow_noncommercial_models,
+    )
 
 
 def _wanted(settings: Settings, library: Library) -> WantedModels | None:

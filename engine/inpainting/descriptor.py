@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from engine.images import Bytes
+from engine.inpainting.published import WeightFile
 from engine.interface import Call
 from protocol.erasing import EraseModel, FillMethod, LdmSampler
 
@@ -62,26 +63,6 @@ class EraseNetwork(Protocol):
             NothingToFillFrom: everything is masked, and the model makes nothing of nothing.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
-    """One file of a model, as its authors publish it.
-
-    Attributes:
-        name: in the models folder, and at the end of its address.
-        url: where it is published.
-        md5: 32 hexadecimal digits; what is published has it.
-        size_bytes: in memory and, nearly, on disk; an estimate where the true size is not known.
-        is_script: TorchScript, which holds code beside its weights. Such a file is opened for its code only if it
-            is the published one or the operator trusts it; see `erasers`.
-    """
-
-    name: str
-    url: str
-    md5: str
-    size_bytes: int
-    is_script: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from engine.inpainting.descriptor import EraseModelSpec, EraseNetwork, WeightFile
+from engine.inpainting.descriptor import EraseModelSpec, EraseNetwork
 from engine.inpainting.fcf import FCF
 from engine.inpainting.lama import ANIME_LAMA, LAMA
 from engine.inpainting.ldm import LDM
 from engine.inpainting.manga import MANGA
 from engine.inpainting.mat import MAT
 from engine.inpainting.migan import MIGAN
+from engine.inpainting.published import WeightFile, eraser_id
 from engine.inpainting.weightless import CV2, PATCHMATCH
 from engine.inpainting.weights import Weights
 from engine.inpainting.zits import ZITS
@@ -44,7 +45,7 @@ class Erasers:
     """The erase models of one installation. For the executor thread.
 
     Args:
-        residency: keeps what is loaded; they are called `erase:NAME` there.
+        residency: keeps what is loaded; they are called `eraser:NAME` there.
         weights: where the files are, and what their licences let this installation do.
         fetch: brings what is missing; None has jobs fail that need it.
     """
@@ -80,7 +81,7 @@ class Erasers:
 
         return (
             yield from self.residency.keep(
-                f"erase:{spec.name.value}",
+                eraser_id(spec.name),
                 spec.size_bytes,
                 steps,
                 stamp=_stamp(paths, files),

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
 from engine.inpainting.fcf_network import SIDE_PX, FcfNetwork, FcfWidths
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.inpainting.script_weights import read_weights
 from engine.inpainting.state_dicts import fill, size_bytes
 from engine.inpainting.tensors import mask_tensor, picture_tensor, rounded_picture
@@ -72,7 +72,7 @@ def _load(paths: Sequence[Path], device: str, dtype: torch.dtype) -> FcfEraser: 
 
 FCF: Final = EraseModelSpec(
     name=EraseModel.FCF,
-    title="FcF: structure and texture by Fourier convolutions",
+    title=TITLES[EraseModel.FCF],
     source="Jain et al., Keys to better image inpainting, 2023",
     licence=LICENCES[EraseModel.FCF].name,
     is_commercial=LICENCES[EraseModel.FCF].is_commercial,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.interface import Call, EngineError
 from engine.steps import twice
 from protocol.erasing import EraseModel
@@ -92,7 +92,7 @@ def _of_weights(path: Path, device: str) -> LamaNetwork | None:
 
 LAMA: Final = EraseModelSpec(
     name=EraseModel.LAMA,
-    title="LaMa: large masks, photographs; the best first choice",
+    title=TITLES[EraseModel.LAMA],
     source=_SOURCE,
     licence=LICENCES[EraseModel.LAMA].name,
     is_commercial=LICENCES[EraseModel.LAMA].is_commercial,
@@ -103,7 +103,7 @@ LAMA: Final = EraseModelSpec(
 )
 ANIME_LAMA: Final = EraseModelSpec(
     name=EraseModel.ANIME_LAMA,
-    title="LaMa trained on drawings",
+    title=TITLES[EraseModel.ANIME_LAMA],
     source=f"{_SOURCE}; trained by dreMaz",
     licence=LICENCES[EraseModel.ANIME_LAMA].name,
     is_commercial=LICENCES[EraseModel.ANIME_LAMA].is_commercial,

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.inpainting.tensors import mask_tensor, of_shape, picture_tensor, truncated_picture
 from engine.inpainting.torchscript import Script, open_scripts
 from engine.interface import Call
@@ -201,7 +201,7 @@ def _load(paths: Sequence[Path], device: str, dtype: torch.dtype) -> LdmNetwork:
 
 LDM: Final = EraseModelSpec(
     name=EraseModel.LDM,
-    title="Latent diffusion for inpainting",
+    title=TITLES[EraseModel.LDM],
     source="Rombach et al., High-resolution image synthesis with latent diffusion models, 2022",
     licence=LICENCES[EraseModel.LDM].name,
     is_commercial=LICENCES[EraseModel.LDM].is_commercial,

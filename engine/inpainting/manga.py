@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.interface import Call
 from engine.steps import twice
 from protocol.erasing import EraseModel
@@ -80,7 +80,7 @@ def _load(paths: Sequence[Path], device: str, _dtype: "torch.dtype") -> MangaNet
 
 MANGA: Final = EraseModelSpec(
     name=EraseModel.MANGA,
-    title="For black and white comics; paints in grey",
+    title=TITLES[EraseModel.MANGA],
     source="Xie et al., Seamless manga inpainting with semantics awareness, 2021",
     licence=LICENCES[EraseModel.MANGA].name,
     is_commercial=LICENCES[EraseModel.MANGA].is_commercial,

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
 from engine.inpainting.mat_network import MatNetwork, MatWidths
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.inpainting.script_weights import read_weights
 from engine.inpainting.state_dicts import fill, size_bytes
 from engine.inpainting.tensors import mask_tensor, picture_tensor, rounded_picture
@@ -82,7 +82,7 @@ def _load(paths: Sequence[Path], device: str, dtype: torch.dtype) -> MatEraser:
 
 MAT: Final = EraseModelSpec(
     name=EraseModel.MAT,
-    title="MAT: a mask-aware transformer for large holes",
+    title=TITLES[EraseModel.MAT],
     source="Li et al., MAT: Mask-aware transformer for large hole image inpainting, 2022",
     licence=LICENCES[EraseModel.MAT].name,
     is_commercial=LICENCES[EraseModel.MAT].is_commercial,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.interface import Call
 from engine.steps import twice
 from protocol.erasing import EraseModel
@@ -59,7 +59,7 @@ def _load(paths: Sequence[Path], device: str, _dtype: "torch.dtype") -> MiganNet
 
 MIGAN: Final = EraseModelSpec(
     name=EraseModel.MIGAN,
-    title="MI-GAN: small and fast",
+    title=TITLES[EraseModel.MIGAN],
     source="Sargsyan et al., MI-GAN, 2023",
     licence=LICENCES[EraseModel.MIGAN].name,
     is_commercial=LICENCES[EraseModel.MIGAN].is_commercial,

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.inpainting.descriptor import WeightFile
 from protocol.erasing import EraseModel
 
 _RELEASES: Final = "https://github.com/Sanster/models/releases/download"
@@ -30,6 +29,38 @@ class Licence:
     is_commercial: bool
     why: str
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFile:
+    """One file of a model, as its authors publish it.
+
+    Attributes:
+        name: in the models folder, and at the end of its address.
+        url: where it is published.
+        md5: 32 hexadecimal digits; what is published has it.
+        size_bytes: in memory and, nearly, on disk; an estimate where the true size is not known.
+        is_script: TorchScript, which holds code beside its weights. Such a file is opened for its code only if it
+            is the published one or the operator trusts it; see `erasers`.
+    """
+
+    name: str
+    url: str
+    md5: str
+    size_bytes: int
+    is_script: bool = False
+
+
+TITLES: Final[Mapping[EraseModel, str]] = {
+    EraseModel.LAMA: "LaMa: large masks, photographs; the best first choice",
+    EraseModel.ANIME_LAMA: "LaMa trained on drawings",
+    EraseModel.LDM: "Latent diffusion: many steps, slow",
+    EraseModel.ZITS: "ZITS: straight lines first, then texture",
+    EraseModel.MAT: "MAT: a transformer for large holes",
+    EraseModel.FCF: "FcF: structure and texture at 512 px",
+    EraseModel.MANGA: "For black and white comics; paints in grey",
+    EraseModel.MIGAN: "MI-GAN: small and fast",
+}
+"""Of the models with weights."""
 
 LICENCES: Final[Mapping[EraseModel, Licence]] = {
     EraseModel.LAMA: Licence(
@@ -109,3 +140,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "migan_traced.pt": "MIGAN",
 }
 """Name of a file -> beginning of IOPaint's environment variables for it: `..._MODEL_URL` and `..._MODEL_MD5`."""
+
+
+def eraser_id(model: EraseModel) -> str:
+    """What events and listings call a model."""
+    return f"eraser:{model.value}"

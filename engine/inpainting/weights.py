@@ -14,14 +14,16 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from engine.inpainting.descriptor import EraseModelSpec, WeightFile
-from engine.inpainting.published import LICENCES, VARIABLES
+from engine.inpainting.published import LICENCES, VARIABLES, WeightFile
 from engine.interface import EngineError
 from protocol.erasing import EraseModel
 from protocol.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from engine.inpainting.descriptor import EraseModelSpec
 
 _DOWNLOADS: Final = "erasers"
 _TORCH_HUB: Final = PurePosixPath("torch/hub/checkpoints")
@@ -43,7 +45,7 @@ class Weights:
     allows_noncommercial: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
-    def files(self, spec: EraseModelSpec) -> tuple[WeightFile, ...]:
+    def files(self, spec: "EraseModelSpec") -> tuple[WeightFile, ...]:
         """The files of a model as this installation wants them: with what the environment replaces."""
         return tuple(configured(file, self.environ) for file in spec.files)
 
@@ -62,15 +64,15 @@ class Weights:
         """Where a download of the file goes."""
         return self.models_dir / _DOWNLOADS / file.name
 
-    def missing(self, spec: EraseModelSpec) -> tuple[WeightFile, ...]:
+    def missing(self, spec: "EraseModelSpec") -> tuple[WeightFile, ...]:
         """The files of a model that are nowhere."""
         return tuple(file for file in self.files(spec) if self.find(file) is None)
 
-    def is_present(self, spec: EraseModelSpec) -> bool:
+    def is_present(self, spec: "EraseModelSpec") -> bool:
         """Whether all its files are there."""
         return not self.missing(spec)
 
-    def locate(self, spec: EraseModelSpec) -> tuple[Path, ...]:
+    def locate(self, spec: "EraseModelSpec") -> tuple[Path, ...]:
         """The files of a model, in the order its loader wants them.
 
         Raises:
@@ -82,7 +84,7 @@ class Weights:
             raise self.absence(spec)
         return found
 
-    def absence(self, spec: EraseModelSpec, reason: str | None = None) -> EngineError:
+    def absence(self, spec: "EraseModelSpec", reason: str | None = None) -> EngineError:
         """What a job is told whose model is not there.
 
         Args:
@@ -96,7 +98,7 @@ class Weights:
         message = f"the model {spec.name.value!r} is not there{because}: put {listed} into {where}"
         return EngineError(ErrorCode.MODEL_MISSING, message)
 
-    def check_licence(self, spec: EraseModelSpec) -> None:
+    def check_licence(self, spec: "EraseModelSpec") -> None:
         """Whether this installation may use the model.
 
         Raises:
@@ -133,7 +135,7 @@ def configured(file: WeightFile, environ: Mapping[str, str]) -> WeightFile:
     return replace(file, name=name, url=url, md5=md5)
 
 
-def names(environ: Mapping[str, str], specs: Collection[EraseModelSpec]) -> frozenset[str]:
+def names(environ: Mapping[str, str], specs: "Collection[EraseModelSpec]") -> frozenset[str]:
     """What all files of these models are called; they are no models of the library."""
     return frozenset(configured(file, environ).name for spec in specs for file in spec.files)
 

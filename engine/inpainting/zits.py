@@ -30,7 +30,7 @@ from torch.nn import functional
 from engine.images import Bytes
 from engine.inpainting.descriptor import EraseModelSpec, EraseOptions, Filling
 from engine.inpainting.masked_positions import GRID_PX, MaskedPositions, masked_positions, shrunk_mask
-from engine.inpainting.published import FILES, LICENCES
+from engine.inpainting.published import FILES, LICENCES, TITLES
 from engine.inpainting.tensors import mask_tensor, of_shape, picture_tensor, truncated_picture
 from engine.inpainting.torchscript import Script, open_scripts
 from engine.interface import Call, EngineError, Where
@@ -243,7 +243,7 @@ def _load(paths: Sequence[Path], device: str, dtype: torch.dtype) -> ZitsNetwork
 
 ZITS: Final = EraseModelSpec(
     name=EraseModel.ZITS,
-    title="ZITS: structure first, then texture",
+    title=TITLES[EraseModel.ZITS],
     source="Dong et al., Incremental transformer structure enhanced image inpainting, 2022",
     licence=LICENCES[EraseModel.ZITS].name,
     is_commercial=LICENCES[EraseModel.ZITS].is_commercial,

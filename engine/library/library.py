@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from engine.inpainting.published import FILES
 from engine.library import names
 from engine.library.layouts import Layout, Root, folders_of, recognise
 from engine.library.looks import Look, look_at
@@ -16,13 +17,18 @@ from engine.library.walk import Candidate, Signature, Walk
 from engine.models.catalogue import CATALOGUE
 
 _CARRIED: Final = frozenset(file.name for model in CATALOGUE.values() for file in model.files)
+_ERASERS: Final = frozenset(file.name for files in FILES.values() for file in files)
 
 logger = structlog.get_logger(__name__)
 
 
 def own_root(models_dir: Path) -> Root:
-    """Our own models folder; the pinned files that `safelight models pull` puts there are no models of the library."""
-    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_CARRIED)
+    """Our own models folder.
+
+    The pinned files that `safelight models pull` puts there, and those of the erase models, are no models of the
+    library: both are listed apart.
+    """
+    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_CARRIED | _ERASERS)
 
 
 @dataclass(frozen=True, slots=True)
