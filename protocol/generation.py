@@ -128,6 +128,13 @@ class InpaintParams(GenerationParams):
     mask_blur_px: StrictInt = Field(4, ge=0, le=256, description="Width of the soft edge, inside the mask.")
     crop: StrictBool = Field(True, description="Work on the masked part and its surroundings, in the model's own size.")
     crop_margin_px: StrictInt = Field(32, ge=0, le=MAX_SIDE_PX, description="Surroundings shown to the model.")
+    area: Region | None = Field(
+        None, description="Work on this part alone, and show the model no more; the mask outside it does not count."
+    )
+    scale: StrictFloat = Field(1.0, ge=0.05, le=1, description="Show the model what it sees this much smaller.")
+    match_histograms: StrictBool = Field(
+        False, description="Shift the colours of what was made as the model shifted those of its surroundings."
+    )
 
     @model_validator(mode="after")
     def _has_something_to_repaint(self) -> Self:

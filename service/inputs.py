@@ -196,6 +196,8 @@ def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> Non
     regions: list[tuple[str, Region]] = []
     if isinstance(params, EraseParams | RemoveTextParams | InpaintParams):
         regions = [(f"regions[{number}]", region) for number, region in enumerate(params.regions or ())]
+        if isinstance(params, InpaintParams) and params.area is not None:
+            regions.append(("area", params.area))
     elif isinstance(params, SegmentParams):
         regions = [("box", params.box)] if params.box is not None else []
         for number, point in enumerate(params.points):

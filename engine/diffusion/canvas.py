@@ -1,15 +1,20 @@
 """The part of a picture that is repainted: cut out at the model's size, and pasted back where the mask says."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from engine import masks
+from engine.diffusion.histograms import matched
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.images import Floats
 from engine.masks import Box, Mask
+
+_LARGEST: Final = 1.5
+"""A whole picture is shown in its size up to this many times the area the model was trained at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class Canvas:
         box: the part of the picture the model sees.
         size: at which it sees it.
         blur_px: width of the soft edge within the mask.
+        matches_histograms: what was made gets the colours back that the model took from what lies around it.
     """
 
     original: Floats
@@ -29,6 +35,7 @@ class Canvas:
     box: Box
     size: Size
     blur_px: int
+    matches_histograms: bool = False
 
     @property
     def image(self) -> Floats:
@@ -56,23 +63,43 @@ class Canvas:
         patch = resize(generated, Size(self.box.width, self.box.height))
         weights = soft_inside(self.mask, self.blur_px)[self.box.slices][..., None]
         inside = result[self.box.slices]
+        if self.matches_histograms:
+            patch = matched(patch, inside, where=~self.mask[self.box.slices])
         inside += weights * (patch - inside)
         np.clip(result, 0, 1, out=result)
         return result
 
 
-def cut_out(original: Floats, mask: Mask, working: WorkingSize, *, margin_px: int | None, blur_px: int) -> Canvas:
+def cut_out(
+    original: Floats,
+    mask: Mask,
+    working: WorkingSize,
+    *,
+    margin_px: int | None,
+    blur_px: int,
+    area: Box | None = None,
+    scale: float = 1.0,
+    matches_histograms: bool = False,
+) -> Canvas:
     """Choose the part to work on and its size.
 
     Args:
         margin_px: surroundings of the mask that the model sees; None shows it the whole picture.
+        area: what it sees instead; the mask lies in it.
+        scale: of the size it would see it at, up to 1.
     """
     height, width = mask.shape
-    box = Box(0, 0, width, height) if margin_px is None else _with_surroundings(mask, margin_px)
+    if area is not None:
+        box, margin_px = area, None
+    else:
+        box = Box(0, 0, width, height) if margin_px is None else _with_surroundings(mask, margin_px)
     whole = Size(box.width, box.height)
     # A part is looked at as closely as the model can; a whole picture is not made larger than it is.
-    size = working.at_most(whole, share=1.5) if margin_px is None else working.natively(whole)
-    return Canvas(original, mask, box, size, blur_px)
+    size = working.at_most(whole, share=_LARGEST) if margin_px is None else working.natively(whole)
+    if scale < 1:
+        smaller = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+        size = working.at_most(smaller, share=_LARGEST)
+    return Canvas(original, mask, box, size, blur_px, matches_histograms)
 
 
 def soft_inside(mask: Mask, width_px: int) -> Floats:

@@ -87,3 +87,27 @@ def test_a_stretched_canvas_holds_the_picture_and_goes_on_from_its_edges(photo: 
     assert wide.shape == (97, 180, 3)
     assert np.array_equal(wide[:90, 40:], photo)
     assert wide[:80, :20] == pytest.approx(0.25, abs=0.02)
+
+
+def test_an_area_is_all_that_the_model_sees(photo: Floats) -> None:
+    area = Box(30, 20, 50, 45)
+    canvas = cut_out(photo, square(40, 30), WORKING, margin_px=4, blur_px=0, area=area)
+    assert canvas.box == area
+    assert canvas.size == Size(56, 48)
+    pasted = canvas.pasted(np.ones((48, 56, 3), np.float32))
+    assert np.array_equal(pasted[~square(40, 30)], photo[~square(40, 30)])
+
+
+@pytest.mark.parametrize("margin", [None, 10])
+def test_a_scale_shows_the_model_the_same_part_smaller(photo: Floats, margin: int | None) -> None:
+    full = cut_out(photo, square(40, 30), WORKING, margin_px=margin, blur_px=4)
+    half = cut_out(photo, square(40, 30), WORKING, margin_px=margin, blur_px=4, scale=0.5)
+    assert half.box == full.box
+    assert half.size.area < 0.4 * full.size.area
+
+
+def test_colours_that_the_model_shifted_are_shifted_back_within_the_mask(photo: Floats) -> None:
+    mask = square(40, 30)
+    canvas = cut_out(photo, mask, WorkingSize(256, 2), margin_px=None, blur_px=0, matches_histograms=True)
+    made = np.clip(resize(photo, canvas.size) * 0.7 + 0.2, 0, 1)
+    assert np.abs(canvas.pasted(made)[mask] - photo[mask]).max() < 0.03

@@ -178,7 +178,18 @@ def test_repainting_keeps_every_pixel_outside_the_mask(studio: Studio, photo: Pa
 
 
 @pytest.mark.parametrize(
-    "changed", [{"strength": 0.5}, {"grow_px": 6}, {"mask_blur_px": 0}, {"crop": False}, {"crop_margin_px": 4}], ids=str
+    "changed",
+    [
+        {"strength": 0.5},
+        {"grow_px": 6},
+        {"mask_blur_px": 0},
+        {"crop": False},
+        {"crop_margin_px": 4},
+        {"area": {"x": 20, "y": 10, "width": 50, "height": 50}},
+        {"scale": 0.5},
+        {"match_histograms": True},
+    ],
+    ids=str,
 )
 def test_every_parameter_of_repainting_changes_the_picture(
     studio: Studio, photo: Path, changed: Mapping[str, Any]
