@@ -7,6 +7,7 @@ from protocol.editing import TestPatternParams, UpscaleParams
 from protocol.generation import ImageToImageParams, OutpaintParams, TextToImageParams
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TaskName
+from protocol.retouching import RestoreFaceParams
 
 _FLOAT_RGB: Final = 3 * 4
 _UINT8_RGB: Final = 3
@@ -19,6 +20,7 @@ _WORKING_SET_BYTES: Final = {
     TaskName.REMOVE_BACKGROUND: 384 << 20,
     TaskName.SEGMENT: 768 << 20,
     TaskName.ADJUST_MASK: 0,
+    TaskName.RESTORE_FACE: 1024 << 20,
     TaskName.DESCRIBE: 512 << 20,
     TaskName.TEXT_TO_IMAGE: 256 << 20,
     TaskName.IMAGE_TO_IMAGE: 256 << 20,
@@ -39,6 +41,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
     pictures = input_pixels * (_FLOAT_RGB + 2 * _UINT8_RGB)
     if isinstance(params, UpscaleParams):
         pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.factor**2 * _FLOAT_RGB)
+    if isinstance(params, RestoreFaceParams) and params.enhance_background:
+        pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):
         pictures += (params.width or _USUAL_SIDE_PX) * (params.height or _USUAL_SIDE_PX) * 4 * _FLOAT_RGB
     if isinstance(params, OutpaintParams):

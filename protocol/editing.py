@@ -18,6 +18,7 @@ __all__ = [
     "LdmSampler",
     "RemoveBackgroundParams",
     "RemoveTextParams",
+    "Resampling",
     "SegmentParams",
     "TestPatternParams",
     "UpscaleModel",
@@ -30,8 +31,18 @@ class UpscaleModel(StrEnum):
 
     AUTO = "auto"
     COMPACT = "compact"
+    GENERAL = "general"
     X4PLUS = "x4plus"
     X4PLUS_ANIME = "x4plus-anime"
+
+
+class Resampling(StrEnum):
+    """How the enlarged picture is brought to the size asked for."""
+
+    AREA = "area"
+    """Means of what a pixel covers."""
+    LANCZOS = "lanczos"
+    """Sharper, with jagged edges where much smaller."""
 
 
 class BackgroundResult(StrEnum):
@@ -61,8 +72,11 @@ class UpscaleParams(PictureOutParams):
     """Enlarge with Real-ESRGAN, tile by tile."""
 
     image: ImageRef
-    factor: StrictFloat = Field(2.0, ge=1, le=4, description="Output size over input size; need not be whole.")
+    factor: StrictFloat = Field(
+        2.0, ge=0.05, le=8, description="Output size over input size; need not be whole. The size is rounded down."
+    )
     model: UpscaleModel = UpscaleModel.AUTO
+    resampling: Resampling = Field(Resampling.AREA, description="From four times the size to the size asked for.")
     tile_px: StrictInt | None = Field(
         None, ge=32, le=2048, description="Side of a tile in input pixels; chosen by the device if not given."
     )

@@ -24,7 +24,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.loading import LoadModelParams
 from protocol.params import Frozen, TaskParams
-from protocol.retouching import AdjustMaskParams
+from protocol.retouching import AdjustMaskParams, RestoreFaceParams
 from protocol.validation import parse
 
 
@@ -53,6 +53,7 @@ class TaskName(StrEnum):
     REMOVE_BACKGROUND = "remove_background"
     SEGMENT = "segment"
     ADJUST_MASK = "adjust_mask"
+    RESTORE_FACE = "restore_face"
     DESCRIBE = "describe"
     TEXT_TO_IMAGE = "text_to_image"
     IMAGE_TO_IMAGE = "image_to_image"
@@ -83,6 +84,7 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.REMOVE_BACKGROUND: TaskSpec(RemoveBackgroundParams, is_interactive=False),
     TaskName.SEGMENT: TaskSpec(SegmentParams, is_interactive=True),
     TaskName.ADJUST_MASK: TaskSpec(AdjustMaskParams, is_interactive=True, image_fields=("mask",)),
+    TaskName.RESTORE_FACE: TaskSpec(RestoreFaceParams, is_interactive=False),
     TaskName.DESCRIBE: TaskSpec(DescribeParams, is_interactive=False),
     TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=(), image_lists=_GUIDES),
     TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False, image_lists=_GUIDES),

@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
-from protocol.params import ImageRef, TaskParams
+from protocol.editing import UpscaleModel
+from protocol.params import ImageRef, PictureOutParams, TaskParams
 
 
 class MaskOperation(StrEnum):
@@ -34,3 +35,20 @@ class AdjustMaskParams(TaskParams):
     threshold: StrictInt = Field(
         128, ge=0, le=255, description="How light a pixel of the file is that repaints: its luminance, of 255."
     )
+
+
+class FaceModel(StrEnum):
+    """What restores faces."""
+
+    GFPGAN = "gfpgan"
+    RESTOREFORMER = "restoreformer"
+
+
+class RestoreFaceParams(PictureOutParams):
+    """Make faces sharp and whole again that are small, blurred or damaged."""
+
+    image: ImageRef
+    model: FaceModel = FaceModel.GFPGAN
+    min_confidence: StrictFloat = Field(0.5, ge=0.05, le=1, description="Faces found with less stay as they are.")
+    enhance_background: StrictBool = Field(False, description="Clean the rest of the picture with Real-ESRGAN.")
+    background_model: UpscaleModel = Field(UpscaleModel.AUTO, description="Which weights clean the rest.")

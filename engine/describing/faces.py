@@ -35,6 +35,19 @@ class Face:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceWithPoints:
+    """A face, and where its parts are.
+
+    Attributes:
+        points: (5, 2) float32, x and y in pixels of the picture: the eyes, the tip of the nose and the corners of the
+            mouth, each pair from left to right.
+    """
+
+    face: Face
+    points: NDArray[np.float32]
+
+
 class FaceFinder:
     """Not for two threads at once: the network keeps its input."""
 
@@ -48,6 +61,15 @@ class FaceFinder:
         Args:
             image: (H, W, 3) uint8, RGB.
         """
+        return [found.face for found in self.find_with_points(image)]
+
+    def find_with_points(self, image: Bytes, min_confidence: float = _MIN_CONFIDENCE) -> list[FaceWithPoints]:
+        """Faces with their points, the surest first.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            min_confidence: less sure ones are left out.
+        """
         height, width = image.shape[:2]
         scale = min(1.0, _LONGEST_PX / max(height, width))
         seen_width, seen_height = (
@@ -55,20 +77,27 @@ class FaceFinder:
         )
         resized = cv2.resize(image, (seen_width, seen_height), interpolation=cv2.INTER_AREA)
         self._network.setInput(cv2.dnn.blobFromImage(np.asarray(resized)))
-        heat, sizes, offsets, _landmarks = self._network.forward(self._outputs)
-        boxes, scores = decode_boxes(heat[0, 0], sizes[0], offsets[0], _MIN_CONFIDENCE)
-        boxes *= np.array([width / seen_width, height / seen_height] * 2, np.float32)
+        heat, sizes, offsets, landmarks = self._network.forward(self._outputs)
+        boxes, scores = decode_boxes(heat[0, 0], sizes[0], offsets[0], min_confidence)
+        points = decode_points(landmarks[0][:, heat[0, 0] > min_confidence], boxes)
+        stretch = np.array([width / seen_width, height / seen_height], np.float32)
+        boxes, points = boxes * np.tile(stretch, 2), points * stretch
         np.clip(boxes, 0, [width, height, width, height], out=boxes)
         return [
-            Face(
-                x=round(float(left)),
-                y=round(float(top)),
-                width=max(1, round(float(right - left))),
-                height=max(1, round(float(bottom - top))),
-                confidence=round(float(score), 4),
-            )
-            for (left, top, right, bottom), score in without_doubles(boxes, scores)
+            FaceWithPoints(_face(boxes[place], float(scores[place])), points[place])
+            for place in best_places(boxes, scores)
         ]
+
+
+def _face(box: NDArray[np.float32], score: float) -> Face:
+    left, top, right, bottom = (float(edge) for edge in box)
+    return Face(
+        x=round(left),
+        y=round(top),
+        width=max(1, round(right - left)),
+        height=max(1, round(bottom - top)),
+        confidence=round(score, 4),
+    )
 
 
 def decode_boxes(
@@ -92,12 +121,28 @@ def decode_boxes(
     return boxes.astype(np.float32), heat[rows, columns]
 
 
-def without_doubles(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[tuple[NDArray[np.float32], float]]:
-    """Boxes with their scores, the highest first, without those that overlap a better one."""
-    kept: list[tuple[NDArray[np.float32], float]] = []
+def decode_points(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The five points of each face, in pixels of what the network saw.
+
+    Args:
+        landmarks: (10, N), down and across of each point, as shares of the box from its upper left corner.
+        boxes: (N, 4) left, top, right, bottom.
+
+    Returns:
+        (N, 5, 2), x and y.
+    """
+    corners, extents = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
+    shares = landmarks.T.reshape(-1, 5, 2)[..., ::-1]
+    points: NDArray[np.float32] = corners + shares * extents
+    return points
+
+
+def best_places(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
+    """Which boxes remain without those that overlap a better one, the highest score first."""
+    kept: list[int] = []
     for place in np.argsort(-scores, kind="stable"):
-        if all(_overlap(boxes[place], box) <= _MOST_OVERLAP for box, _ in kept):
-            kept.append((boxes[place], float(scores[place])))
+        if all(_overlap(boxes[place], boxes[better]) <= _MOST_OVERLAP for better in kept):
+            kept.append(int(place))
     return kept
 
 

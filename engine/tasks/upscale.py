@@ -1,7 +1,8 @@
 """Enlarge a picture with Real-ESRGAN, tile by tile."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,11 +10,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from engine.images import Bytes, Picture, decode, encode, from_uint8, to_tensor, to_uint8
+from engine.images import Bytes, Picture, decode, encode_for, from_uint8, to_tensor, to_uint8
 from engine.interface import Call, EncodedImage, OutOfMemory, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
+from engine.plugins.files import is_there, use_file
 from engine.upscaling.tiling import Span, cut, widen
-from protocol.editing import UpscaleModel, UpscaleParams
+from protocol.editing import Resampling, UpscaleModel, UpscaleParams
 from protocol.params import MAX_SIDE_PX
 from protocol.requests import Previews
 
@@ -26,12 +28,23 @@ logger = structlog.get_logger(__name__)
 
 SMALLEST_TILE_PX: Final = 32
 _PREVIEW_SIDE_PX: Final = 512
-_MODEL_NAMES: Final = {
+_PACKAGED: Final = {
     UpscaleModel.COMPACT: "compact",
     UpscaleModel.X4PLUS: "realesrgan-x4plus",
     UpscaleModel.X4PLUS_ANIME: "realesrgan-x4plus-anime",
 }
-_CPU_TILES_PX: Final = {UpscaleModel.COMPACT: 192, UpscaleModel.X4PLUS: 96, UpscaleModel.X4PLUS_ANIME: 128}
+_PUBLISHED: Final = {
+    UpscaleModel.GENERAL: "realesr-general-x4v3",
+    UpscaleModel.X4PLUS: "RealESRGAN_x4plus",
+    UpscaleModel.X4PLUS_ANIME: "RealESRGAN_x4plus_anime_6B",
+}
+"""Used where their files are there, in single precision; the packaged ones have the same weights in half."""
+_CPU_TILES_PX: Final = {
+    UpscaleModel.COMPACT: 192,
+    UpscaleModel.GENERAL: 128,
+    UpscaleModel.X4PLUS: 96,
+    UpscaleModel.X4PLUS_ANIME: 128,
+}
 """About a second a tile on two CPU cores: what a click has to wait for at most."""
 _CUDA_TILE_PX: Final = 384
 
@@ -48,10 +61,11 @@ class Plan:
     model: UpscaleModel
     factor: float
     tile_px: int
+    resampling: Resampling
 
 
 def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
-    """Read, enlarge four times tile by tile, scale down to what was asked, keep.
+    """Read, enlarge four times tile by tile, bring to the size asked for, keep.
 
     Each tile is one device call of stage `tile` and one step. A tile that does not fit in memory is cut in four, and
     so are those after it, so the number of steps may rise.
@@ -63,15 +77,32 @@ def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
     params = run.params
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
     plan = _plan(params, picture, residency.device, context)
-    network = yield from residency.use(_MODEL_NAMES[plan.model], _load)
-    enlargement = _Enlargement(picture, network.scale, run.previews is not Previews.NONE)
-    yield from _enlarge(picture, network, plan, enlargement, context)
+    enlargement = yield from _enlarge(picture, plan, residency, context, shows=run.previews is not Previews.NONE)
 
     def finish() -> EncodedImage:
-        return encode(enlargement.finished(picture, plan.factor), params.format, params.quality)
+        return encode_for(enlargement.finished(picture, plan.factor, plan.resampling), params)
 
     data = {"model": plan.model.value, "factor": round(plan.factor, 4)}
     yield from context.output(0, finish, data=data)
+
+
+def enhance(
+    picture: Picture, model: UpscaleModel, residency: Residency, context: RunContext, *, until: float
+) -> Generator[Call, Any, Picture]:
+    """The picture in its own size as it looks when it is enlarged and made smaller again. Use with `yield from`.
+
+    Calls and steps are those of `upscale`.
+
+    Args:
+        until: how much of the whole job is done then.
+    """
+    params = UpscaleParams(image="-", factor=1.0, model=model, resampling=Resampling.LANCZOS)
+    plan = _plan(params, picture, residency.device, context)
+    enlargement = yield from _enlarge(picture, plan, residency, context, shows=False, until=until)
+    finished: Picture = yield Call(
+        lambda: enlargement.finished(picture, plan.factor, plan.resampling), Where.POOL, "resize"
+    )
+    return finished
 
 
 def _load(path: "Path", device: str) -> "UpscaleNet":
@@ -90,12 +121,21 @@ def _plan(params: UpscaleParams, picture: Picture, device: str, context: RunCont
         message = f"factor {params.factor:g} would exceed {MAX_SIDE_PX} px a side; {largest_factor:.3g} was used"
         context.warn("upscale_capped", message)
     tile_px = params.tile_px or (_CUDA_TILE_PX if is_cuda else _CPU_TILES_PX[model])
-    return Plan(model, min(params.factor, largest_factor), tile_px)
+    return Plan(model, min(params.factor, largest_factor), tile_px, params.resampling)
+
+
+def _use(model: UpscaleModel, residency: Residency) -> "Generator[Call, Any, UpscaleNet]":
+    published = _PUBLISHED.get(model)
+    if published is not None and (model not in _PACKAGED or is_there(published, residency.models_dir)):
+        return (yield from use_file(residency, published, _load))
+    return (yield from residency.use(_PACKAGED[model], _load))
 
 
 def _enlarge(
-    picture: Picture, network: "UpscaleNet", plan: Plan, enlargement: "_Enlargement", context: RunContext
-) -> Steps:
+    picture: Picture, plan: Plan, residency: Residency, context: RunContext, *, shows: bool, until: float = 1.0
+) -> "Generator[Call, Any, _Enlargement]":
+    network = yield from _use(plan.model, residency)
+    enlargement = _Enlargement(picture, network.scale, shows)
     whole = Span(0, 0, picture.height, picture.width)
     tile_px = plan.tile_px
     waiting = deque(cut(whole, tile_px))
@@ -113,9 +153,10 @@ def _enlarge(
         waiting.popleft()
         enlargement.paste(tile, widen(tile, network.fade_px, whole), pixels)
         finished, finished_area = finished + 1, finished_area + tile.area
-        context.step(finished, finished + len(waiting), progress=finished_area / whole.area, stage="tile")
-        if context.wants_previews:
+        context.step(finished, finished + len(waiting), progress=until * finished_area / whole.area, stage="tile")
+        if shows and context.wants_previews:
             context.preview(finished, enlargement.preview())
+    return enlargement
 
 
 def _run_tile(network: "UpscaleNet", picture: Picture, tile: Span, whole: Span) -> NDArray[Any]:
@@ -182,19 +223,24 @@ class _Enlargement:
         assert self._small is not None
         return partial(to_uint8, self._small.copy())
 
-    def finished(self, picture: Picture, factor: float) -> Picture:
-        """The picture at `factor` times its old size, with its alpha enlarged likewise."""
+    def finished(self, picture: Picture, factor: float, resampling: Resampling) -> Picture:
+        """The picture at `factor` times its old size, with its alpha brought to that size by linear interpolation."""
         import cv2
 
-        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+        size = (max(1, int(picture.width * factor)), max(1, int(picture.height * factor)))
         pixels = self._pixels
         if size != (pixels.shape[1], pixels.shape[0]):
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+            is_larger = size[0] > pixels.shape[1]
+            # Enlarging by area repeats pixels.
+            is_sharp = is_larger or resampling is Resampling.LANCZOS
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LANCZOS4 if is_sharp else cv2.INTER_AREA)
         rgb = pixels.astype(np.float32) / np.float32(65_535) if self._is_deep else from_uint8(pixels)
         alpha = picture.alpha
-        if alpha is not None:
-            alpha = np.clip(cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC), 0, 1)
-        return Picture(rgb, alpha, picture.depth_bits)
+        if alpha is not None and not self._is_deep:
+            alpha = from_uint8(np.asarray(cv2.resize(to_uint8(alpha), size, interpolation=cv2.INTER_LINEAR), np.uint8))
+        elif alpha is not None:
+            alpha = np.clip(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), 0, 1)
+        return replace(picture, rgb=rgb, alpha=alpha)
 
 
 def _ramp(length: int, rising: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.upscaling.compact import CHANNELS, CompactNet
 from engine.upscaling.ncnn import BadNcnnModel, Convolution, Layer, PRelu, read_layers
+from engine.upscaling.published import network_of, read_state
 from engine.upscaling.rrdb import CONVOLUTIONS_OUTSIDE_BLOCKS, CONVOLUTIONS_PER_BLOCK, NEGATIVE_SLOPE, RrdbNet
 
 UpscaleNet: TypeAlias = CompactNet | RrdbNet
@@ -17,14 +18,22 @@ _SLOPE_TOLERANCE: Final = 1e-4
 
 
 def load_network(weights: Path, device: str) -> UpscaleNet:
-    """Read `weights` (`.bin`, with its `.param` beside it) and put the network on `device`.
+    """Read `weights` and put the network on `device`.
 
     Half precision on CUDA; single elsewhere, where half is many times slower.
 
+    Args:
+        weights: an ncnn `.bin`, with its `.param` beside it, or a published `.pth`.
+
     Raises:
         BadNcnnModel: the files hold neither of the two networks.
+        EngineError: `bad_model`: likewise, of a `.pth`.
     """
-    network = network_from(read_layers(weights.with_suffix(".param"), weights))
+    network: UpscaleNet
+    if weights.suffix == ".pth":
+        network = network_of(read_state(weights), weights.name)
+    else:
+        network = network_from(read_layers(weights.with_suffix(".param"), weights))
     dtype = torch.float16 if torch.device(device).type == "cuda" else torch.float32
     return network.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]  # the stubs know no memory_format beside dtype
 

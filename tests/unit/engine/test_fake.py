@@ -23,6 +23,7 @@ PARAMS: Mapping[TaskName, Mapping[str, Any]] = {
     TaskName.REMOVE_BACKGROUND: {},
     TaskName.SEGMENT: {"points": [{"x": 30.0, "y": 20.0}], "count": 3},
     TaskName.ADJUST_MASK: {"operation": "expand"},
+    TaskName.RESTORE_FACE: {},
     TaskName.DESCRIBE: {},
     TaskName.TEXT_TO_IMAGE: {"prompt": "a cat", "width": 60, "height": 40, "images": 2},
     TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},

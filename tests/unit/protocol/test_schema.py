@@ -106,6 +106,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "remove_background": {"image": IMAGE},
     "segment": {"image": IMAGE, "points": [{"x": 1, "y": 1}]},
     "adjust_mask": {"mask": IMAGE, "operation": "expand"},
+    "restore_face": {"image": IMAGE},
     "describe": {"image": IMAGE},
     "text_to_image": {"prompt": "a cat"},
     "image_to_image": {"prompt": "a cat", "image": IMAGE},

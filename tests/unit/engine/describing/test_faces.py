@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.describing.faces import FaceFinder, decode_boxes, without_doubles
+from engine.describing.faces import FaceFinder, best_places, decode_boxes, decode_points
 from tests.unit.engine.networks import ball
 
 
@@ -24,13 +24,19 @@ def test_cells_below_the_confidence_are_no_faces():
 
 def test_of_boxes_that_overlap_the_best_stays():
     boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40]], np.float32)
-    kept = without_doubles(boxes, np.array([0.6, 0.9, 0.7], np.float32))
-    assert [round(score, 1) for _, score in kept] == [0.9, 0.7]
+    assert best_places(boxes, np.array([0.6, 0.9, 0.7], np.float32)) == [1, 2]
 
 
 def test_boxes_that_only_touch_both_stay():
     boxes = np.array([[0, 0, 10, 10], [10, 0, 20, 10]], np.float32)
-    assert len(without_doubles(boxes, np.array([0.6, 0.9], np.float32))) == 2
+    assert best_places(boxes, np.array([0.6, 0.9], np.float32)) == [1, 0]
+
+
+def test_points_are_shares_of_their_box():
+    landmarks = np.zeros((10, 1), np.float32)
+    landmarks[2:4, 0] = 0.5, 0.25  # the second point: half way down, a quarter across
+    points = decode_points(landmarks, np.array([[10, 20, 50, 60]], np.float32))
+    assert points.tolist() == [[[10, 20], [20, 40], [10, 20], [10, 20], [10, 20]]]
 
 
 @pytest.mark.models

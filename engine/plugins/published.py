@@ -1,0 +1,141 @@
+"""Published models beside the packaged ones: their names, files, checksums and licences.
+
+None of them is downloaded by this program by itself: they are used once their file lies in the models folder.
+
+Source: the release pages of each project, as IOPaint 1.6.0 and rembg 2 name them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.requests import TaskName
+
+_MB: Final = 1_000_000
+_REALESRGAN: Final = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+_GFPGAN: Final = "https://github.com/TencentARC/GFPGAN/releases/download"
+_REMBG: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
+_HUB: Final = "https://huggingface.co"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginModel:
+    """One published model.
+
+    Attributes:
+        name: unique among all models; what lists show.
+        files: of which one is needed, the best first: a name, or a path of several parts below a folder.
+        url: of the first of them.
+        md5: 32 hexadecimal digits of that file, where they are known; `""` where they are not.
+        size_bytes: about.
+        licence: of the weights.
+        repository: on the Hugging Face hub, if a hub's cache may hold the file.
+    """
+
+    name: str
+    title: str
+    tasks: tuple[TaskName, ...]
+    files: tuple[str, ...]
+    url: str
+    md5: str
+    size_bytes: int
+    licence: str
+    repository: str | None = None
+
+
+def _upscaler(name: str, tag: str, md5: str, size_mb: int) -> PluginModel:
+    return PluginModel(
+        name=name,
+        title=f"Real-ESRGAN {name}",
+        tasks=(TaskName.UPSCALE,),
+        files=(f"{name}.pth",),
+        url=f"{_REALESRGAN}/{tag}/{name}.pth",
+        md5=md5,
+        size_bytes=size_mb * _MB,
+        licence="BSD-3-Clause",
+    )
+
+
+def _restorer(name: str, tag: str, md5: str, size_mb: int, licence: str) -> PluginModel:
+    return PluginModel(
+        name=name,
+        title=name,
+        tasks=(TaskName.RESTORE_FACE,),
+        files=(f"{name}.pth",),
+        url=f"{_GFPGAN}/{tag}/{name}.pth",
+        md5=md5,
+        size_bytes=size_mb * _MB,
+        licence=licence,
+    )
+
+
+def _background(name: str, published: str, size_mb: int, licence: str) -> PluginModel:
+    return PluginModel(
+        name=name,
+        title=f"{name}, as rembg has it",
+        tasks=(TaskName.REMOVE_BACKGROUND,),
+        files=(f"{name}.onnx",),
+        url=f"{_REMBG}/{published}",
+        md5="",
+        size_bytes=size_mb * _MB,
+        licence=licence,
+    )
+
+
+def _birefnet(name: str, published: str, size_mb: int = 973) -> PluginModel:
+    return _background(name, published, size_mb, "MIT")
+
+
+_MODELS: Final = (
+    _upscaler("realesr-general-x4v3", "v0.2.5.0", "91a7644643c884ee00737db24e478156", 5),
+    _upscaler("RealESRGAN_x4plus", "v0.1.0", "99ec365d4afad750833258a1a24f44ca", 67),
+    _upscaler("RealESRGAN_x4plus_anime_6B", "v0.2.2.4", "d58ce384064ec1591c2ea7b79dbf47ba", 18),
+    _restorer("GFPGANv1.4", "v1.3.0", "94d735072630ab734561130a47bc44f8", 349, "Apache-2.0"),
+    _restorer("RestoreFormer", "v1.3.4", "eaeeff6c4a1caa1673977cb374e6f699", 291, "Apache-2.0"),
+    PluginModel(
+        name="isnetis",
+        title="IS-Net for drawn characters",
+        tasks=(TaskName.REMOVE_BACKGROUND,),
+        files=("isnetis.pth",),
+        url="https://github.com/Sanster/models/releases/download/isnetis/isnetis.pth",
+        md5="5f25479076b73074730ab8de9e8f2051",
+        size_bytes=176 * _MB,
+        licence="Apache-2.0",
+    ),
+    PluginModel(
+        name="rmbg-1.4",
+        title="BRIA RMBG 1.4",
+        tasks=(TaskName.REMOVE_BACKGROUND,),
+        files=("RMBG-1.4/model.pth", "RMBG-1.4.pth", "RMBG-1.4/onnx/model.onnx", "RMBG-1.4.onnx"),
+        url=f"{_HUB}/briaai/RMBG-1.4/resolve/main/model.pth",
+        md5="",
+        size_bytes=176 * _MB,
+        licence="bria-rmbg-1.4 (non-commercial)",
+        repository="briaai/RMBG-1.4",
+    ),
+    PluginModel(
+        name="rmbg-2.0",
+        title="BRIA RMBG 2.0",
+        tasks=(TaskName.REMOVE_BACKGROUND,),
+        files=("RMBG-2.0/onnx/model.onnx", "RMBG-2.0.onnx"),
+        url=f"{_HUB}/briaai/RMBG-2.0/resolve/main/onnx/model.onnx",
+        md5="",
+        size_bytes=1_024 * _MB,
+        licence="CC-BY-NC-4.0",
+        repository="briaai/RMBG-2.0",
+    ),
+    _background("u2net_human_seg", "u2net_human_seg.onnx", 176, "Apache-2.0"),
+    _background("u2net_cloth_seg", "u2net_cloth_seg.onnx", 176, "MIT"),
+    _background("silueta", "silueta.onnx", 44, "Apache-2.0"),
+    _background("isnet-general-use", "isnet-general-use.onnx", 179, "Apache-2.0"),
+    _birefnet("birefnet-general", "BiRefNet-general-epoch_244.onnx"),
+    _birefnet("birefnet-general-lite", "BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx", 224),
+    _birefnet("birefnet-portrait", "BiRefNet-portrait-epoch_150.onnx"),
+    _birefnet("birefnet-dis", "BiRefNet-DIS-epoch_590.onnx"),
+    _birefnet("birefnet-hrsod", "BiRefNet-HRSOD_DHU-epoch_115.onnx"),
+    _birefnet("birefnet-cod", "BiRefNet-COD-epoch_125.onnx"),
+    _birefnet("birefnet-massive", "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420.onnx"),
+)
+
+PLUGIN_MODELS: Final[Mapping[str, PluginModel]] = {model.name: model for model in _MODELS}
+"""Name -> model, in the order they are listed."""
