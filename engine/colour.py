@@ -17,8 +17,11 @@ _COLOUR_SPACES: Final = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 def foreign_profile(image: Image.Image, warn: Warn | None) -> Profile | None:
     """The embedded colour profile, unless there is none, it is broken, or it is sRGB anyway."""
     content = image.info.get("icc_profile")
-    if not content:
-        return None
+    return profile_of(content, warn) if content else None
+
+
+def profile_of(content: bytes, warn: Warn | None = None) -> Profile | None:
+    """An embedded profile; None if it is broken, or is sRGB anyway."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         name = ImageCms.getProfileDescription(profile)
@@ -27,6 +30,11 @@ def foreign_profile(image: Image.Image, warn: Warn | None) -> Profile | None:
         return None
     # Converting sRGB to sRGB would only change pixels by rounding.
     return None if "srgb" in name.lower() else profile
+
+
+def describes_rgb(profile: Profile) -> bool:
+    """Whether colours can be kept in it while they are worked on."""
+    return profile.profile.xcolor_space.strip() == "RGB"
 
 
 def to_srgb(image: Image.Image, profile: Profile, warn: Warn | None) -> Image.Image:

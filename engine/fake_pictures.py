@@ -99,7 +99,7 @@ def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
         inner = inputs["image"]
         painted[params.top : params.top + inner.height, params.left : params.left + inner.width] = False
     after = before.with_rgb(np.where(painted[..., None], colour, before.rgb).astype(np.float32))
-    encode = partial(images.encode, after, params.format, params.quality)
+    encode = partial(images.encode_for, after, params)
     return Product(before=before, after=after, encode=encode, seed=seed, data={"model": "fake"})
 
 
@@ -140,7 +140,7 @@ def _erase(params: EraseParams, inputs: Inputs, warn: Warn) -> Product:
     return Product(
         before=picture,
         after=after,
-        encode=partial(images.encode, after, params.format, params.quality),
+        encode=partial(images.encode_for, after, params),
         seed=params.seed,
     )
 
@@ -158,7 +158,7 @@ def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Produc
     mask = _covered(picture, regions)
     after = _filled(picture, mask) if not mask.all() else picture
     found = [{**region.model_dump(), "text": "fake", "confidence": _TEXT_CONFIDENCE} for region in regions]
-    encode = partial(images.encode, after, params.format, params.quality)
+    encode = partial(images.encode_for, after, params)
     return Product(before=picture, after=after, encode=encode, seed=params.seed, data={"regions": found})
 
 
@@ -175,7 +175,7 @@ def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
         wide = Image.fromarray(images.to_uint8(alpha)).resize(size, Image.Resampling.BILINEAR)
         alpha = images.from_uint8(np.asarray(wide))
     after = replace(picture, rgb=images.from_uint8(np.asarray(enlarged)), alpha=alpha)
-    encode = partial(images.encode, after, params.format, params.quality)
+    encode = partial(images.encode_for, after, params)
     return Product(before=picture, after=after, encode=encode, data={"model": "fake", "factor": round(factor, 4)})
 
 
@@ -186,7 +186,7 @@ def _remove_background(params: RemoveBackgroundParams, inputs: Inputs, warn: War
     if is_cutout and params.format is OutputFormat.JPEG:
         warn("alpha_flattened", "JPEG has no transparency: the cut-out was laid on white")
     after = replace(picture, alpha=subject) if is_cutout else Picture(np.repeat(subject[..., None], 3, axis=2))
-    encode = partial(images.encode, after, params.format, params.quality)
+    encode = partial(images.encode_for, after, params)
     if not is_cutout and params.format is OutputFormat.PNG:
         encode = partial(images.encode_mask, subject)
     return Product(before=picture, after=after, encode=encode, data={"result": params.result.value, "model": "fake"})

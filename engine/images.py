@@ -10,6 +10,7 @@ neither torch nor OpenCV.
 
 import io
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -21,18 +22,22 @@ from PIL import (
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
+    IcoImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
+    TgaImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from engine.colour import Profile, Warn, foreign_profile, to_srgb
+from engine.colour import Profile, Warn, describes_rgb, foreign_profile, profile_of, to_srgb
 from engine.interface import EncodedImage, EngineError
+from engine.origin import MEDIA_TYPES, PROFILED, TRANSPARENT, FileFormat, Origin, read_origin
 from protocol.errors import ErrorCode
-from protocol.params import OutputFormat
+from protocol.params import OutputFormat, PictureOutParams
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +55,11 @@ _READERS: Final = (
     BmpImagePlugin.BmpImageFile,
     TiffImagePlugin.TiffImageFile,
     PpmImagePlugin.PpmImageFile,
+    IcoImagePlugin.IcoImageFile,
+    Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
 READABLE_FORMATS: Final = tuple(reader.format for reader in _READERS if reader.format in Image.OPEN)
 """Pillow's names of what is read. Not everything Pillow knows: some of its readers run other programs."""
-MEDIA_TYPES: Final = {
-    OutputFormat.PNG: "image/png",
-    OutputFormat.JPEG: "image/jpeg",
-    OutputFormat.WEBP: "image/webp",
-}
 PREVIEW_SIDE_PX: Final = 256
 _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 """Pillow's readers let the errors of their parsing through as they come."""
@@ -76,11 +78,13 @@ class Picture:
         rgb: (H, W, 3) float32 in [0, 1], sRGB, not multiplied by alpha.
         alpha: (H, W) float32 in [0, 1], 1 is opaque; None if the file had no transparency.
         depth_bits: 8 or 16, what its file held; a PNG written from it holds as much.
+        origin: what its file was beside that; None if it was made from nothing.
     """
 
     rgb: Floats
     alpha: Floats | None = None
     depth_bits: int = 8
+    origin: Origin | None = None
 
     @property
     def width(self) -> int:
@@ -91,17 +95,19 @@ class Picture:
         return int(self.rgb.shape[0])
 
     def with_rgb(self, rgb: Floats) -> "Picture":
-        """The same alpha and depth with other colours of the same size."""
+        """The same alpha, depth and origin with other colours of the same size."""
         return replace(self, rgb=rgb)
 
 
-def decode(source: Path | bytes, *, warn: Warn | None = None) -> Picture:
+def decode(source: Path | bytes, *, warn: Warn | None = None, keep_profile: bool = False) -> Picture:
     """Read a picture file: the first frame, upright, in sRGB.
 
     Grey becomes RGB; palettes are resolved; 16 bits per channel are kept; an embedded ICC profile other than sRGB is
     applied (relative colorimetric) and dropped.
 
     Args:
+        keep_profile: leave colours in an embedded profile of RGB, which `origin` then has: for a file that is to have
+            it again. `encode` sees to files that cannot.
         warn: hears when the colours could not be converted as the file asks; the picture is read all the same.
 
     Raises:
@@ -111,13 +117,16 @@ def decode(source: Path | bytes, *, warn: Warn | None = None) -> Picture:
     content = source if isinstance(source, bytes) else source.read_bytes()
     try:
         with _open(content) as image:
-            profile = foreign_profile(image, warn)
+            profile, kept = foreign_profile(image, warn), None
+            if keep_profile and (profile is None or describes_rgb(profile)):
+                profile, kept = None, image.info.get("icc_profile")
             deep = _decode_deep(content) if profile is None else None
             orientation = _orientation(image)
             picture = deep or _from_pillow(image, profile, warn)
             if deep is None:
                 # Only now: it may stand behind the pixels, and Pillow has turned a TIFF by itself.
                 orientation = _orientation(image)
+            picture = replace(picture, origin=read_origin(image, kept))
     except EngineError:
         raise
     except Image.DecompressionBombError as error:
@@ -127,37 +136,42 @@ def decode(source: Path | bytes, *, warn: Warn | None = None) -> Picture:
     return _upright(picture, orientation)
 
 
-def encode(picture: Picture, output_format: OutputFormat, quality: int = 90) -> EncodedImage:
-    """Write a picture file, untagged (which means sRGB) and without metadata.
+def encode(
+    picture: Picture, output_format: OutputFormat, quality: int = 90, *, keep_metadata: bool = False
+) -> EncodedImage:
+    """Write a picture file: untagged, which means sRGB, and without metadata, unless it is to have what it came with.
 
-    JPEG has no transparency: there the picture is laid on white.
+    JPEG and PPM have no transparency: there the picture is laid on white.
 
     Args:
         quality: 1 to 100, for JPEG and WebP.
+        keep_metadata: write what `picture.origin` holds as far as the format can.
 
     Raises:
         EngineError: `invalid_params`: the format cannot hold a picture this large.
     """
-    if output_format is OutputFormat.WEBP and max(picture.width, picture.height) > _WEBP_SIDE_PX:
+    origin, file_format = picture.origin, written_as(picture, output_format)
+    if file_format is FileFormat.WEBP and max(picture.width, picture.height) > _WEBP_SIDE_PX:
         message = f"format: webp holds at most {_WEBP_SIDE_PX} px a side, got {picture.width} x {picture.height}"
         raise EngineError(ErrorCode.INVALID_PARAMS, f"{message} at $.params.format")
-    if output_format is OutputFormat.PNG and picture.depth_bits > 8:
-        content = _encode_deep(picture)
-    else:
-        out = io.BytesIO()
-        if output_format is OutputFormat.PNG:
-            _to_pillow(picture).save(out, "PNG", compress_level=_PNG_LEVEL)
-        elif output_format is OutputFormat.WEBP:
-            # exact: colours under full transparency survive, so that erasing and recompositing stay possible.
-            _to_pillow(picture).save(out, "WEBP", quality=quality, exact=True)
-        else:
-            flat = Image.fromarray(to_uint8(on_white(picture)))
-            subsampling = "4:4:4" if quality >= _CHROMA_KEPT_FROM_QUALITY else "4:2:0"
-            flat.save(out, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
-        content = out.getvalue()
+    if origin is not None and origin.icc_profile and not (keep_metadata and file_format in PROFILED):
+        picture = _in_srgb(picture, origin.icc_profile)
+    content = _written(picture, file_format, quality, origin if keep_metadata else None)
     return EncodedImage(
-        content=content, media_type=MEDIA_TYPES[output_format], width=picture.width, height=picture.height
+        content=content, media_type=MEDIA_TYPES[file_format], width=picture.width, height=picture.height
     )
+
+
+def written_as(picture: Picture, output_format: OutputFormat) -> FileFormat:
+    """The format of a file, where a request leaves it to the picture: a PNG for one that was made from nothing."""
+    if output_format is not OutputFormat.SOURCE:
+        return FileFormat(output_format.value)
+    return FileFormat.PNG if picture.origin is None else picture.origin.format
+
+
+def encode_for(picture: Picture, params: PictureOutParams) -> EncodedImage:
+    """`encode`, as a request asks for it."""
+    return encode(picture, params.format, params.quality, keep_metadata=params.keep_metadata)
 
 
 def encode_mask(mask: NDArray[Any]) -> EncodedImage:
@@ -231,9 +245,12 @@ def _open(content: bytes) -> Image.Image:
     """What `Image.open` does, without its own pixel cap: ours was checked before the job was accepted."""
     for name in READABLE_FORMATS:
         read, accepts = Image.OPEN[name]
-        if accepts is None or accepts(content[:16]) is True:
+        if accepts is not None and accepts(content[:16]) is True:
             return read(io.BytesIO(content), "")
-    raise EngineError(ErrorCode.BAD_IMAGE, f"image: is none of {', '.join(READABLE_FORMATS)}")
+    with suppress(SyntaxError):
+        # Its files have no mark to know them by: the reader looks whether the header makes sense.
+        return TgaImagePlugin.TgaImageFile(io.BytesIO(content), "")
+    raise EngineError(ErrorCode.BAD_IMAGE, f"image: is none of {', '.join(READABLE_FORMATS)}, TGA")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -284,6 +301,46 @@ def _decode_deep(content: bytes) -> Picture | None:
         return Picture(np.repeat(values[..., None], 3, axis=2), None, 16)
     alpha = np.ascontiguousarray(values[..., 3]) if values.shape[2] == 4 else None
     return Picture(np.ascontiguousarray(values[..., 2::-1]), alpha, 16)
+
+
+def _written(picture: Picture, file_format: FileFormat, quality: int, origin: Origin | None) -> bytes:
+    """
+    Args:
+        origin: what the file is to say beside its pixels.
+    """
+    if file_format is FileFormat.PNG and picture.depth_bits > 8:
+        content = _encode_deep(picture)
+    else:
+        has_alpha = file_format in TRANSPARENT
+        image = _to_pillow(picture) if has_alpha else Image.fromarray(to_uint8(on_white(picture)))
+        out = io.BytesIO()
+        options = _options(file_format, quality) | (origin.options(file_format) if origin is not None else {})
+        image.save(out, file_format.value.upper(), **options)
+        content = out.getvalue()
+    return origin.into_png(content) if origin is not None and file_format is FileFormat.PNG else content
+
+
+def _options(file_format: FileFormat, quality: int) -> dict[str, Any]:
+    """What Pillow's writer of that format is told."""
+    match file_format:
+        case FileFormat.PNG:
+            return {"compress_level": _PNG_LEVEL}
+        case FileFormat.WEBP:
+            # exact: colours under full transparency survive, so that erasing and recompositing stay possible.
+            return {"quality": quality, "exact": True}
+        case FileFormat.JPEG:
+            subsampling = "4:4:4" if quality >= _CHROMA_KEPT_FROM_QUALITY else "4:2:0"
+            return {"quality": quality, "subsampling": subsampling, "optimize": True}
+        case _:
+            return {}
+
+
+def _in_srgb(picture: Picture, icc_profile: bytes) -> Picture:
+    """What was left in its own colours, for a file that cannot say so."""
+    profile = profile_of(icc_profile)
+    if profile is None:
+        return picture
+    return picture.with_rgb(from_uint8(np.asarray(to_srgb(Image.fromarray(to_uint8(picture.rgb)), profile, None))))
 
 
 def _encode_deep(picture: Picture) -> bytes:

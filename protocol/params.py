@@ -15,6 +15,8 @@ class OutputFormat(StrEnum):
     PNG = "png"
     JPEG = "jpeg"
     WEBP = "webp"
+    SOURCE = "source"
+    """That of the picture that was given: PNG, JPEG, WebP, BMP, GIF, TIFF or PPM."""
 
 
 ImageRef = Annotated[
@@ -58,5 +60,12 @@ class TaskParams(Frozen):
 class PictureOutParams(TaskParams):
     """The parameters of some task that makes pictures."""
 
-    format: OutputFormat = OutputFormat.PNG
+    format: OutputFormat = Field(
+        OutputFormat.PNG,
+        description="source: the format of the given picture; jpeg where that is not written, png if none was given.",
+    )
     quality: StrictInt = Field(90, ge=1, le=100, description="For JPEG and WebP.")
+    keep_metadata: StrictBool = Field(
+        False,
+        description="Write the resolution, colour profile, EXIF and PNG text `parameters` of the given picture too.",
+    )

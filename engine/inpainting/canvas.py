@@ -45,6 +45,7 @@ class Canvas:
         look_px: int | None = None,
     ) -> None:
         self._depth_bits = picture.depth_bits
+        self._origin = picture.origin
         self._rgb: Floats = picture.rgb.copy()
         self._alpha: Floats | None = None if picture.alpha is None else picture.alpha.copy()
         self._groups = groups
@@ -93,7 +94,7 @@ class Canvas:
 
     def result(self) -> Picture:
         """The picture as it is now; equal to the original outside the holes and their soft edges."""
-        return Picture(self._rgb, self._alpha, self._depth_bits)
+        return Picture(self._rgb, self._alpha, self._depth_bits, self._origin)
 
     def _fill_alpha(self, alpha: Floats, hole: Mask, mask: Mask) -> None:
         """Carry the transparency around the hole into it: what stood on nothing leaves nothing behind."""

@@ -38,12 +38,12 @@ def erase(run: Run, context: RunContext, erasers: Erasers) -> Steps:
     if canvas.holes == 0:
         context.warn("empty_mask", "the mask is empty: there was nothing to erase, the picture is unchanged")
     yield from fill_holes(context, canvas, start=_READ, end=_FILLED)
-    encode = partial(images.encode, canvas.result(), params.format, params.quality)
+    encode = partial(images.encode_for, canvas.result(), params)
     yield from context.output(0, encode, seed=params.seed)
 
 
 def _open(run: Run, params: EraseParams, context: RunContext) -> Canvas:
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
     mask = masks.from_regions(params.regions, picture.width, picture.height)
     if "mask" in run.inputs:
         mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height)

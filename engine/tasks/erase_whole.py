@@ -107,7 +107,7 @@ class _Course:
 
 
 def _open(run: Run, params: EraseParams, spec: EraseModelSpec, context: RunContext) -> WholeErase:
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
     mask = masks.from_regions(params.regions, picture.width, picture.height)
     if "mask" in run.inputs:
         mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height)
@@ -169,7 +169,7 @@ def _paste(job: WholeErase, made: Bytes, shown: Shown, part: Part, *, wants_prev
 
 
 def _encode(job: WholeErase, params: EraseParams) -> EncodedImage:
-    return images.encode(job.result(), params.format, params.quality)
+    return images.encode_for(job.result(), params)
 
 
 def _area(part: Part) -> int:

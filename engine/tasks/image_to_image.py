@@ -12,6 +12,7 @@ from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import Floats, Picture
 from engine.interface import Run, RunContext, Steps
+from engine.origin import Origin
 from protocol.generation import ImageToImageParams
 
 MOST_AREA: Final = 2.25
@@ -36,6 +37,7 @@ class _FromPicture:
     start: Floats
     """(size.height, size.width, 3)."""
     strength: float
+    origin: Origin | None
 
     def arguments(self) -> Mapping[str, Any]:
         return {
@@ -49,7 +51,7 @@ class _FromPicture:
         return resize(picture, self.size)
 
     def finish(self, generated: Floats) -> Picture:
-        return Picture(resize(generated, self.asked))
+        return Picture(resize(generated, self.asked), origin=self.origin)
 
 
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> _FromPicture:
@@ -61,4 +63,4 @@ def _compose(run: Run, context: RunContext, model: ReadyModel) -> _FromPicture:
     is_asked = params.width is not None or params.height is not None
     size = model.working.exactly(asked) if is_asked else model.working.at_most(asked, MOST_AREA)
     start = resize(images.on_white(picture), size)
-    return _FromPicture(size, asked, start, params.strength)
+    return _FromPicture(size, asked, start, params.strength, picture.origin)

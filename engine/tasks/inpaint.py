@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine import images, masks
@@ -57,7 +58,7 @@ class Repainted:
         return self.canvas.seen(picture)
 
     def finish(self, generated: Floats) -> Picture:
-        return Picture(self.canvas.pasted(generated), self.picture.alpha, self.picture.depth_bits)
+        return Picture(self.canvas.pasted(generated), self.picture.alpha, self.picture.depth_bits, self.picture.origin)
 
 
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
@@ -65,10 +66,27 @@ def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
     assert isinstance(params, InpaintParams)
     picture = images.decode(run.inputs["image"], warn=context.warn)
     mask = masks.grow(_mask_of(run, params, picture), params.grow_px)
+    area = None
+    if params.area is not None:
+        area = masks.clipped(params.area, picture.width, picture.height)
+        if area is None:
+            raise EngineError(ErrorCode.INVALID_PARAMS, "area: lies outside the picture at $.params.area")
+        within = np.zeros_like(mask)
+        within[area.slices] = mask[area.slices]
+        mask = within
     if not mask.any():
         raise EngineError(ErrorCode.INVALID_PARAMS, "mask: is empty, there is nothing to repaint at $.params")
     margin_px = params.crop_margin_px if params.crop else None
-    canvas = cut_out(picture.rgb, mask, model.working, margin_px=margin_px, blur_px=params.mask_blur_px)
+    canvas = cut_out(
+        picture.rgb,
+        mask,
+        model.working,
+        margin_px=margin_px,
+        blur_px=params.mask_blur_px,
+        area=area,
+        scale=params.scale,
+        matches_histograms=params.match_histograms,
+    )
     return Repainted(canvas, params.strength, picture)
 
 

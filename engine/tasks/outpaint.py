@@ -44,7 +44,7 @@ def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
     if inner is not None:
         kept[inner.slices] = True
     canvas = cut_out(start, ~kept, model.working, margin_px=None, blur_px=params.overlap_px)
-    return Repainted(canvas, params.strength, Picture(start, None, picture.depth_bits))
+    return Repainted(canvas, params.strength, Picture(start, None, picture.depth_bits, picture.origin))
 
 
 def _inner(params: OutpaintParams, picture: Picture) -> Box | None:

@@ -6,15 +6,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.images import Bytes, Floats, Picture, decode, encode, encode_mask, thumbnail
+from engine.images import Bytes, Floats, Picture, decode, encode_for, encode_mask, thumbnail, written_as
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.models.catalogue import find
 from engine.models.files import is_present
 from engine.models.onnx_session import Session, open_session
 from engine.models.residency import Residency
+from engine.origin import TRANSPARENT, FileFormat
 from engine.steps import twice
 from protocol.editing import BackgroundResult, RemoveBackgroundParams
-from protocol.params import OutputFormat
 
 _SIDE_PX: Final = 320
 _MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
@@ -29,7 +29,7 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
     The full U2-Net is used if its file is there, else the small one.
 
     Warns:
-        alpha_flattened: a cut-out was asked for as JPEG, which has no transparency; it is laid on white.
+        alpha_flattened: a cut-out is to be a file without transparency, as JPEG; it is laid on white.
     """
     assert isinstance(run.params, RemoveBackgroundParams)
     params = run.params
@@ -43,13 +43,15 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
     context.step(_STEPS, _STEPS, progress=0.9, stage="compose")
     context.preview(_STEPS, lambda: on_checks(result))
     is_cutout = params.result is BackgroundResult.CUTOUT
-    if is_cutout and params.format is OutputFormat.JPEG:
-        context.warn("alpha_flattened", "JPEG has no transparency: the cut-out was laid on white")
+    file_format = written_as(picture, params.format)
+    if is_cutout and file_format not in TRANSPARENT:
+        name_of_format = file_format.value.upper()
+        context.warn("alpha_flattened", f"{name_of_format} has no transparency: the cut-out was laid on white")
 
     def finish() -> EncodedImage:
-        if not is_cutout and params.format is OutputFormat.PNG:
+        if not is_cutout and file_format is FileFormat.PNG:
             return encode_mask(result.rgb[..., 0])  # one channel rather than three equal ones
-        return encode(result, params.format, params.quality)
+        return encode_for(result, params)
 
     yield from context.output(0, finish, data={"result": params.result.value, "model": name})
 
@@ -95,5 +97,5 @@ def _compose(picture: Picture, small: Floats, result: BackgroundResult) -> Pictu
     if picture.alpha is not None:
         mask = mask * picture.alpha
     if result is BackgroundResult.MASK:
-        return Picture(np.repeat(mask[..., None], 3, axis=2))
+        return Picture(np.repeat(mask[..., None], 3, axis=2), origin=picture.origin)
     return replace(picture, alpha=mask)

@@ -72,13 +72,13 @@ def remove_text(run: Run, context: RunContext) -> Steps:
     if not found.targets:
         context.warn("nothing_found", "no writing was found to remove, the picture is unchanged")
     yield from fill_holes(context, found.canvas, start=_DETECTED, end=_FILLED)
-    encode = partial(images.encode, found.canvas.result(), params.format, params.quality)
+    encode = partial(images.encode_for, found.canvas.result(), params)
     data = {"regions": [target.fields() for target in found.targets]}
     yield from context.output(0, encode, seed=params.seed, data=data)
 
 
 def _find(run: Run, params: RemoveTextParams, context: RunContext) -> _Found:
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
     # As it is seen: writing on transparency has any colour behind it.
     seen = images.to_uint8(images.on_white(picture))
     lines = READER.read(seen)

@@ -135,7 +135,7 @@ def _band(width: int, height: int, top: int, bottom: int, seed: int, developed: 
 
 def _finished(params: TestPatternParams, seed: int) -> EncodedImage:
     picture = Picture(images.from_uint8(draw(params.width, params.height, seed)))
-    return images.encode(picture, params.format, params.quality)
+    return images.encode_for(picture, params)
 
 
 def _preview_size(width: int, height: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from service.api.accept import acceptable
 from service.api.requests import body_chunks, caller, services_of
 from service.auth import Scope
 from service.clock import timestamp
+from service.files import SUFFIXES
 from service.probe import probe
 
 _PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
@@ -63,7 +64,7 @@ async def output(request: Request) -> Response:
     if ready is None:
         message = f"job {job.id}: has {len(job.outputs)} outputs so far, and none numbered {number}"
         raise ProtocolError(ErrorCode.NOT_FOUND, message)
-    is_picture = ready.media_type in _PICTURES
+    is_picture = ready.media_type.startswith("image/")
     offered = (ready.media_type, *(kind for kind in _PICTURES if is_picture and kind != ready.media_type))
     chosen = acceptable(request.headers.get("accept"), offered)
     if chosen is None:
@@ -92,7 +93,7 @@ def _number(request: Request) -> int:
 
 
 def _headers(job_id: str, ready: OutputReady, media_type: str) -> dict[str, str]:
-    suffix = media_type.partition("/")[2].replace("jpeg", "jpg")
+    suffix = SUFFIXES[media_type].removeprefix(".")
     variant = "" if media_type == ready.media_type else f"-{suffix}"
     return {
         "ETag": f'"{ready.sha256}{variant}"',

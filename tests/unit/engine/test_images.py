@@ -150,7 +150,7 @@ def test_webp_keeps_alpha_exactly_and_colours_closely() -> None:
     assert np.abs(written[..., :3].astype(int) - pixels[..., :3]).mean() < 8
 
 
-@pytest.mark.parametrize("output_format", list(OutputFormat))
+@pytest.mark.parametrize("output_format", [each for each in OutputFormat if each is not OutputFormat.SOURCE])
 def test_output_files_are_untagged_and_say_their_size(output_format: OutputFormat) -> None:
     image = Image.fromarray(texture())
     exif = image.getexif()

@@ -44,7 +44,17 @@ GENERATION: dict[str, tuple[int | float, int | float]] = {
     "refiner_start": (0.01, 0.99),
 }
 RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
-    "erase": {"quality": (1, 100), "grow_px": (0, 256), "feather_px": (0, 256), "seed": (0, 2**32 - 1)},
+    "erase": {
+        "quality": (1, 100),
+        "grow_px": (0, 256),
+        "feather_px": (0, 256),
+        "seed": (0, 2**32 - 1),
+        "hd_crop_trigger_px": (0, 16_384),
+        "hd_crop_margin_px": (0, 16_384),
+        "hd_resize_limit_px": (1, 16_384),
+        "fill_radius_px": (0, 100),
+        "ldm_steps": (1, 1000),
+    },
     "remove_text": {
         "feather_px": (0, 256),
         "quality": (1, 100),
@@ -65,6 +75,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "grow_px": (0, 256),
         "mask_blur_px": (0, 256),
         "crop_margin_px": (0, 16_384),
+        "scale": (0.05, 1.0),
     },
     "outpaint": {
         **GENERATION,

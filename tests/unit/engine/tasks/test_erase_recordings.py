@@ -106,3 +106,35 @@ def test_enlarging_after_resize_clips(eraser: Erase) -> None:
 def test_models_of_their_own_way_give_the_recorded_pixels(eraser: Erase, name: str, model: str) -> None:
     case = STRATEGIES[name]
     assert np.array_equal(rgb(eraser(case, model=model).outputs[0].content), case.answered())
+
+
+FORMATS = recordings("inpaint_formats.json", "cv2")
+WRITTEN_EXACTLY = {"PNG", "BMP", "TIFF", "PPM"}
+KEPT_TRANSPARENT = {"png_la", "png_rgb_trns"}
+
+
+@pytest.mark.parametrize("case", FORMATS, ids=lambda case: case.name)
+def test_the_format_of_the_source_comes_back_with_the_recorded_pixels(eraser: Erase, case: Recording) -> None:
+    made = eraser(case, format="source", keep_metadata=True, quality=100).outputs[0]
+    with Image.open(io.BytesIO(made.content)) as ours, Image.open(io.BytesIO(case.answer)) as theirs:
+        assert ours.format == theirs.format
+        assert ours.size == theirs.size
+        far = np.abs(np.asarray(ours.convert("RGB"), int) - np.asarray(theirs.convert("RGB"), int))
+        if ours.format in WRITTEN_EXACTLY:
+            assert far.max() == 0
+        assert far.mean() < 3
+        if case.name in KEPT_TRANSPARENT:
+            return  # on purpose: there it was lost, or stayed as the name of a colour that the fill may have
+        assert ("A" in ours.mode) == ("A" in theirs.mode)
+        if "A" in ours.mode:
+            assert np.array_equal(np.asarray(ours.getchannel("A")), np.asarray(theirs.getchannel("A")))
+
+
+@pytest.mark.parametrize("case", FORMATS, ids=lambda case: case.name)
+def test_the_metadata_of_the_source_comes_back(eraser: Erase, case: Recording) -> None:
+    made = eraser(case, format="source", keep_metadata=True, quality=100).outputs[0]
+    with Image.open(io.BytesIO(made.content)) as ours, Image.open(io.BytesIO(case.answer)) as theirs:
+        assert ours.info.get("parameters") == theirs.info.get("parameters")
+        assert ours.info.get("dpi") == theirs.info.get("dpi")
+        if ours.format != "TIFF":
+            assert dict(ours.getexif()) == dict(theirs.getexif())
