@@ -20,6 +20,7 @@ _SEED_LIMIT: Final = 2**32
 _MOST_RADIUS_PX: Final = 100
 _MOST_BLUR_PX: Final = 256
 _MOST_STEPS: Final = 500
+_LEAST_SCALE: Final = 0.05
 _MOST_LDM_STEPS: Final = 1000
 _STRATEGIES: Final = {"Crop": HdStrategy.CROP, "Resize": HdStrategy.RESIZE, "Original": HdStrategy.ORIGINAL}
 _METHODS: Final = {Cv2Flag.NAVIER_STOKES: FillMethod.NAVIER_STOKES, Cv2Flag.TELEA: FillMethod.TELEA}
@@ -130,7 +131,19 @@ def _repainting(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
         "mask_blur_px": min(max(request.sd_mask_blur, 0), _MOST_BLUR_PX),
         # The original shows the model the whole picture.
         "crop": False,
+        "scale": max(request.sd_scale, _LEAST_SCALE),
+        "match_histograms": request.sd_match_histograms,
     }
+    if request.use_croper:
+        area = {
+            "x": request.croper_x,
+            "y": request.croper_y,
+            "width": request.croper_width,
+            "height": request.croper_height,
+        }
+        if min(request.croper_width, request.croper_height) < 1:
+            raise Refused(422, "croper: expected a rectangle of at least 1 x 1")
+        params["area"] = area
     return params
 
 

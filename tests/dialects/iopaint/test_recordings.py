@@ -32,6 +32,7 @@ class Deviation:
 CLIENT_FAULT: Final = "a mistake of the caller is a 4xx"
 NO_POISON: Final = "a bad model name changes nothing"
 ALPHA: Final = "transparency is kept, however the file holds it"
+MASK_ALPHA: Final = "a mask of one colour says by its transparency what it covers, which masked everything there"
 OWN_MODELS: Final = "models and plugins are those of this server"
 
 DEVIATIONS: Final = {
@@ -49,6 +50,7 @@ DEVIATIONS: Final = {
     "masks_plugins_files/gen_info_not_image": Deviation(400, CLIENT_FAULT),
     "inpaint_formats/png_la": Deviation(200, ALPHA, ("alpha",)),
     "inpaint_formats/png_rgb_trns": Deviation(200, ALPHA, ("alpha",)),
+    "inpaint_ok/mask_alpha_only_white": Deviation(200, MASK_ALPHA, ("pixels",)),
     "config/server_config": Deviation(
         200,
         OWN_MODELS,
