@@ -6,6 +6,7 @@ Reading is as lenient as the original's: numbers and yes or no may come as text,
 import json
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
@@ -213,7 +214,8 @@ def _shown(detail: ErrorDetails, place: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": detail["type"], "loc": [place, *detail["loc"]], "msg": detail["msg"]}
     given = detail["input"]
     # The original sends the whole body back, pictures and all.
-    shown["input"] = given if given is None or isinstance(given, bool | int | float) else f"{given!s:.{_LONGEST_ECHO}}"
+    echo = _plain(given)
+    shown["input"] = f"{echo:.{_LONGEST_ECHO}}" if isinstance(echo, str) else echo
     if isinstance(given, dict):
         shown["input"] = {}
     if "ctx" in detail:
@@ -224,4 +226,6 @@ def _shown(detail: ErrorDetails, place: str) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    # NaN and infinity are read, but JSON cannot say them.
+    is_plain = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))
+    return value if is_plain else str(value)
