@@ -63,7 +63,9 @@ def test_statuses_and_progress_never_go_back(slow_server: ThreadServer, slow_cli
     progress = [message["progress"] for message in updates]
     assert ranks == sorted(ranks)
     assert progress == sorted(progress)
-    assert [message["current_region"] for message in updates] == sorted(message["current_region"] for message in updates)
+    assert [message["current_region"] for message in updates] == sorted(
+        message["current_region"] for message in updates
+    )
 
 
 def test_progress_is_that_of_the_work(slow_server: ThreadServer, slow_client: httpx.Client) -> None:
@@ -223,9 +225,10 @@ def test_everybody_has_ids_of_their_own(tmp_path: Path) -> None:
 
 def test_a_task_outlives_the_death_of_the_server(tmp_path: Path) -> None:
     port = free_port()
-    with ProcessServer(
-        tmp_path / "data", port=port, listen=f"{port}=text_removal", fake_step_s=0.3
-    ) as server, server.client() as client:
+    with (
+        ProcessServer(tmp_path / "data", port=port, listen=f"{port}=text_removal", fake_step_s=0.3) as server,
+        server.client() as client,
+    ):
         client.post(ASYNC, json=order(task_id="done")).raise_for_status()
         with ProgressSocket(port, "done") as socket:
             socket.until("task_completed")
