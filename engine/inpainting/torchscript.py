@@ -47,7 +47,7 @@ class Script:
                 return self._module(*inputs, **named)
         except torch.OutOfMemoryError:
             raise
-        except torch.jit.Error as error:
+        except (torch.jit.Error, RuntimeError) as error:  # the second, where its inputs are not what it takes
             # Whether memory ran out is told by the words, see `TorchBackend.is_out_of_memory`.
             if "memory" in str(error).lower():
                 raise RuntimeError(str(error)) from error
