@@ -4,6 +4,7 @@ import os
 from typing import Final
 
 from protocol.editing import TestPatternParams, UpscaleParams
+from protocol.erasing import EraseModel, EraseParams, HdStrategy
 from protocol.generation import ImageToImageParams, OutpaintParams, TextToImageParams
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TaskName
@@ -30,6 +31,10 @@ _WORKING_SET_BYTES: Final = {
     TaskName.TEST_PATTERN: 0,
 }
 """Activations of the task's networks on one tile or one fixed-size input; measured peaks, rounded up."""
+_WITHOUT_NETWORK: Final = (None, EraseModel.CV2, EraseModel.PATCHMATCH)
+_BYTES_PER_SHOWN_PIXEL: Final = 1200
+"""Activations of LaMa, measured with 512 and 1024 px a side."""
+_OWN_CROP_PIXELS: Final = 512 * 512
 
 
 def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int:
@@ -39,6 +44,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         input_pixels: of all input pictures together.
     """
     pictures = input_pixels * (_FLOAT_RGB + 2 * _UINT8_RGB)
+    if isinstance(params, EraseParams) and params.model not in _WITHOUT_NETWORK:
+        pictures += _shown_pixels(params, input_pixels) * _BYTES_PER_SHOWN_PIXEL
     if isinstance(params, UpscaleParams):
         pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.factor**2 * _FLOAT_RGB)
     if isinstance(params, RestoreFaceParams) and params.enhance_background:
@@ -55,6 +62,20 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         if params.format is OutputFormat.PNG:
             pictures += params.width * params.height * _UINT8_RGB
     return _BASE_BYTES + pictures + _WORKING_SET_BYTES[task]
+
+
+def _shown_pixels(params: EraseParams, input_pixels: int) -> int:
+    """About how many an erase model is shown at once; nothing is known of the mask yet."""
+    if params.model in {EraseModel.FCF, EraseModel.MIGAN}:
+        return _OWN_CROP_PIXELS
+    pixels = input_pixels if params.mask is None else input_pixels // 2
+    match params.hd_strategy:
+        case HdStrategy.ORIGINAL:
+            return pixels
+        case HdStrategy.RESIZE:
+            return min(pixels, params.hd_resize_limit_px**2)
+        case HdStrategy.CROP:
+            return min(pixels, (params.hd_crop_trigger_px + 2 * params.hd_crop_margin_px) ** 2)
 
 
 def default_budget_bytes() -> int:

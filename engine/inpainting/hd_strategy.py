@@ -6,7 +6,8 @@ A part is a rectangle of the picture, perhaps reduced. Every part shows the pict
 shown to it again. They are pasted in their order, a later one over an earlier.
 
 Source: the three strategies are those that clients of IOPaint know by these names. Two of its faults are not kept:
-enlarging clips where that wrapped around, and a crop has the same margin on both sides of a part of odd size.
+enlarging clips and rounds where that cut and wrapped around, and a crop has the same margin on both sides of a part of
+odd size.
 """
 
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def finish(made: Bytes, shown: Shown, image: Bytes, mask: Bytes, part: Part, *, 
         if keep_unmasked:
             enlarged = kept + (enlarged - kept) * shown.share[..., None]
         cubic = cv2.resize(enlarged, (part.box.width, part.box.height), interpolation=cv2.INTER_CUBIC)
-        result = np.clip(cubic, 0, 255).astype(np.uint8)  # it overshoots
+        result = np.rint(np.clip(cubic, 0, 255)).astype(np.uint8)  # it overshoots
     elif keep_unmasked:
         result = _where_masked(shown.mask[: shown.height, : shown.width], result, kept)
     if part.is_mask_only:

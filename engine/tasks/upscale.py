@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.images import Bytes, Picture, decode, encode_for, from_uint8, to_tensor, to_uint8
 from engine.interface import Call, EncodedImage, OutOfMemory, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
-from engine.plugins.files import is_there, use_file
+from engine.plugins.files import PluginFiles
 from engine.upscaling.tiling import Span, cut, widen
 from protocol.editing import Resampling, UpscaleModel, UpscaleParams
 from protocol.params import MAX_SIDE_PX
@@ -64,7 +64,7 @@ class Plan:
     resampling: Resampling
 
 
-def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
+def upscale(run: Run, context: RunContext, residency: Residency, plugins: PluginFiles | None = None) -> Steps:
     """Read, enlarge four times tile by tile, bring to the size asked for, keep.
 
     Each tile is one device call of stage `tile` and one step. A tile that does not fit in memory is cut in four, and
@@ -77,7 +77,9 @@ def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
     params = run.params
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
     plan = _plan(params, picture, residency.device, context)
-    enlargement = yield from _enlarge(picture, plan, residency, context, shows=run.previews is not Previews.NONE)
+    plugins = plugins or PluginFiles(models_dir=residency.models_dir)
+    network = yield from _use(plan.model, residency, plugins)
+    enlargement = yield from _enlarge(picture, network, plan, context, shows=run.previews is not Previews.NONE)
 
     def finish() -> EncodedImage:
         return encode_for(enlargement.finished(picture, plan.factor, plan.resampling), params)
@@ -87,7 +89,13 @@ def upscale(run: Run, context: RunContext, residency: Residency) -> Steps:
 
 
 def enhance(
-    picture: Picture, model: UpscaleModel, residency: Residency, context: RunContext, *, until: float
+    picture: Picture,
+    model: UpscaleModel,
+    residency: Residency,
+    plugins: PluginFiles,
+    context: RunContext,
+    *,
+    until: float,
 ) -> Generator[Call, Any, Picture]:
     """The picture in its own size as it looks when it is enlarged and made smaller again. Use with `yield from`.
 
@@ -98,7 +106,8 @@ def enhance(
     """
     params = UpscaleParams(image="-", factor=1.0, model=model, resampling=Resampling.LANCZOS)
     plan = _plan(params, picture, residency.device, context)
-    enlargement = yield from _enlarge(picture, plan, residency, context, shows=False, until=until)
+    network = yield from _use(plan.model, residency, plugins)
+    enlargement = yield from _enlarge(picture, network, plan, context, shows=False, until=until)
     finished: Picture = yield Call(
         lambda: enlargement.finished(picture, plan.factor, plan.resampling), Where.POOL, "resize"
     )
@@ -124,17 +133,16 @@ def _plan(params: UpscaleParams, picture: Picture, device: str, context: RunCont
     return Plan(model, min(params.factor, largest_factor), tile_px, params.resampling)
 
 
-def _use(model: UpscaleModel, residency: Residency) -> "Generator[Call, Any, UpscaleNet]":
+def _use(model: UpscaleModel, residency: Residency, plugins: PluginFiles) -> "Generator[Call, Any, UpscaleNet]":
     published = _PUBLISHED.get(model)
-    if published is not None and (model not in _PACKAGED or is_there(published, residency.models_dir)):
-        return (yield from use_file(residency, published, _load))
+    if published is not None and (model not in _PACKAGED or plugins.find(published) is not None):
+        return (yield from plugins.use(published, residency, _load))
     return (yield from residency.use(_PACKAGED[model], _load))
 
 
 def _enlarge(
-    picture: Picture, plan: Plan, residency: Residency, context: RunContext, *, shows: bool, until: float = 1.0
+    picture: Picture, network: "UpscaleNet", plan: Plan, context: RunContext, *, shows: bool, until: float = 1.0
 ) -> "Generator[Call, Any, _Enlargement]":
-    network = yield from _use(plan.model, residency)
     enlargement = _Enlargement(picture, network.scale, shows)
     whole = Span(0, 0, picture.height, picture.width)
     tile_px = plan.tile_px

@@ -96,7 +96,8 @@ def test_enlarging_after_resize_clips(eraser: Erase) -> None:
     assert np.array_equal(made[~hole], case.sent()[~hole])
     clipped = made[hole].astype(int)
     is_clipped = (clipped == 0) | (clipped == 255)
-    assert np.array_equal(clipped[~is_clipped], theirs[hole][~is_clipped])
+    # There it was cut to whole numbers, here it is rounded.
+    assert np.abs(clipped - theirs[hole])[~is_clipped].max() <= 1
     # Here the model painted no blue at all.
     assert theirs[hole][..., 2].max() > 225
     assert made[hole][..., 2].max() < 225
