@@ -115,8 +115,11 @@ class _Reader(pickle.Unpickler):
         """The storage of a tensor, flat."""
         _, dtype, number, _, _ = pid
         if number not in self._storages:
+            info = self._archive.getinfo(f"{self._root}data/{number}")
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("its weights are packed, which torch never does")
             # A copy, for torch wants memory that may be written to.
-            content = bytearray(self._archive.read(f"{self._root}data/{number}"))
+            content = bytearray(self._archive.read(info))
             empty = torch.empty(0, dtype=dtype)
             self._storages[number] = torch.frombuffer(content, dtype=dtype) if content else empty
         return self._storages[number]
