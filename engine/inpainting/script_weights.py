@@ -9,6 +9,7 @@ may read and write files. Opening it with torch trusts that code; reading its we
     archive/constants.pkl   tensors its code refers to; only TorchScript has it
 """
 
+import io
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -85,7 +86,7 @@ class _Reader(pickle.Unpickler):
         info = archive.getinfo(name)
         if info.file_size > _MOST_PICKLE_BYTES:
             raise ValueError("its list of modules is too large")
-        super().__init__(archive.open(info))
+        super().__init__(io.BytesIO(archive.read(info)))
         self._archive = archive
         self._root = name.removesuffix(_MODULES)
         self._storages: dict[str, Tensor] = {}
