@@ -10,6 +10,7 @@ the other's `detail` is). A listener with a profile has none of this.
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -19,7 +20,6 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.accept import prefers
-from service.clock import timestamp
 from service.profiles import Dialect, Profile
 from service.surface import DialectRoute
 
@@ -130,7 +130,7 @@ class _WithHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Content-Disposition", "inline; filename=inpainted.png")
                 headers.setdefault("X-Processing-Time", f"{time.perf_counter() - started_at:.3f}")
-                headers.setdefault("X-Timestamp", timestamp())
+                headers.setdefault("X-Timestamp", datetime.now().isoformat())  # of no zone, as the original
             await send(message)
 
         await self._app(scope, receive, with_headers)

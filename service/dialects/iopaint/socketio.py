@@ -4,6 +4,8 @@
 of what. `service.dialects.iopaint.viewers` has the rule by which a browser hears of its own work only.
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -13,7 +15,7 @@ import socketio
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from protocol.events import Event, JobQueued, JobRequeued, StepFinished
 from protocol.requests import TaskName
@@ -30,6 +32,7 @@ _PING_INTERVAL_S: Final = 25
 _PING_TIMEOUT_S: Final = 20
 _MAX_PAYLOAD_BYTES: Final = 1_000_000
 _MOST_UNSENT: Final = 512
+_GOODBYE_S: Final = 0.5
 _DENOISING: Final = frozenset({TaskName.INPAINT, TaskName.OUTPAINT, TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE})
 _DENOISING_STAGES: Final = frozenset({None, "denoise"})
 _MISTAKES_OF_CLIENTS: Final = (
@@ -47,6 +50,7 @@ class SocketIo(Part):
         self._services = services
         self._viewers = Viewers()
         self._connections: dict[str, _Connection] = {}
+        self._polls: set[asyncio.Future[None]] = set()
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             cors_allowed_origins=[],  # the guard has looked at the origin, and adds the headers
@@ -86,6 +90,10 @@ class SocketIo(Part):
     async def drain(self) -> None:
         for transport in list(self._server.eio.sockets.values()):  # also those that never said who they are
             await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+        if self._polls:  # those that have been told end by themselves; the others' transports are gone
+            await asyncio.wait(self._polls, timeout=_GOODBYE_S)
+        for poll in self._polls:
+            poll.cancel()
 
     async def __aexit__(self, *_: object) -> None:
         await self.drain()
@@ -93,8 +101,39 @@ class SocketIo(Part):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._recognise(scope)
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "GET":
+            await self._poll(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
         self._recognise(scope)
+
+    async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a long poll. Engine.IO would go on for 45 s without its client, and hold up a server that stops."""
+        request: Message | None = await receive()
+
+        async def once() -> Message:
+            nonlocal request
+            if request is None:
+                await asyncio.Event().wait()
+            message, request = request, None
+            assert message is not None
+            return message
+
+        async def leave() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        answering = asyncio.ensure_future(self._app(scope, once, send))
+        leaving = asyncio.ensure_future(leave())
+        self._polls.add(answering)
+        try:
+            await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            answering.cancel()
+            self._polls.discard(answering)
+        with contextlib.suppress(asyncio.CancelledError):
+            await answering
 
     def _recognise(self, scope: Scope) -> None:
         """Take the cookie from any request of a connection: the first is often sent before the page has one."""
