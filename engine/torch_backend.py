@@ -16,6 +16,7 @@ from engine.library.library import Library
 from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
 from engine.models.residency import Residency, Tell, say_nothing
+from engine.plugins.files import PluginFiles
 from engine.segmentation.embeddings import EmbeddingCache
 from engine.steps import GeneratorJob, SettledJob
 from protocol.errors import ErrorCode
@@ -87,6 +88,12 @@ class TorchBackend:
         self._wanted_device = device
         self._threads = threads or _usable_cores()
         self._erase_weights = erase_weights or Weights(models_dir=models_dir)
+        self._plugins = PluginFiles(
+            models_dir=models_dir,
+            folders=self._erase_weights.folders,
+            allows_noncommercial=self._erase_weights.allows_noncommercial,
+            downloader=downloader,
+        )
         self._fetch = None if downloader is None else Fetching(self._erase_weights, downloader)
         self._device: Device | None = None
         self._residency: Residency | None = None
@@ -110,7 +117,7 @@ class TorchBackend:
                 home_budget_bytes=device.home_budget_bytes(),
             )
             self._tasks = {
-                **_import_tasks(self._residency, self._embeddings, self._erase_weights, self._fetch),
+                **_import_tasks(self._residency, self._embeddings, self._erase_weights, self._fetch, self._plugins),
                 **self._import_generating_tasks(self._residency, device),
             }
         except ImportError as error:
@@ -208,7 +215,11 @@ class TorchBackend:
 
 
 def _import_tasks(
-    residency: Residency, embeddings: "EmbeddingCache[Tensor]", erase_weights: Weights, fetch: Fetching | None
+    residency: Residency,
+    embeddings: "EmbeddingCache[Tensor]",
+    erase_weights: Weights,
+    fetch: Fetching | None,
+    plugins: PluginFiles,
 ) -> dict[TaskName, Task]:
     """Every task; imports what they need, so that what is missing is found at the start."""
     import cv2  # noqa: F401 - tasks import it when they run; see above
@@ -228,11 +239,11 @@ def _import_tasks(
     return {
         TaskName.ERASE: partial(erase, erasers=Erasers(residency, erase_weights, fetch)),
         TaskName.REMOVE_TEXT: remove_text,
-        TaskName.UPSCALE: partial(upscale, residency=residency),
-        TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency),
+        TaskName.UPSCALE: partial(upscale, residency=residency, plugins=plugins),
+        TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency, plugins=plugins),
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
         TaskName.ADJUST_MASK: adjust_mask,
-        TaskName.RESTORE_FACE: partial(restore_face, residency=residency),
+        TaskName.RESTORE_FACE: partial(restore_face, residency=residency, plugins=plugins),
         TaskName.DESCRIBE: partial(describe, residency=residency),
         TaskName.TEST_PATTERN: draw_test_pattern,
     }

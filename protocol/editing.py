@@ -9,6 +9,7 @@ from protocol.erasing import EraseModel, EraseParams, FillMethod, HdStrategy, Ld
 from protocol.params import ImageRef, PictureOutParams, Point, Region, Seed, TaskParams
 
 __all__ = [
+    "BackgroundModel",
     "BackgroundResult",
     "DescribeParams",
     "EraseModel",
@@ -43,6 +44,28 @@ class Resampling(StrEnum):
     """Means of what a pixel covers."""
     LANCZOS = "lanczos"
     """Sharper, with jagged edges where much smaller."""
+
+
+class BackgroundModel(StrEnum):
+    """What finds the subject of a picture; `auto` takes the full U2-Net if it is there, else the small one."""
+
+    AUTO = "auto"
+    U2NET = "u2net"
+    U2NETP = "u2netp"
+    U2NET_HUMAN_SEG = "u2net_human_seg"
+    U2NET_CLOTH_SEG = "u2net_cloth_seg"
+    SILUETA = "silueta"
+    ISNET_GENERAL_USE = "isnet-general-use"
+    ISNET_ANIME = "isnet-anime"
+    RMBG_1_4 = "rmbg-1.4"
+    RMBG_2_0 = "rmbg-2.0"
+    BIREFNET_GENERAL = "birefnet-general"
+    BIREFNET_GENERAL_LITE = "birefnet-general-lite"
+    BIREFNET_PORTRAIT = "birefnet-portrait"
+    BIREFNET_DIS = "birefnet-dis"
+    BIREFNET_HRSOD = "birefnet-hrsod"
+    BIREFNET_COD = "birefnet-cod"
+    BIREFNET_MASSIVE = "birefnet-massive"
 
 
 class BackgroundResult(StrEnum):
@@ -83,9 +106,10 @@ class UpscaleParams(PictureOutParams):
 
 
 class RemoveBackgroundParams(PictureOutParams):
-    """Cut the subject out (U2-Net)."""
+    """Cut the subject out."""
 
     image: ImageRef
+    model: BackgroundModel = BackgroundModel.AUTO
     result: BackgroundResult = BackgroundResult.CUTOUT
 
 

@@ -16,6 +16,7 @@ from engine.library.roots import make_library
 from engine.models.shelf import Shelf as ModelShelf
 from engine.models.shelf import packaged
 from engine.models.wanted import WantedModels
+from engine.plugins.files import PluginFiles
 from protocol.models import ModelInfo
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
@@ -205,7 +206,7 @@ def _shelf(settings: Settings, library: Library) -> Shelf:
     def others() -> Sequence[ModelInfo]:
         if settings.engine is EngineKind.FAKE:
             return [FAKE_MODEL]
-        return [*packaged(settings.models_dir), *listed(_weights(settings))]
+        return [*packaged(settings.models_dir), *listed(_weights(settings)), *_plugins(settings).listed()]
 
     return ModelShelf(library, settings.models_dir, default_model=settings.default_model, others=others)
 
@@ -215,6 +216,13 @@ def _weights(settings: Settings) -> Weights:
         models_dir=settings.models_dir,
         folders=tuple(folder.expanduser() for folder in settings.model_folders),
         allows_noncommercial=settings.allow_noncommercial_models,
+    )
+
+
+def _plugins(settings: Settings) -> PluginFiles:
+    weights = _weights(settings)
+    return PluginFiles(
+        models_dir=weights.models_dir, folders=weights.folders, allows_noncommercial=weights.allows_noncommercial
     )
 
 

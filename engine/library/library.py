@@ -15,6 +15,7 @@ from engine.library.looks import Look, look_at
 from engine.library.records import Changes, FoundModel, ModelKind
 from engine.library.walk import Candidate, Signature, Walk
 from engine.models.catalogue import CATALOGUE
+from engine.plugins.published import FILE_NAMES
 
 _CARRIED: Final = frozenset(file.name for model in CATALOGUE.values() for file in model.files)
 _ERASERS: Final = frozenset(file.name for files in FILES.values() for file in files)
@@ -25,10 +26,10 @@ logger = structlog.get_logger(__name__)
 def own_root(models_dir: Path) -> Root:
     """Our own models folder.
 
-    The pinned files that `safelight models pull` puts there, and those of the erase models, are no models of the
-    library: both are listed apart.
+    The pinned files that `safelight models pull` puts there, those of the erase models and of the plugins, are no
+    models of the library: they are listed apart.
     """
-    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_CARRIED | _ERASERS)
+    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_CARRIED | _ERASERS | FILE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

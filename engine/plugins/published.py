@@ -1,6 +1,7 @@
 """Published models beside the packaged ones: their names, files, checksums and licences.
 
-None of them is downloaded by this program by itself: they are used once their file lies in the models folder.
+Those whose checksum is known can be downloaded by a job that needs them; the others are used once their file lies in
+the models folder.
 
 Source: the release pages of each project, as IOPaint 1.6.0 and rembg 2 name them.
 """
@@ -29,6 +30,7 @@ class PluginModel:
         md5: 32 hexadecimal digits of that file, where they are known; `""` where they are not.
         size_bytes: about.
         licence: of the weights.
+        is_commercial: whether it allows commercial use.
         repository: on the Hugging Face hub, if a hub's cache may hold the file.
     """
 
@@ -40,6 +42,7 @@ class PluginModel:
     md5: str
     size_bytes: int
     licence: str
+    is_commercial: bool = True
     repository: str | None = None
 
 
@@ -69,21 +72,21 @@ def _restorer(name: str, tag: str, md5: str, size_mb: int, licence: str) -> Plug
     )
 
 
-def _background(name: str, published: str, size_mb: int, licence: str) -> PluginModel:
+def _background(name: str, published: str, md5: str, size_mb: int, licence: str) -> PluginModel:
     return PluginModel(
         name=name,
         title=f"{name}, as rembg has it",
         tasks=(TaskName.REMOVE_BACKGROUND,),
         files=(f"{name}.onnx",),
         url=f"{_REMBG}/{published}",
-        md5="",
+        md5=md5,
         size_bytes=size_mb * _MB,
         licence=licence,
     )
 
 
-def _birefnet(name: str, published: str, size_mb: int = 973) -> PluginModel:
-    return _background(name, published, size_mb, "MIT")
+def _birefnet(name: str, published: str, md5: str, size_mb: int = 973) -> PluginModel:
+    return _background(name, published, md5, size_mb, "MIT")
 
 
 _MODELS: Final = (
@@ -110,32 +113,43 @@ _MODELS: Final = (
         url=f"{_HUB}/briaai/RMBG-1.4/resolve/main/model.pth",
         md5="",
         size_bytes=176 * _MB,
-        licence="bria-rmbg-1.4 (non-commercial)",
+        licence="bria-rmbg-1.4, for non-commercial use",
+        is_commercial=False,
         repository="briaai/RMBG-1.4",
     ),
     PluginModel(
         name="rmbg-2.0",
         title="BRIA RMBG 2.0",
         tasks=(TaskName.REMOVE_BACKGROUND,),
-        files=("RMBG-2.0/onnx/model.onnx", "RMBG-2.0.onnx"),
+        files=("RMBG-2.0/onnx/model.onnx", "RMBG-2.0.onnx", "bria-rmbg-2.0.onnx"),
         url=f"{_HUB}/briaai/RMBG-2.0/resolve/main/onnx/model.onnx",
         md5="",
         size_bytes=1_024 * _MB,
         licence="CC-BY-NC-4.0",
+        is_commercial=False,
         repository="briaai/RMBG-2.0",
     ),
-    _background("u2net_human_seg", "u2net_human_seg.onnx", 176, "Apache-2.0"),
-    _background("u2net_cloth_seg", "u2net_cloth_seg.onnx", 176, "MIT"),
-    _background("silueta", "silueta.onnx", 44, "Apache-2.0"),
-    _background("isnet-general-use", "isnet-general-use.onnx", 179, "Apache-2.0"),
-    _birefnet("birefnet-general", "BiRefNet-general-epoch_244.onnx"),
-    _birefnet("birefnet-general-lite", "BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx", 224),
-    _birefnet("birefnet-portrait", "BiRefNet-portrait-epoch_150.onnx"),
-    _birefnet("birefnet-dis", "BiRefNet-DIS-epoch_590.onnx"),
-    _birefnet("birefnet-hrsod", "BiRefNet-HRSOD_DHU-epoch_115.onnx"),
-    _birefnet("birefnet-cod", "BiRefNet-COD-epoch_125.onnx"),
-    _birefnet("birefnet-massive", "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420.onnx"),
+    _background("u2net_human_seg", "u2net_human_seg.onnx", "c09ddc2e0104f800e3e1bb4652583d1f", 176, "Apache-2.0"),
+    _background("u2net_cloth_seg", "u2net_cloth_seg.onnx", "2434d1f3cb744e0e49386c906e5a08bb", 176, "MIT"),
+    _background("silueta", "silueta.onnx", "55e59e0d8062d2f5d013f4725ee84782", 44, "Apache-2.0"),
+    _background("isnet-general-use", "isnet-general-use.onnx", "fc16ebd8b0c10d971d3513d564d01e29", 179, "Apache-2.0"),
+    _birefnet("birefnet-general", "BiRefNet-general-epoch_244.onnx", "7a35a0141cbbc80de11d9c9a28f52697"),
+    _birefnet(
+        "birefnet-general-lite",
+        "BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx",
+        "4fab47adc4ff364be1713e97b7e66334",
+        224,
+    ),
+    _birefnet("birefnet-portrait", "BiRefNet-portrait-epoch_150.onnx", "c3a64a6abf20250d090cd055f12a3b67"),
+    _birefnet("birefnet-dis", "BiRefNet-DIS-epoch_590.onnx", "2d4d44102b446f33a4ebb2e56c051f2b"),
+    _birefnet("birefnet-hrsod", "BiRefNet-HRSOD_DHU-epoch_115.onnx", "c017ade5de8a50ff0fd74d790d268dda"),
+    _birefnet("birefnet-cod", "BiRefNet-COD-epoch_125.onnx", "f6d0d21ca89d287f17e7afe9f5fd3b45"),
+    _birefnet(
+        "birefnet-massive", "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420.onnx", "33e726a2136a3d59eb0fdf613e31e3e9"
+    ),
 )
 
 PLUGIN_MODELS: Final[Mapping[str, PluginModel]] = {model.name: model for model in _MODELS}
 """Name -> model, in the order they are listed."""
+FILE_NAMES: Final = frozenset(file for model in _MODELS for file in model.files if "/" not in file)
+"""None of them is a model of the library."""

@@ -1,32 +1,33 @@
-"""Cut the subject out of a picture with U2-Net."""
+"""Cut the subject out of a picture."""
 
+from collections.abc import Generator
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.images import Bytes, Floats, Picture, decode, encode_for, encode_mask, thumbnail, written_as
+from engine.images import Bytes, Floats, Picture, decode, encode_for, encode_mask, thumbnail, to_uint8, written_as
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
 from engine.models.catalogue import find
 from engine.models.files import is_present
-from engine.models.onnx_session import Session, open_session
+from engine.models.onnx_session import open_session
 from engine.models.residency import Residency
 from engine.origin import TRANSPARENT, FileFormat
+from engine.plugins.backgrounds import RECIPES, Network, OnnxMap, find_subject
+from engine.plugins.files import PluginFiles
 from engine.steps import twice
-from protocol.editing import BackgroundResult, RemoveBackgroundParams
+from protocol.editing import BackgroundModel, BackgroundResult, RemoveBackgroundParams
 
-_SIDE_PX: Final = 320
-_MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION: Final = np.array([0.229, 0.224, 0.225], np.float32)
 _STEPS: Final = 3
 _CHECK_PX: Final = 16
 
 
-def remove_background(run: Run, context: RunContext, residency: Residency) -> Steps:
+def remove_background(run: Run, context: RunContext, residency: Residency, plugins: PluginFiles | None = None) -> Steps:
     """Read, find the subject (one device call, `infer`), compose, keep.
 
-    The full U2-Net is used if its file is there, else the small one.
+    Raises:
+        EngineError: `model_missing`, `forbidden`: of the model that was asked for.
 
     Warns:
         alpha_flattened: a cut-out is to be a file without transparency, as JPEG; it is laid on white.
@@ -34,10 +35,15 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
     assert isinstance(run.params, RemoveBackgroundParams)
     params = run.params
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
-    name = "u2net" if is_present(find("u2net"), residency.models_dir) else "u2netp"
-    session = yield from residency.use(name, open_session)
+    model = params.model
+    if model is BackgroundModel.AUTO:
+        has_full = is_present(find("u2net"), residency.models_dir)
+        model = BackgroundModel.U2NET if has_full else BackgroundModel.U2NETP
+    network = yield from _use(model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
     context.step(1, _STEPS, progress=0.2, stage="read")
-    small: Floats = yield from twice(Call(lambda: infer(session, picture), stage="infer"))
+    small: Floats = yield from twice(
+        Call(lambda: find_subject(network, RECIPES[model], to_uint8(picture.rgb)), stage="infer")
+    )
     context.step(2, _STEPS, progress=0.8, stage="infer")
     result: Picture = yield Call(lambda: _compose(picture, small, params.result), Where.POOL, "compose")
     context.step(_STEPS, _STEPS, progress=0.9, stage="compose")
@@ -53,28 +59,22 @@ def remove_background(run: Run, context: RunContext, residency: Residency) -> St
             return encode_mask(result.rgb[..., 0])  # one channel rather than three equal ones
         return encode_for(result, params)
 
-    yield from context.output(0, finish, data={"result": params.result.value, "model": name})
+    yield from context.output(0, finish, data={"result": params.result.value, "model": model.value})
 
 
-def infer(session: Session, picture: Picture) -> Floats:
-    """How much each pixel belongs to the subject.
+def _use(model: BackgroundModel, residency: Residency, plugins: PluginFiles) -> Generator[Call, Any, Network]:
+    published = RECIPES[model].published
+    if published is None:
+        return OnnxMap((yield from residency.use(model.value, open_session)))
+    return (yield from plugins.use(published, residency, _load))
 
-    Returns:
-        (320, 320) float32, stretched so that it reaches from 0 to 1; all 0 if the network sees no difference.
 
-    Source: Qin et al., "U2-Net: Going Deeper with Nested U-Structure for Salient Object Detection", 2020.
-    """
-    import cv2
+def _load(path: Path, device: str) -> Network:
+    if path.suffix == ".onnx":
+        return OnnxMap(open_session(path, device))
+    from engine.plugins.isnet import load_isnet
 
-    resized = cv2.resize(picture.rgb, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    pixels = np.asarray(resized, np.float32)
-    pixels = (pixels / max(float(pixels.max()), 1e-6) - _MEAN) / _DEVIATION
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
-    # The first output is the fused map; the others are its stages, of use in training only.
-    (salience, *_) = session.run(None, {session.get_inputs()[0].name: planes})
-    mask: NDArray[np.float32] = np.asarray(salience, np.float32)[0, 0]
-    low, high = float(mask.min()), float(mask.max())
-    return (mask - low) / (high - low) if high - low > 1e-6 else np.zeros_like(mask)
+    return load_isnet(path, device)
 
 
 def on_checks(picture: Picture) -> Bytes:

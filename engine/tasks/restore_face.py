@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from engine.images import Bytes, Floats, Picture, decode, encode_for, on_white, thumbnail, to_uint8
 from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
-from engine.plugins.files import locate_file, use_file
+from engine.plugins.files import PluginFiles
 from engine.steps import twice
 from engine.tasks.upscale import enhance
 from protocol.retouching import FaceModel, RestoreFaceParams
@@ -28,7 +28,7 @@ _RESTORED: Final = 0.95
 """Shares of the whole job."""
 
 
-def restore_face(run: Run, context: RunContext, residency: Residency) -> Steps:
+def restore_face(run: Run, context: RunContext, residency: Residency, plugins: PluginFiles | None = None) -> Steps:
     """Read, find the faces, make each anew in its upright square and lay it back; keep.
 
     Finding is a device call and a step of stage `find`, each face one of stage `restore`. With `enhance_background`
@@ -45,12 +45,13 @@ def restore_face(run: Run, context: RunContext, residency: Residency) -> Steps:
     if run.first_image > 0:
         return
     # Before anything is done: the weights come in no package.
-    locate_file(_FILES[params.model], residency.models_dir)
+    plugins = plugins or PluginFiles(models_dir=residency.models_dir)
+    yield from plugins.bring(_FILES[params.model])
     picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
     result, start = picture, 0.0
     if params.enhance_background:
         start = _ENHANCED
-        result = yield from enhance(picture, params.background_model, residency, context, until=start)
+        result = yield from enhance(picture, params.background_model, residency, plugins, context, until=start)
     finder = yield from residency.use(_FACE_FINDER, _load_finder)
     image = to_uint8(on_white(picture))
     faces: list[FaceWithPoints] = yield from twice(
@@ -60,7 +61,7 @@ def restore_face(run: Run, context: RunContext, residency: Residency) -> Steps:
     restored: list[Face] = []
     for number, found in enumerate(faces, start=2):
         # The first loads it; by the others it is there, unless the memory was needed.
-        network = yield from use_file(residency, _FILES[params.model], _load_restorer)
+        network = yield from plugins.use(_FILES[params.model], residency, _load_restorer)
         rgb: Floats | None = yield from twice(
             Call(partial(_restore, network, image, result.rgb, found.points), stage="restore")
         )

@@ -5,7 +5,9 @@ import pytest
 
 from engine.images import Picture
 from engine.models.residency import Residency
-from engine.tasks.remove_background import infer, on_checks, remove_background
+from engine.plugins.backgrounds import RECIPES, find_subject
+from engine.tasks.remove_background import on_checks, remove_background
+from protocol.editing import BackgroundModel
 from protocol.requests import TaskName
 from tests.unit.engine.driver import drive, make_run
 from tests.unit.engine.networks import Shelf, ball, overlap
@@ -90,12 +92,12 @@ def test_the_network_sees_the_picture_as_it_was_trained_to(tmp_path):
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_network_that_sees_no_difference_finds_no_subject(value):
-    class Blind(LeftHalf):
-        def run(self, outputs, inputs):
-            assert np.isfinite(inputs["pixels"]).all()
-            return [np.full((1, 1, 320, 320), 0.4, np.float32)]
+    def blind(planes):
+        assert np.isfinite(planes).all()
+        return np.full((1, 1, 320, 320), 0.4, np.float32)
 
-    assert (infer(Blind(), Picture(np.full((8, 8, 3), value / 255, np.float32))) == 0).all()
+    image = np.full((8, 8, 3), value, np.uint8)
+    assert (find_subject(blind, RECIPES[BackgroundModel.U2NETP], image) == 0).all()
 
 
 def test_the_full_network_is_used_when_its_file_is_there(tmp_path):
