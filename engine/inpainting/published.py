@@ -123,6 +123,9 @@ FILES: Final[Mapping[EraseModel, tuple[WeightFile, ...]]] = {
 }
 """Of the models with weights; each in the order its loader wants its files."""
 
+FILE_NAMES: Final = frozenset(file.name for files in FILES.values() for file in files)
+"""What IOPaint downloads into torch's hub folder, which other programs share."""
+
 VARIABLES: Final[Mapping[str, str]] = {
     "big-lama.pt": "LAMA",
     "anime-manga-big-lama.pt": "ANIME_LAMA",

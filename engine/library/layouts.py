@@ -22,6 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from engine.inpainting.published import FILE_NAMES
 from engine.library import foreign_paths, hub
 from engine.library.records import ModelKind
 
@@ -108,26 +109,6 @@ HINTS: Final[Mapping[str, ModelKind]] = {
 }
 """Name of a subfolder, in lower case -> kind of the models in it."""
 
-_ERASERS: Final = frozenset(
-    {
-        "big-lama.pt",
-        "anime-manga-big-lama.pt",
-        "Places_512_FullData_G.pth",
-        "places_512_G.pth",
-        "migan_traced.pt",
-        "cond_stage_model_encode.pt",
-        "cond_stage_model_decode.pt",
-        "diffusion.pt",
-        "zits-inpaint-0717.pt",
-        "zits-edge-line-0717.pt",
-        "zits-structure-upsample-0717.pt",
-        "zits-wireframe-0717.pt",
-        "manga_inpaintor.jit",
-        "erika.jit",
-    }
-)
-"""What IOPaint downloads into torch's hub folder, which other programs share."""
-
 
 def recognise(path: Path) -> Layout:
     """How a folder is arranged; a plain folder if nothing speaks for anything else, or it cannot be read."""
@@ -166,7 +147,7 @@ def folders_of(root: Root) -> Iterator[ModelFolder]:
             yield from (ModelFolder(path=folder, kind=kind) for folder, kind in named)
         case Layout.IOPAINT:
             erasers = path / "torch" / "hub" / "checkpoints"
-            yield ModelFolder(path=erasers, kind=ModelKind.ERASER, only=_ERASERS)
+            yield ModelFolder(path=erasers, kind=ModelKind.ERASER, only=FILE_NAMES)
             for name in ("stable_diffusion", "stable_diffusion_xl"):
                 yield ModelFolder(path=path / name, kind=ModelKind.CHECKPOINT)
             yield ModelFolder(path=path / "huggingface" / "hub")

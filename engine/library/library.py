@@ -8,17 +8,17 @@ from typing import Final
 
 import structlog
 
-from engine.inpainting.published import FILES
+from engine.inpainting import published as erasers
 from engine.library import names
 from engine.library.layouts import Layout, Root, folders_of, recognise
 from engine.library.looks import Look, look_at
 from engine.library.records import Changes, FoundModel, ModelKind
 from engine.library.walk import Candidate, Signature, Walk
 from engine.models.catalogue import CATALOGUE
-from engine.plugins.published import FILE_NAMES
+from engine.plugins import published as plugins
 
 _CARRIED: Final = frozenset(file.name for model in CATALOGUE.values() for file in model.files)
-_ERASERS: Final = frozenset(file.name for files in FILES.values() for file in files)
+_LISTED_APART: Final = _CARRIED | erasers.FILE_NAMES | plugins.FILE_NAMES
 
 logger = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ def own_root(models_dir: Path) -> Root:
     The pinned files that `safelight models pull` puts there, those of the erase models and of the plugins, are no
     models of the library: they are listed apart.
     """
-    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_CARRIED | _ERASERS | FILE_NAMES)
+    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_LISTED_APART)
 
 
 @dataclass(frozen=True, slots=True)

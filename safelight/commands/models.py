@@ -30,7 +30,7 @@ def list_models(
     url: Url = DEFAULT_URL,
     key: ApiKey = None,
 ) -> None:
-    """Show the packaged models: what for, licence, size, whether they are here. With --server all of a server's."""
+    """Show packaged and erase models: what for, size, licence, whether they are here. --server: all of a server's."""
     if server:
         from safelight.model_commands import list_server_models
 
@@ -41,7 +41,10 @@ def list_models(
         return
     from rich.table import Table
 
+    from engine.inpainting.listing import listed
+    from engine.inpainting.weights import Weights
     from engine.models.files import status
+    from protocol.requests import TaskName
     from safelight.wording import size
 
     console = Console()
@@ -56,6 +59,17 @@ def list_models(
             "here" if model.is_present else "missing" if model.is_default else "optional",
         )
         for model in status(folder)
+    ]
+    rows += [
+        (
+            model.name,
+            TaskName.ERASE.value,
+            size(model.size_bytes),
+            model.licence,
+            "a download",
+            "here" if model.is_present else "when first named",
+        )
+        for model in listed(Weights(models_dir=folder))
     ]
     if not console.is_terminal:
         for row in rows:
