@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
@@ -20,6 +21,8 @@ from service.settings import Settings
 from service.surface import Surface
 from service.transports.websocket import websocket_endpoint
 from service.wiring import Services, wire
+
+logger = structlog.get_logger(__name__)
 
 ROUTES: Final[tuple[BaseRoute, ...]] = (
     *jobs.ROUTES,
@@ -55,6 +58,7 @@ def create_apps(settings: Settings) -> list[Starlette]:
         async with lifecycle.running(), AsyncExitStack() as stack:
             for part in (part for made in parts.values() for part in made):
                 await stack.enter_async_context(part)
+            _tell_of_pages(settings, services)
             yield
 
     apps = [_app(place, services, parts) for place in settings.places]
@@ -64,6 +68,19 @@ def create_apps(settings: Settings) -> list[Starlette]:
         app.state.lifecycle = lifecycle
         app.state.parts = {type(part): part for made in parts.values() for part in made}
     return apps
+
+
+def _tell_of_pages(settings: Settings, services: Services) -> None:
+    """Say so if every page that somebody visits may use this server."""
+    for place in settings.places:
+        dialect = DIALECTS.get(place.profile) if place.profile is not None else None
+        if (
+            dialect is not None
+            and dialect.cors.any_origin
+            and not settings.allowed_origins
+            and not services.keys.has_keys
+        ):
+            logger.warning("listener.open_to_pages", at=str(place), profile=place.profile)
 
 
 def _app(place: Listen, services: Services, parts: Mapping[Profile, list[Part]]) -> Starlette:
