@@ -4,6 +4,7 @@ It is of the server, not of a client: whoever switches, switches for all who com
 not known changes nothing.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from starlette.requests import Request
@@ -33,17 +34,24 @@ class Choices(Part):
         """Those of the server a request came to."""
         return part_of(request, cls)
 
-    def plugin_model(self, plugin: Plugin) -> str:
-        """Which model a plugin uses."""
-        return self.plugin_models.get(plugin.name, plugin.first_model)
+    def plugin_model(self, plugin: Plugin, present: Collection[str]) -> str:
+        """Which model a plugin uses: the one chosen, else the first that is there, else the first it could use.
 
-    def switch_plugin(self, plugin: Plugin, model: str) -> None:
+        Args:
+            present: names of the models whose weights are on this server.
+        """
+        chosen = self.plugin_models.get(plugin.name)
+        return chosen or next(iter((*plugin.usable(present), *plugin.served, *plugin.listed)), "")
+
+    def switch_plugin(self, plugin: Plugin, model: str, present: Collection[str]) -> None:
         """
         Raises:
             Refused: 422: the plugin has no such model, or it is not on this server.
         """
-        if model not in plugin.served:
-            raise Refused(422, f"model_name: {plugin.name} can use {', '.join(plugin.served)}, got {model!r:.80}")
+        usable = plugin.usable(present)
+        if model not in usable:
+            there = ", ".join(usable) or "no model"
+            raise Refused(422, f"model_name: {plugin.name} can use {there} on this server, got {model!r:.80}")
         self.plugin_models[plugin.name] = model
 
     async def __aexit__(self, *_: object) -> None:

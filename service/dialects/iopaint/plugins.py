@@ -1,11 +1,12 @@
 """IOPaint's plugins, by their names and those of their models, and which of our tasks does their work."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from protocol.editing import BackgroundResult, UpscaleModel
+from protocol.editing import BackgroundResult, Resampling, UpscaleModel
 from protocol.requests import TaskName
+from protocol.retouching import FaceModel
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.requests import RunPluginRequest
 
@@ -17,9 +18,33 @@ class Work(NamedTuple):
     params: Mapping[str, Any]
 
 
-Make: TypeAlias = Callable[[RunPluginRequest, str], Work]
-"""What a request to a plugin comes to, with the plugin's model."""
+class Served(NamedTuple):
+    """How a model of a plugin is served.
 
+    Attributes:
+        params: of our task, that choose it.
+        needs: name of the model whose weights have to be here; None: it comes with the server.
+        instead: parameters that do as well as they can while those weights are not here; None: nothing does.
+    """
+
+    params: Mapping[str, Any]
+    needs: str | None = None
+    instead: Mapping[str, Any] | None = None
+
+    def is_here(self, present: Collection[str]) -> bool:
+        return self.needs is None or self.needs in present or self.instead is not None
+
+    def chosen(self, present: Collection[str]) -> Mapping[str, Any]:
+        """Parameters for what is here."""
+        is_missing = self.needs is not None and self.needs not in present
+        return self.instead if is_missing and self.instead is not None else self.params
+
+
+Make: TypeAlias = Callable[[RunPluginRequest], Work]
+"""What a request to a plugin comes to, but for its model."""
+
+RESTORING: Final = ("GFPGAN", "RestoreFormer")
+_BACKGROUND_BY: Final = "RealESRGAN"
 _SHORTEST_CLICK: Final = 3
 _PNG: Final[Mapping[str, Any]] = {"format": "png", "keep_metadata": True}
 
@@ -29,25 +54,20 @@ class Plugin:
     """One plugin.
 
     Attributes:
-        models: every name the original lists.
-        served: of those, what can be used here.
+        listed: every model the original lists for it.
+        served: of those, what can be used here if its weights are there; the first that is, until somebody switches.
         image: how it makes a picture; None if it makes none.
         mask: how it makes a mask; None if it makes none.
         model_key, models_key: under which `server-config` tells its model and its models; None: not at all.
     """
 
     name: str
-    models: Sequence[str] = ()
-    served: Sequence[str] = ()
+    listed: Sequence[str] = ()
+    served: Mapping[str, Served] = field(default_factory=dict)
     image: Make | None = None
     mask: Make | None = None
     model_key: str | None = None
     models_key: str | None = None
-
-    @property
-    def first_model(self) -> str:
-        """What it uses until somebody switches."""
-        return self.served[0] if self.served else ""
 
     def shown(self) -> dict[str, Any]:
         """As `server-config` lists it."""
@@ -57,15 +77,16 @@ class Plugin:
             "support_gen_mask": self.mask is not None,
         }
 
+    def usable(self, present: Collection[str]) -> list[str]:
+        """Its models that can be used now.
 
-_UPSCALERS: Final = {
-    "realesr-general-x4v3": UpscaleModel.COMPACT,
-    "RealESRGAN_x4plus": UpscaleModel.X4PLUS,
-    "RealESRGAN_x4plus_anime_6B": UpscaleModel.X4PLUS_ANIME,
-}
+        Args:
+            present: names of the models whose weights are on this server.
+        """
+        return [name for name, served in self.served.items() if served.is_here(present)]
 
 
-def _segment(request: RunPluginRequest, _model: str) -> Work:
+def _segment(request: RunPluginRequest) -> Work:
     if not request.clicks:
         raise Refused(422, "clicks: expected at least one click: [x, y, 1]")
     if any(len(click) < _SHORTEST_CLICK for click in request.clicks):
@@ -74,16 +95,24 @@ def _segment(request: RunPluginRequest, _model: str) -> Work:
     return Work(TaskName.SEGMENT, {"points": points})
 
 
-def _cut_out(_request: RunPluginRequest, _model: str) -> Work:
+def _cut_out(_request: RunPluginRequest) -> Work:
     return Work(TaskName.REMOVE_BACKGROUND, {**_PNG, "result": BackgroundResult.CUTOUT.value})
 
 
-def _subject(_request: RunPluginRequest, _model: str) -> Work:
+def _subject(_request: RunPluginRequest) -> Work:
     return Work(TaskName.REMOVE_BACKGROUND, {"result": BackgroundResult.MASK.value})
 
 
-def _upscale(request: RunPluginRequest, model: str) -> Work:
-    return Work(TaskName.UPSCALE, {**_PNG, "factor": request.scale, "model": _UPSCALERS[model].value})
+def _upscale(request: RunPluginRequest) -> Work:
+    return Work(TaskName.UPSCALE, {**_PNG, "factor": request.scale, "resampling": Resampling.LANCZOS.value})
+
+
+def _restore(_request: RunPluginRequest) -> Work:
+    return Work(TaskName.RESTORE_FACE, _PNG)
+
+
+def _named(**params: str) -> Mapping[str, Any]:
+    return params
 
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
@@ -91,7 +120,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
     for plugin in (
         Plugin(
             name="InteractiveSeg",
-            models=(
+            listed=(
                 "vit_b",
                 "vit_l",
                 "vit_h",
@@ -108,14 +137,14 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
                 "sam2_1_base",
                 "sam2_1_large",
             ),
-            served=("mobile_sam",),
+            served={"mobile_sam": Served({})},
             mask=_segment,
             model_key="interactiveSegModel",
             models_key="interactiveSegModels",
         ),
         Plugin(
             name="RemoveBG",
-            models=(
+            listed=(
                 "briaai/RMBG-1.4",
                 "briaai/RMBG-2.0",
                 "u2net",
@@ -132,7 +161,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
                 "birefnet-cod",
                 "birefnet-massive",
             ),
-            served=("u2net",),
+            served={"u2net": Served({})},
             image=_cut_out,
             mask=_subject,
             model_key="removeBGModel",
@@ -140,23 +169,43 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         ),
         Plugin(
             name="RealESRGAN",
-            models=tuple(_UPSCALERS),
-            served=tuple(_UPSCALERS),
+            listed=("realesr-general-x4v3", "RealESRGAN_x4plus", "RealESRGAN_x4plus_anime_6B"),
+            served={
+                "realesr-general-x4v3": Served(
+                    _named(model=UpscaleModel.GENERAL.value),
+                    needs="realesr-general-x4v3",
+                    instead=_named(model=UpscaleModel.COMPACT.value),
+                ),
+                "RealESRGAN_x4plus": Served(_named(model=UpscaleModel.X4PLUS.value)),
+                "RealESRGAN_x4plus_anime_6B": Served(_named(model=UpscaleModel.X4PLUS_ANIME.value)),
+            },
             image=_upscale,
             model_key="realesrganModel",
             models_key="realesrganModels",
+        ),
+        Plugin(
+            name="GFPGAN",
+            listed=("GFPGANv1.4",),
+            served={"GFPGANv1.4": Served(_named(model=FaceModel.GFPGAN.value), needs="GFPGANv1.4")},
+            image=_restore,
+        ),
+        Plugin(
+            name="RestoreFormer",
+            listed=("RestoreFormer",),
+            served={"RestoreFormer": Served(_named(model=FaceModel.RESTOREFORMER.value), needs="RestoreFormer")},
+            image=_restore,
         ),
     )
 }
 """In the order the page shows them."""
 
 
-def enabled(names: Sequence[str]) -> list[Plugin]:
+def enabled(names: Collection[str]) -> list[Plugin]:
     """Those of `names`, in our order; names nobody knows are passed over."""
     return [plugin for name, plugin in PLUGINS.items() if name in names]
 
 
-def plugin_named(name: str, names: Sequence[str]) -> Plugin:
+def plugin_named(name: str, names: Collection[str]) -> Plugin:
     """An enabled plugin.
 
     Raises:
@@ -165,3 +214,8 @@ def plugin_named(name: str, names: Sequence[str]) -> Plugin:
     if name not in names or name not in PLUGINS:
         raise Refused(422, "Plugin not found")
     return PLUGINS[name]
+
+
+def extras(plugin: Plugin, names: Collection[str]) -> Mapping[str, Any]:
+    """What the other plugins that are enabled add: faces are restored on a background that is cleaned."""
+    return {"enhance_background": True} if plugin.name in RESTORING and _BACKGROUND_BY in names else {}
