@@ -57,7 +57,8 @@ def restore_face(run: Run, context: RunContext, residency: Residency, plugins: P
     faces: list[FaceWithPoints] = yield from twice(
         Call(lambda: finder.find_with_points(image, params.min_confidence), stage="find")
     )
-    context.step(1, len(faces) + 1, progress=start + _FINDING, stage="find")
+    found_at = start + _FINDING if faces else _RESTORED
+    context.step(1, len(faces) + 1, progress=found_at, stage="find")
     restored: list[Face] = []
     for number, found in enumerate(faces, start=2):
         # The first loads it; by the others it is there, unless the memory was needed.
@@ -69,7 +70,7 @@ def restore_face(run: Run, context: RunContext, residency: Residency, plugins: P
             result = result.with_rgb(rgb)
             restored.append(found.face)
         share = (number - 1) / len(faces)
-        progress = start + _FINDING + (_RESTORED - start - _FINDING) * share
+        progress = found_at + (_RESTORED - found_at) * share
         context.step(number, len(faces) + 1, progress=progress, stage="restore")
         context.preview(number, partial(thumbnail, result.rgb))
     if not restored:

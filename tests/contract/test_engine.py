@@ -68,6 +68,7 @@ EXAMPLES = {
     "remove_background": Example(TaskName.REMOVE_BACKGROUND, {}),
     "segment": Example(TaskName.SEGMENT, {"points": [{"x": 40, "y": 30}], "count": 2}, outputs=2),
     "adjust_mask": Example(TaskName.ADJUST_MASK, {"operation": "shrink", "by_px": 3}, ("mask",)),
+    "restore_face": Example(TaskName.RESTORE_FACE, {}),
     "describe": Example(TaskName.DESCRIBE, {}, media_type="application/json", size=None),
     "text_to_image": Example(
         TaskName.TEXT_TO_IMAGE,
@@ -189,13 +190,20 @@ def real() -> Backend:
     from engine.diffusion.quiet import quieten
 
     quieten()
+    import torch
+
+    from engine.inpainting.weights import Weights
+    from engine.plugins.gfpgan import GfpGan
     from engine.torch_backend import TorchBackend
     from tests.tiny_models import make_sd1
 
-    folder = Path(tempfile.mkdtemp(prefix="safelight-tiny-")) / "tiny"
-    make_sd1().save_pretrained(folder)
-    library = Library((Root(path=folder),))
-    return TorchBackend(MODELS_DIR, library=library, device="cpu", threads=2)
+    folder = Path(tempfile.mkdtemp(prefix="safelight-tiny-"))
+    make_sd1().save_pretrained(folder / "tiny")
+    # No package carries it: a stand-in of its form.
+    torch.save({"params_ema": GfpGan(width=1 / 16).state_dict()}, folder / "GFPGANv1.4.pth")
+    library = Library((Root(path=folder / "tiny"),))
+    weights = Weights(models_dir=MODELS_DIR, folders=(folder,))
+    return TorchBackend(MODELS_DIR, library=library, erase_weights=weights, device="cpu", threads=2)
 
 
 @pytest.fixture(

@@ -75,14 +75,14 @@ async def test_pictures_in_lists_are_uploaded_as_well() -> None:
 
 async def test_nothing_is_uploaded_for_a_request_with_a_mistake() -> None:
     uploads = Uploads()
-    with pytest.raises(RequestRefused, match=r"factor: expected 1\.\.4, got 9") as refusal:
+    with pytest.raises(RequestRefused, match=r"factor: expected 0\.05\.\.8, got 9") as refusal:
         await uploads.fields("upscale", {"image": LARGE, "factor": 9})
     assert (refusal.value.code, refusal.value.field, refusal.value.status) == ("invalid_params", "$.params.factor", 422)
     assert uploads.count == 0
 
 
 async def test_an_unknown_task_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RequestRefused, match="there are describe, erase"):
+    with pytest.raises(RequestRefused, match="there are adjust_mask, describe, erase"):
         await Uploads().fields("paint_it_black", {"image": Path("nowhere.png")})
 
 
