@@ -91,7 +91,7 @@ class Weights:
             reason: why it was not downloaded.
         """
         absent = self.missing(spec)
-        listed = "; ".join(f"{file.name} from {file.url}" for file in absent)
+        listed = "; ".join(f"{file.name} from {_shown(file.url)}" for file in absent)
         because = "" if reason is None else f" and could not be downloaded ({reason})"
         # No path of the server's machine: whoever asks may be anybody.
         where = f"the folder {_DOWNLOADS!r} of the server's models folder"
@@ -144,6 +144,14 @@ def licence_of(model: EraseModel) -> tuple[str, bool]:
     """Name of the licence of a model's weights, and whether it allows commercial use."""
     licence = LICENCES[model]
     return licence.name, licence.is_commercial
+
+
+def _shown(url: str) -> str:
+    """An address without what an operator may have put into it for the server alone."""
+    if "://" not in url:
+        return "where the operator says"
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _name_in(url: str) -> str:

@@ -70,6 +70,20 @@ def test_missing_files_are_named_with_their_address_and_where_to_put_them(tmp_pa
     assert [file.name for file in weights.missing(LDM)] == ["cond_stage_model_encode.pt", "cond_stage_model_decode.pt"]
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@mirror.test/x/net.pth?token=secret#secret", "from https://mirror.test/x/net.pth into"),
+        ("/srv/secret/net.pth", "net.pth from where the operator says into"),
+    ],
+)
+def test_what_an_address_holds_for_the_server_alone_is_not_shown(tmp_path: Path, url: str, shown: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        Weights(models_dir=tmp_path, environ={"FCF_MODEL_URL": url}).locate(FCF)
+    assert shown in caught.value.message
+    assert "secret" not in caught.value.message
+
+
 def test_environment_replaces_address_and_checksum(tmp_path: Path) -> None:
     environ = {"FCF_MODEL_URL": "https://mirror.test/x/mine%20G.pth?token=1", "FCF_MODEL_MD5": "AB" * 16}
     weights = Weights(models_dir=tmp_path, environ=environ)
