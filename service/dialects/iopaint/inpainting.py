@@ -169,6 +169,10 @@ def _refuse_what_is_not_served(request: InpaintRequest) -> None:
         raise Refused(422, "enable_brushnet: BrushNet is not served here")
     if request.enable_powerpaint_v2:
         raise Refused(422, "enable_powerpaint_v2: PowerPaint is not served here")
+    # With the extender the original gives a ControlNet no weight.
+    if request.enable_controlnet and request.controlnet_conditioning_scale > 0 and not request.use_extender:
+        reason = "control pictures are not made from the picture here; /v1/jobs takes them ready made, as controls"
+        raise Refused(422, f"enable_controlnet: {reason}")
 
 
 def _side(name: str, value: int, *, least: int) -> int:

@@ -45,14 +45,12 @@ class Listed:
     Attributes:
         name: by which clients switch to it.
         eraser: which erase model it is; None for a diffusion model.
-        controlnets: names of those that fit it.
         lcm_lora: the LoRA that `sd_lcm_lora` means for it; None if the server has none.
     """
 
     name: str
     type: ModelType
     eraser: EraseModel | None = None
-    controlnets: tuple[str, ...] = ()
     lcm_lora: str | None = None
 
     @property
@@ -67,12 +65,12 @@ class Listed:
             "model_type": self.type.value,
             "is_single_file_diffusers": False,
             "need_prompt": self.is_diffusion,
-            "controlnets": list(self.controlnets),
+            "controlnets": [],
             "brushnets": [],
             "support_strength": self.is_diffusion,
             "support_outpainting": self.is_diffusion,
             "support_lcm_lora": self.lcm_lora is not None,
-            "support_controlnet": bool(self.controlnets),
+            "support_controlnet": False,
             "support_brushnet": False,
             "support_powerpaint_v2": False,
         }
@@ -101,11 +99,9 @@ def _inpaints(model: ModelInfo) -> bool:
 def _diffusion(model: ModelInfo, there: Iterable[ModelInfo]) -> Listed:
     family = (model.family or "").removesuffix("_inpaint")
     fitting = [other for other in there if other.family == family]
-    controls = tuple(other.name for other in fitting if other.kind is ModelKind.CONTROLNET)
     loras = (other.name for other in fitting if other.kind is ModelKind.LORA and _LCM in other.name.lower())
     return Listed(
         model.name,
         _TYPES.get(model.family or "", ModelType.DIFFUSERS_OTHER),
-        controlnets=controls,
         lcm_lora=next(loras, None),
     )
