@@ -99,15 +99,16 @@ class Picture:
         return replace(self, rgb=rgb)
 
 
-def decode(source: Path | bytes, *, warn: Warn | None = None, keep_profile: bool = False) -> Picture:
+def decode(source: Path | bytes, *, warn: Warn | None = None, keep_metadata: bool = False) -> Picture:
     """Read a picture file: the first frame, upright, in sRGB.
 
     Grey becomes RGB; palettes are resolved; 16 bits per channel are kept; an embedded ICC profile other than sRGB is
     applied (relative colorimetric) and dropped.
 
     Args:
-        keep_profile: leave colours in an embedded profile of RGB, which `origin` then has: for a file that is to have
-            it again. `encode` sees to files that cannot.
+        keep_metadata: note in `origin` what the file says beside its pixels: a file written from the picture says it
+            too. Colours in an embedded profile of RGB are left as they are, and `encode` sees to files that cannot
+            hold one.
         warn: hears when the colours could not be converted as the file asks; the picture is read all the same.
 
     Raises:
@@ -118,7 +119,7 @@ def decode(source: Path | bytes, *, warn: Warn | None = None, keep_profile: bool
     try:
         with _open(content) as image:
             profile, kept = foreign_profile(image, warn), None
-            if keep_profile and (profile is None or describes_rgb(profile)):
+            if keep_metadata and (profile is None or describes_rgb(profile)):
                 profile, kept = None, image.info.get("icc_profile")
             deep = _decode_deep(content) if profile is None else None
             orientation = _orientation(image)
@@ -126,7 +127,8 @@ def decode(source: Path | bytes, *, warn: Warn | None = None, keep_profile: bool
             if deep is None:
                 # Only now: it may stand behind the pixels, and Pillow has turned a TIFF by itself.
                 orientation = _orientation(image)
-            picture = replace(picture, origin=read_origin(image, kept))
+            origin = read_origin(image, kept)
+            picture = replace(picture, origin=origin if keep_metadata else Origin(format=origin.format))
     except EngineError:
         raise
     except Image.DecompressionBombError as error:
@@ -136,16 +138,13 @@ def decode(source: Path | bytes, *, warn: Warn | None = None, keep_profile: bool
     return _upright(picture, orientation)
 
 
-def encode(
-    picture: Picture, output_format: OutputFormat, quality: int = 90, *, keep_metadata: bool = False
-) -> EncodedImage:
-    """Write a picture file: untagged, which means sRGB, and without metadata, unless it is to have what it came with.
+def encode(picture: Picture, output_format: OutputFormat, quality: int = 90) -> EncodedImage:
+    """Write a picture file: untagged, which means sRGB, and without metadata, but for what `picture.origin` noted.
 
     JPEG and PPM have no transparency: there the picture is laid on white.
 
     Args:
         quality: 1 to 100, for JPEG and WebP.
-        keep_metadata: write what `picture.origin` holds as far as the format can.
 
     Raises:
         EngineError: `invalid_params`: the format cannot hold a picture this large.
@@ -154,9 +153,9 @@ def encode(
     if file_format is FileFormat.WEBP and max(picture.width, picture.height) > _WEBP_SIDE_PX:
         message = f"format: webp holds at most {_WEBP_SIDE_PX} px a side, got {picture.width} x {picture.height}"
         raise EngineError(ErrorCode.INVALID_PARAMS, f"{message} at $.params.format")
-    if origin is not None and origin.icc_profile and not (keep_metadata and file_format in PROFILED):
+    if origin is not None and origin.icc_profile and file_format not in PROFILED:
         picture = _in_srgb(picture, origin.icc_profile)
-    content = _written(picture, file_format, quality, origin if keep_metadata else None)
+    content = _written(picture, file_format, quality, origin)
     return EncodedImage(
         content=content, media_type=MEDIA_TYPES[file_format], width=picture.width, height=picture.height
     )
@@ -171,7 +170,7 @@ def written_as(picture: Picture, output_format: OutputFormat) -> FileFormat:
 
 def encode_for(picture: Picture, params: PictureOutParams) -> EncodedImage:
     """`encode`, as a request asks for it."""
-    return encode(picture, params.format, params.quality, keep_metadata=params.keep_metadata)
+    return encode(picture, params.format, params.quality)
 
 
 def encode_mask(mask: NDArray[Any]) -> EncodedImage:

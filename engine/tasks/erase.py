@@ -43,7 +43,7 @@ def erase(run: Run, context: RunContext, erasers: Erasers) -> Steps:
 
 
 def _open(run: Run, params: EraseParams, context: RunContext) -> Canvas:
-    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     mask = masks.from_regions(params.regions, picture.width, picture.height)
     if "mask" in run.inputs:
         mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height)

@@ -107,7 +107,7 @@ class _Course:
 
 
 def _open(run: Run, params: EraseParams, spec: EraseModelSpec, context: RunContext) -> WholeErase:
-    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     mask = masks.from_regions(params.regions, picture.width, picture.height)
     if "mask" in run.inputs:
         mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height)

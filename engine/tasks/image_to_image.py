@@ -57,7 +57,7 @@ class _FromPicture:
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> _FromPicture:
     params = run.params
     assert isinstance(params, ImageToImageParams)
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     own = Size(picture.width, picture.height)
     asked = Size(params.width or own.width, params.height or own.height)
     is_asked = params.width is not None or params.height is not None

@@ -64,7 +64,7 @@ class Repainted:
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
     params = run.params
     assert isinstance(params, InpaintParams)
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     mask = masks.grow(_mask_of(run, params, picture), params.grow_px)
     area = None
     if params.area is not None:

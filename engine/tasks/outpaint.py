@@ -30,7 +30,7 @@ def outpaint(run: Run, context: RunContext, studio: Studio) -> Steps:
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
     params = run.params
     assert isinstance(params, OutpaintParams)
-    picture = images.decode(run.inputs["image"], warn=context.warn)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     width = params.left + picture.width + params.right
     height = params.top + picture.height + params.bottom
     if max(width, height) > MAX_SIDE_PX:

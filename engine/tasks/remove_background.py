@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from engine.models.catalogue import find
 from engine.models.files import is_present
 from engine.models.onnx_session import open_session
 from engine.models.residency import Residency
-from engine.origin import TRANSPARENT, FileFormat
+from engine.origin import TRANSPARENT, FileFormat, Origin
 from engine.plugins.backgrounds import RECIPES, Network, OnnxMap, find_subject
 from engine.plugins.files import PluginFiles
 from engine.steps import twice
@@ -34,7 +35,8 @@ def remove_background(run: Run, context: RunContext, residency: Residency, plugi
     """
     assert isinstance(run.params, RemoveBackgroundParams)
     params = run.params
-    picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
+    read = partial(decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    picture: Picture = yield Call(read, Where.POOL, "read")
     model = params.model
     if model is BackgroundModel.AUTO:
         has_full = is_present(find("u2net"), residency.models_dir)
@@ -97,5 +99,7 @@ def _compose(picture: Picture, small: Floats, result: BackgroundResult) -> Pictu
     if picture.alpha is not None:
         mask = mask * picture.alpha
     if result is BackgroundResult.MASK:
-        return Picture(np.repeat(mask[..., None], 3, axis=2), origin=picture.origin)
+        # Of the format alone: a mask has no colours that a profile could be of.
+        origin = None if picture.origin is None else Origin(format=picture.origin.format)
+        return Picture(np.repeat(mask[..., None], 3, axis=2), origin=origin)
     return replace(picture, alpha=mask)

@@ -78,7 +78,7 @@ def remove_text(run: Run, context: RunContext) -> Steps:
 
 
 def _find(run: Run, params: RemoveTextParams, context: RunContext) -> _Found:
-    picture = images.decode(run.inputs["image"], warn=context.warn, keep_profile=params.keep_metadata)
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     # As it is seen: writing on transparency has any colour behind it.
     seen = images.to_uint8(images.on_white(picture))
     lines = READER.read(seen)

@@ -47,7 +47,8 @@ def restore_face(run: Run, context: RunContext, residency: Residency, plugins: P
     # Before anything is done: the weights come in no package.
     plugins = plugins or PluginFiles(models_dir=residency.models_dir)
     yield from plugins.bring(_FILES[params.model])
-    picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
+    read = partial(decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    picture: Picture = yield Call(read, Where.POOL, "read")
     result, start = picture, 0.0
     if params.enhance_background:
         start = _ENHANCED

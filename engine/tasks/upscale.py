@@ -75,7 +75,8 @@ def upscale(run: Run, context: RunContext, residency: Residency, plugins: Plugin
     """
     assert isinstance(run.params, UpscaleParams)
     params = run.params
-    picture: Picture = yield Call(lambda: decode(run.inputs["image"], warn=context.warn), Where.POOL, "read")
+    read = partial(decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    picture: Picture = yield Call(read, Where.POOL, "read")
     plan = _plan(params, picture, residency.device, context)
     plugins = plugins or PluginFiles(models_dir=residency.models_dir)
     network = yield from _use(plan.model, residency, plugins)
