@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from protocol.editing import TestPatternParams, UpscaleParams
+from protocol.editing import BackgroundModel, RemoveBackgroundParams, TestPatternParams, UpscaleParams
 from protocol.erasing import EraseModel, EraseParams, HdStrategy
 from protocol.generation import ImageToImageParams, OutpaintParams, TextToImageParams
 from protocol.params import OutputFormat, TaskParams
@@ -31,6 +31,11 @@ _WORKING_SET_BYTES: Final = {
     TaskName.TEST_PATTERN: 0,
 }
 """Activations of the task's networks on one tile or one fixed-size input; measured peaks, rounded up."""
+_IS_NET: Final = (BackgroundModel.ISNET_GENERAL_USE, BackgroundModel.ISNET_ANIME, BackgroundModel.RMBG_1_4)
+_IS_NET_BYTES: Final = 384 << 20
+"""What it needs beside that; measured, rounded up."""
+_LARGE_BACKGROUND_BYTES: Final = 4 << 30
+"""What BiRefNet, which RMBG 2.0 is too, needs beside that. Never measured here."""
 _WITHOUT_NETWORK: Final = (None, EraseModel.CV2, EraseModel.PATCHMATCH)
 _BYTES_PER_SHOWN_PIXEL: Final = 1200
 """Activations of LaMa, measured with 512 and 1024 px a side."""
@@ -48,6 +53,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         pictures += _shown_pixels(params, input_pixels) * _BYTES_PER_SHOWN_PIXEL
     if isinstance(params, UpscaleParams):
         pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.factor**2 * _FLOAT_RGB)
+    if isinstance(params, RemoveBackgroundParams):
+        pictures += _background_bytes(params.model)
     if isinstance(params, RestoreFaceParams) and params.enhance_background:
         pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):
@@ -76,6 +83,13 @@ def _shown_pixels(params: EraseParams, input_pixels: int) -> int:
             return min(pixels, params.hd_resize_limit_px**2)
         case HdStrategy.CROP:
             return min(pixels, (params.hd_crop_trigger_px + 2 * params.hd_crop_margin_px) ** 2)
+
+
+def _background_bytes(model: BackgroundModel) -> int:
+    if model in _IS_NET:
+        return _IS_NET_BYTES
+    is_large = model is BackgroundModel.RMBG_2_0 or model.value.startswith("birefnet")
+    return _LARGE_BACKGROUND_BYTES if is_large else 0
 
 
 def default_budget_bytes() -> int:

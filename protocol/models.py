@@ -63,10 +63,11 @@ class ModelInfo(BaseModel):
     licence: str = Field(description="Of the weights; `unknown` where the files do not tell.")
     size_bytes: int = Field(ge=0)
     is_present: bool = Field(
-        description="False: it is being downloaded, or `safelight models pull NAME` on the server fetches it."
+        description="False: it is being downloaded, or `safelight models pull NAME` on the server fetches it; one with the "
+        "source `published` is fetched by the first job that needs it, if the server downloads."
     )
     id: str | None = Field(None, description="`KIND:NAME`, as events have it; of a packaged model its name.")
-    kind: ModelKind | None = Field(None, description="None: packaged, for the tasks it names.")
+    kind: ModelKind | None = Field(None, description="None: packaged or published, for the tasks it names.")
     family: str | None = Field(None, description="Which denoiser it is, or works with: sd1, sdxl, ...")
     source: str | None = Field(None, description="Which of the server's folders it was found in.")
     is_loaded: bool = Field(False, description="It is in memory.")

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.memory import default_budget_bytes, estimate_bytes
-from protocol.editing import TestPatternParams, UpscaleParams
+from protocol.editing import BackgroundModel, RemoveBackgroundParams, TestPatternParams, UpscaleParams
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TASKS, TaskName
+from protocol.retouching import RestoreFaceParams
 
 EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.ERASE: {"image": "x", "mask": "x"},
@@ -52,3 +53,24 @@ def test_a_pattern_needs_room_for_its_pixels_whatever_came_in() -> None:
 def test_the_default_budget_is_a_part_of_this_machine() -> None:
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     assert 0.4 * total < default_budget_bytes() < 0.6 * total
+
+
+def test_models_that_look_closer_need_more() -> None:
+    models = ("u2net", "isnet-anime", "birefnet-general")
+    needed = [
+        estimate_bytes(
+            TaskName.REMOVE_BACKGROUND, RemoveBackgroundParams(image="x", model=BackgroundModel(model)), 1_000_000
+        )
+        for model in models
+    ]
+    assert needed == sorted(needed)
+    assert len(set(needed)) == len(models)
+
+
+def test_cleaning_the_background_of_faces_needs_room_for_an_enlargement() -> None:
+    plain, cleaned = (RestoreFaceParams(image="x", enhance_background=cleans) for cleans in (False, True))
+    pixels = 1_000_000
+    difference = estimate_bytes(TaskName.RESTORE_FACE, cleaned, pixels) - estimate_bytes(
+        TaskName.RESTORE_FACE, plain, pixels
+    )
+    assert difference >= 16 * 3 * pixels
