@@ -63,8 +63,8 @@ class ModelInfo(BaseModel):
     licence: str = Field(description="Of the weights; `unknown` where the files do not tell.")
     size_bytes: int = Field(ge=0)
     is_present: bool = Field(
-        description="False: it is being downloaded, or `safelight models pull NAME` on the server fetches it; one with the "
-        "source `published` is fetched by the first job that needs it, if the server downloads."
+        description="False: it is being downloaded, or `safelight models pull NAME` on the server fetches it; one "
+        "with the source `published` is fetched by the first job that needs it, if the server downloads."
     )
     id: str | None = Field(None, description="`KIND:NAME`, as events have it; of a packaged model its name.")
     kind: ModelKind | None = Field(None, description="None: packaged or published, for the tasks it names.")
