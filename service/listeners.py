@@ -25,23 +25,25 @@ class Listen:
     """One place to listen at.
 
     Attributes:
-        port: 0 takes a free one.
+        port: 0 takes a free one; None stands for the setting `port`.
         host: name or address; None stands for the setting `host`, "" for all addresses of the machine.
         profile: whose clients are served there; None: those of all dialects.
     """
 
-    port: int
+    port: int | None
     host: str | None = None
     profile: Profile | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `[HOST:]PORT[=PROFILE]`; an IPv6 address stands in brackets.
+        """Read `[HOST:]PORT[=PROFILE]` or `=PROFILE`; an IPv6 address stands in brackets.
 
         Raises:
             ValueError: it is not of that form, and what is wrong.
         """
         place, has_profile, profile = text.strip().partition("=")
+        if has_profile and not place.strip():
+            return cls(None, None, _profile(profile.strip()))
         host, has_host, port = place.strip().rpartition(":")
         if not (port.isascii() and port.isdigit() and int(port) <= _MOST_PORT):
             raise ValueError(f"{_FORM} with a port of 0..{_MOST_PORT}, got {text!r:.80}")
@@ -77,7 +79,7 @@ def open_listeners(places: Sequence[Listen]) -> list[Listener]:
     """Listen at all of these, or at none.
 
     Args:
-        places: each with its host.
+        places: each with its host and port.
 
     Raises:
         ListenFailed: a name is not known, an address is not this machine's, or a port is taken.
@@ -101,7 +103,7 @@ def _open(place: Listen) -> Listener:
         raise ListenFailed(f"cannot listen at {place}: {error.strerror or error}") from None
     sockets: list[socket.socket] = []
     problem: OSError | None = None
-    port = place.port
+    port = place.port or 0
     with ExitStack() as undo:
         for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
             try:

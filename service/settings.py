@@ -235,10 +235,14 @@ class Settings(BaseSettings):
 
     @property
     def places(self) -> tuple[Listen, ...]:
-        """Where to listen, each with its host."""
+        """Where to listen, each with its host and port."""
         return tuple(
-            replace(place, host=self.host if place.host is None else place.host)
-            for place in self.listen or (Listen(self.port),)
+            replace(
+                place,
+                host=self.host if place.host is None else place.host,
+                port=self.port if place.port is None else place.port,
+            )
+            for place in self.listen or (Listen(None),)
         )
 
     @classmethod

@@ -30,8 +30,8 @@ def serve(
     log_format: Annotated[LogChoice | None, typer.Option(help="For people or machines.", show_default=False)] = None,
 ) -> None:
     """Start the server. Flags go before SAFELIGHT_* variables, those before the file."""
-    if port is not None and listen:
-        fail("--port and --listen exclude each other: say the port with --listen too", 2)
+    if port is not None and listen and not any(place.strip().startswith("=") for place in listen):
+        fail("--port and --listen exclude each other: say the port with --listen too, or --listen =PROFILE", 2)
     from service import main as server
 
     flags: Mapping[str, object] = {

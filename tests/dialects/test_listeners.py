@@ -1,6 +1,7 @@
 """One process that listens at several places, each for the clients of one service or of all; over real sockets."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -332,6 +333,25 @@ def test_command_line_listens_wherever_it_is_told_and_stops_as_one(tmp_path: Pat
     finally:
         process.kill()
         process.wait()
+
+
+def test_variables_of_a_service_say_where_its_profile_listens(tmp_path: Path) -> None:
+    port = free_port()
+    command = serve("--data-dir", str(tmp_path), "--listen", "=text_removal")
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "PORT": str(port)})
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/api/v1/health", timeout=5, trust_env=False).is_success
+            except httpx.TransportError:
+                return False
+
+        until(answers, "the listener to answer", interval_s=0.05)
+    finally:
+        process.terminate()
+        process.wait(3 * DEADLINE_S)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from service.settings import SettingsError, load
         (" 8080 = iopaint ", Listen(8080, None, Profile.IOPAINT)),
         ("0.0.0.0:80", Listen(80, "0.0.0.0")),
         ("box.lan:65535=text_removal", Listen(65535, "box.lan", Profile.TEXT_REMOVAL)),
+        ("=text_removal", Listen(None, None, Profile.TEXT_REMOVAL)),
         ("[::1]:8080=iopaint", Listen(8080, "::1", Profile.IOPAINT)),
         ("[0:0::0]:8080", Listen(8080, "::")),
     ],
@@ -38,6 +39,7 @@ def test_place_is_read(text: str, place: Listen) -> None:
         (":8080", "host is missing"),
         ("::1:8080", "brackets"),
         ("[::z]:8080", "no IPv6 address"),
+        ("=", "only iopaint, text_removal"),
         ("8080=", "only iopaint, text_removal"),
         ("8080=IOPaint", "only iopaint, text_removal"),
     ],
@@ -60,6 +62,7 @@ def test_places_come_from_a_list_from_one_text_and_from_the_environment(monkeypa
 def test_without_places_it_is_host_and_port() -> None:
     assert load(None, {"host": "10.0.0.1", "port": 99}).places == (Listen(99, "10.0.0.1"),)
     assert load(None, {"listen": 8080}).places == (Listen(8080, "127.0.0.1"),)
+    assert load(None, {"listen": "=iopaint", "port": 99}).places == (Listen(99, "127.0.0.1", Profile.IOPAINT),)
 
 
 @pytest.mark.parametrize("listen", [True, 3.5, {"port": "x"}, ["8080", None]])
