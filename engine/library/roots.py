@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.library.layouts import Layout, Root
 from engine.library.library import Library, own_root
+from engine.plugins.published import FILE_NAMES
 
 EMBEDDED_DIR: Final = Path(__file__).parents[1] / "diffusion" / "spark"
 """The model that comes with the program, as a diffusers folder; see docs/spark.md."""
@@ -16,7 +17,10 @@ def make_library(models_dir: Path, folders: Sequence[Path] = ()) -> Library:
 
     Args:
         models_dir: our own folder.
-        folders: of other programs, whose layout is recognised; what is in several belongs to the first.
+        folders: of other programs, whose layout is recognised; what is in several belongs to the first. Files of
+            plugins are listed apart.
     """
     embedded = Root(path=EMBEDDED_DIR, layout=Layout.FOLDER, source="embedded")
-    return Library((own_root(models_dir), *(Root(path=folder.expanduser()) for folder in folders), embedded))
+    return Library(
+        (own_root(models_dir), *(Root(path=folder.expanduser(), ignored=FILE_NAMES) for folder in folders), embedded)
+    )

@@ -1,8 +1,8 @@
 """Where the files of published models lie, and how one is brought into memory.
 
-A file is looked for in the models folder, in `plugins/` and `upscalers/` below it, and in `torch/hub/checkpoints/`,
-where IOPaint and rembg put theirs; likewise in the other model folders. A model of the Hugging Face hub is also found
-in a hub's cache that such a folder is, or has in `huggingface/hub/`.
+A file is looked for in the models folder, in `plugins/` and `upscalers/` below it, in `torch/hub/checkpoints/`, where
+IOPaint and rembg put theirs, and where ComfyUI and A1111 have upscalers; likewise in the other model folders. A model
+of the Hugging Face hub is also found in a hub's cache that such a folder is, or has in `huggingface/hub/`.
 """
 
 from collections.abc import Generator, Sequence
@@ -19,7 +19,14 @@ from protocol.errors import ErrorCode
 from protocol.models import ModelInfo
 
 _DOWNLOADS: Final = "plugins"
-_FOLDERS: Final = ("", _DOWNLOADS, "upscalers", "torch/hub/checkpoints")
+_FOLDERS: Final = (
+    "",
+    _DOWNLOADS,
+    "upscalers",
+    "torch/hub/checkpoints",
+    *("upscale_models", "ESRGAN", "RealESRGAN"),
+    *("models/upscale_models", "models/ESRGAN", "models/RealESRGAN"),
+)
 _HUBS: Final = ("", "huggingface/hub")
 _LOOK_S: Final = 20.0
 """A wait is made of shorter ones, so that it never seems to be a call that does not come back."""
@@ -86,7 +93,7 @@ class PluginFiles:
             return network
 
         stamp = (str(path), stat.st_size, stat.st_mtime_ns)
-        return (yield from residency.keep(name, stat.st_size, steps, stamp=stamp, files=(path,)))
+        return (yield from residency.keep(PLUGIN_MODELS[name].id, stat.st_size, steps, stamp=stamp, files=(path,)))
 
     def listed(self) -> Sequence[ModelInfo]:
         """All published models as clients see them, there or not."""
@@ -96,7 +103,8 @@ class PluginFiles:
         path = self.find(model.name)
         may_be_used = model.is_commercial or self.allows_noncommercial
         return ModelInfo(
-            id=model.name,
+            id=model.id,
+            kind=model.kind,
             name=model.name,
             title=model.title,
             tasks=model.tasks if may_be_used else (),
@@ -110,7 +118,7 @@ class PluginFiles:
     def _download(self, model: PluginModel, downloader: Downloader) -> Generator[Call, Any, Path]:
         target = self.models_dir / _DOWNLOADS / model.files[0]
         wanted = WantedFile(url=model.url, target=target, md5=model.md5, size_bytes=model.size_bytes)
-        coming = downloader.begin(model.name, [wanted])
+        coming = downloader.begin(model.id, [wanted])
         look = Call(partial(coming.wait, _LOOK_S), where=Where.OUTSIDE, stage="download", deadline_s=3 * _LOOK_S)
         try:
             while not (yield look):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from protocol.models import ModelKind
 from protocol.requests import TaskName
 
 _MB: Final = 1_000_000
@@ -44,6 +45,16 @@ class PluginModel:
     licence: str
     is_commercial: bool = True
     repository: str | None = None
+
+    @property
+    def kind(self) -> ModelKind | None:
+        """As lists have it: upscalers are a kind of their own."""
+        return ModelKind.UPSCALER if TaskName.UPSCALE in self.tasks else None
+
+    @property
+    def id(self) -> str:
+        """As events have it."""
+        return self.name if self.kind is None else f"{self.kind}:{self.name}"
 
 
 def _upscaler(name: str, tag: str, md5: str, size_mb: int) -> PluginModel:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from engine.interface import DownloadFailed, EngineError, WantedFile, Where
+from engine.library.roots import make_library
 from engine.models.catalogue import CATALOGUE
 from engine.plugins.files import PluginFiles
 from engine.plugins.published import PLUGIN_MODELS
 from engine.steps import run_through
 from protocol.errors import ErrorCode
+from protocol.models import ModelKind
 from protocol.requests import TASKS
 
 
@@ -42,7 +44,7 @@ class Downloads:
         return self.looks == 2
 
 
-@pytest.mark.parametrize("folder", ["", "plugins", "upscalers", "torch/hub/checkpoints"])
+@pytest.mark.parametrize("folder", ["", "plugins", "upscalers", "torch/hub/checkpoints", "models/ESRGAN"])
 def test_a_file_is_found_in_each_of_the_folders(folder: str, tmp_path: Path) -> None:
     path = put(tmp_path / folder / "silueta.onnx")
     assert PluginFiles(models_dir=tmp_path).find("silueta") == path
@@ -118,3 +120,14 @@ def test_names_are_not_those_of_packaged_models_and_tasks_are_tasks() -> None:
     for model in PLUGIN_MODELS.values():
         assert set(model.tasks) <= set(TASKS)
         assert model.md5 == "" or len(model.md5) == 32
+
+
+def test_upscalers_are_of_their_kind_and_the_library_lists_none_of_these_files_again(tmp_path: Path) -> None:
+    upscaler = next(info for info in PluginFiles(models_dir=tmp_path).listed() if info.name == "RealESRGAN_x4plus")
+    assert (upscaler.kind, upscaler.id) == (ModelKind.UPSCALER, "upscaler:RealESRGAN_x4plus")
+    for folder in ("own", "other"):
+        for name in ("RealESRGAN_x4plus.pth", "GFPGANv1.4.pth", "isnetis.pth"):
+            put(tmp_path / folder / name)
+    library = make_library(tmp_path / "own", [tmp_path / "other"])
+    library.refresh()
+    assert {model.source for model in library.models} <= {"embedded"}
