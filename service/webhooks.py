@@ -68,7 +68,7 @@ class Outbox(Protocol):
 
 Form: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[bytes | None]]
 """Makes the body that tells of an event (its wire form) of a job (its id), as a foreign service would tell of it.
-JSON; None if there is nothing to tell, any more or at all."""
+JSON; None to tell of it in our own form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +218,9 @@ class Webhooks:
     async def _post(self, row: Mapping[str, Any]) -> _Answer:
         event = orjson.loads(row["event"])
         form = self.forms.get(row.get("dialect") or "")
-        if form is None:
+        body = await form(row["job_id"], event) if form is not None else None
+        if body is None:
             body = orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
-        else:
-            formed = await form(row["job_id"], event)
-            if formed is None:
-                return _Answer("there is nothing to tell of it any more", is_final=True)
-            body = formed
         timeout_s = self._settings.webhook_timeout_s
         try:
             async with (

@@ -133,6 +133,7 @@ def test_what_is_no_address_is_refused_before_any_work(client: httpx.Client, url
 
 def test_a_webhook_of_our_own_api_keeps_its_own_form(private: ThreadServer) -> None:
     with Receiver(200).running() as receiver, private.client() as client:
-        body = {"task": "test_pattern", "params": {"steps": 0}, "webhook": {"url": receiver.url}}
+        labels = {"dialect": "text_removal", "foreign_id": "a"}  # whatever it calls itself
+        body = {"task": "test_pattern", "params": {"steps": 0}, "webhook": {"url": receiver.url}, "labels": labels}
         client.post("/v1/jobs", json=body).raise_for_status()
         assert receiver.next()[1]["type"] == "job.succeeded"

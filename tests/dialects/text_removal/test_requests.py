@@ -3,6 +3,7 @@
 import io
 import socket as sockets
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -161,10 +162,10 @@ def test_what_is_nowhere_and_what_is_not_so_is_told_in_its_words(client: httpx.C
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
 
 
-def test_limits_are_those_that_are_told(tmp_path: object) -> None:
+def test_limits_are_those_that_are_told(tmp_path: Path) -> None:
     with (
         thread_server(
-            tmp_path / "data",  # type: ignore[operator]
+            tmp_path / "data",
             listen=PROFILE,
             text_removal_max_side_px=100,
             max_upload_bytes=5000,
@@ -187,10 +188,10 @@ def test_limits_are_those_that_are_told(tmp_path: object) -> None:
         assert client.post(WITH_REGIONS[0], json=order(image=b64(png(60, 60)))).status_code == 200
 
 
-def test_one_who_waits_too_long_gets_a_504_and_the_work_is_stopped(tmp_path: object) -> None:
+def test_one_who_waits_too_long_gets_a_504_and_the_work_is_stopped(tmp_path: Path) -> None:
     with (
         thread_server(
-            tmp_path / "data",  # type: ignore[operator]
+            tmp_path / "data",
             listen=PROFILE,
             fake_step_s=0.5,
             text_removal_timeout_s=0.3,

@@ -1,11 +1,14 @@
 """What is said on the progress sockets beside the story of one task."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from protocol.events import Event
+from service.outlet import BufferedOutlet, Lagging
 from tests.dialects.text_removal.callers import FINAL, ProgressSocket, order
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import ThreadServer, thread_server
@@ -140,28 +143,45 @@ def test_sockets_leave_nothing_behind(server: ThreadServer, client: httpx.Client
     (tasks,) = [part for kind, part in parts.items() if kind.__name__ == "Tasks"]
     with ProgressSocket(server.ports[0]) as last:  # its handshake comes after the goodbyes of the others
         last.next()
-    deadline = server.services.bus
-    assert deadline.subscriber_count() == 0
+    assert server.services.bus.subscriber_count() == 0
     assert tasks._watchers == {}
 
 
-def test_a_socket_without_a_key_is_refused_where_one_is_needed(tmp_path: object) -> None:
+def test_a_reader_that_is_too_slow_is_told_to_come_back(
+    server: ThreadServer, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(BufferedOutlet):
+        async def take(self) -> list[Event]:
+            await super().take()
+            raise Lagging
+
+    monkeypatch.setattr("service.dialects.text_removal.sockets.BufferedOutlet", Full)
+    with ProgressSocket(server.ports[0], "a") as socket:
+        socket.next()
+        client.post(ASYNC, json=order(task_id="a")).raise_for_status()
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.until(*FINAL)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4408
+
+
+def test_a_socket_without_a_key_is_refused_where_one_is_needed(tmp_path: Path) -> None:
     with (
-        thread_server(tmp_path / "data", listen=PROFILE, api={"keys": ["secret"]}) as server,  # type: ignore[operator]
+        thread_server(tmp_path / "data", listen=PROFILE, api={"keys": ["secret"]}) as server,
         pytest.raises(InvalidStatus) as refusal,
         ProgressSocket(server.ports[0]),
     ):
         pass
     assert refusal.value.response.status_code == 401
     with (
-        thread_server(tmp_path / "more", listen=PROFILE, api={"keys": ["secret"]}) as server,  # type: ignore[operator]
+        thread_server(tmp_path / "more", listen=PROFILE, api={"keys": ["secret"]}) as server,
         ProgressSocket(server.ports[0], headers={"X-API-Key": "secret"}) as socket,
     ):
         assert socket.next()["type"] == "connection_established"
 
 
-def test_a_server_that_stops_says_goodbye(tmp_path: object) -> None:
-    with thread_server(tmp_path / "data", listen=PROFILE) as server:  # type: ignore[operator]
+def test_a_server_that_stops_says_goodbye(tmp_path: Path) -> None:
+    with thread_server(tmp_path / "data", listen=PROFILE) as server:
         socket = ProgressSocket(server.ports[0])
         socket.next()
     with pytest.raises(ConnectionClosed) as closed:

@@ -40,6 +40,8 @@ def test_a_task_is_started_watched_and_fetched(server: ThreadServer, client: htt
     assert moments == sorted(moments)
     result = client.get("/api/v1/task-result/doc-1")
     assert result.headers["content-type"] == "image/png"
+    assert result.headers["x-regions-count"] == "2"
+    assert float(result.headers["x-processing-time"]) == pytest.approx(status["elapsed_time"], abs=1e-3)
     outside = ~covered(order()["regions"])
     assert (pixels(result.content)[outside] == pixels(png())[outside]).all()
     assert not (pixels(result.content) == pixels(png())).all()

@@ -247,26 +247,24 @@ async def test_a_broken_outbox_stops_nothing_and_a_delivery_that_cannot_be_noted
     assert len(world.posts) == 1
 
 
-async def test_a_job_of_a_dialect_is_told_of_in_its_form_and_not_at_all_where_nothing_is_left() -> None:
+async def test_a_job_of_a_dialect_is_told_of_in_its_form_and_in_ours_where_that_says_nothing() -> None:
     table, world = Table(), World()
-    told, gone, other = (table.add(number) for number in range(3))
-    table.rows[told]["dialect"] = table.rows[gone]["dialect"] = "foreign"
-    table.rows[other]["dialect"] = "unknown"
-    table.rows[gone]["job_id"] = "gone"
+    told, other, unknown = (table.add(number) for number in range(3))
+    table.rows[told]["dialect"] = table.rows[other]["dialect"] = "foreign"
+    table.rows[unknown]["dialect"] = "unknown"
+    table.rows[other]["job_id"] = "other"
 
     async def form(job_id: str, event: Mapping[str, Any]) -> bytes | None:
-        return None if job_id == "gone" else orjson.dumps({"id": job_id, "status": event["type"]})
+        return None if job_id == "other" else orjson.dumps({"id": job_id, "status": event["type"]})
 
     async with delivering(table, world) as webhooks:
         webhooks.forms["foreign"] = form
         webhooks.wake()
         await table.until(lambda: not table.rows)
     bodies = [orjson.loads(body) for _, _, body in world.posts]
-    assert {"id": "j1", "status": "job.succeeded"} in bodies
-    assert {"type": EVENT["type"], "timestamp": EVENT["at"], "data": EVENT} in bodies
-    assert len(bodies) == 2
-    assert table.ends[told] == table.ends[other] == "delivered"
-    assert "nothing to tell" in table.ends[gone]
+    ours = {"type": EVENT["type"], "timestamp": EVENT["at"], "data": EVENT}
+    assert bodies.count({"id": "j1", "status": "job.succeeded"}) == 1
+    assert bodies.count(ours) == 2
 
 
 async def test_only_a_fact_of_a_job_with_a_webhook_wakes_it() -> None:
