@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from protocol.editing import BackgroundResult, Resampling, UpscaleModel
+from protocol.editing import BackgroundModel, BackgroundResult, Resampling, UpscaleModel
 from protocol.requests import TaskName
 from protocol.retouching import FaceModel
 from service.dialects.iopaint.errors import Refused
@@ -115,6 +115,29 @@ def _named(**params: str) -> Mapping[str, Any]:
     return params
 
 
+def _background(model: BackgroundModel) -> Served:
+    return Served(_named(model=model.value), needs=model.value)
+
+
+_BACKGROUNDS: Final[Mapping[str, Served]] = {
+    "briaai/RMBG-1.4": _background(BackgroundModel.RMBG_1_4),
+    "briaai/RMBG-2.0": _background(BackgroundModel.RMBG_2_0),
+    "u2net": _background(BackgroundModel.U2NET)._replace(instead=_named(model=BackgroundModel.AUTO.value)),
+    "u2netp": _background(BackgroundModel.U2NETP),
+    "u2net_human_seg": _background(BackgroundModel.U2NET_HUMAN_SEG),
+    "u2net_cloth_seg": _background(BackgroundModel.U2NET_CLOTH_SEG),
+    "silueta": _background(BackgroundModel.SILUETA),
+    "isnet-general-use": _background(BackgroundModel.ISNET_GENERAL_USE),
+    "birefnet-general": _background(BackgroundModel.BIREFNET_GENERAL),
+    "birefnet-general-lite": _background(BackgroundModel.BIREFNET_GENERAL_LITE),
+    "birefnet-portrait": _background(BackgroundModel.BIREFNET_PORTRAIT),
+    "birefnet-dis": _background(BackgroundModel.BIREFNET_DIS),
+    "birefnet-hrsod": _background(BackgroundModel.BIREFNET_HRSOD),
+    "birefnet-cod": _background(BackgroundModel.BIREFNET_COD),
+    "birefnet-massive": _background(BackgroundModel.BIREFNET_MASSIVE),
+}
+"""In the order the original lists them; the weights of each but `u2net` have to be here."""
+
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.name: plugin
     for plugin in (
@@ -144,28 +167,18 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         ),
         Plugin(
             name="RemoveBG",
-            listed=(
-                "briaai/RMBG-1.4",
-                "briaai/RMBG-2.0",
-                "u2net",
-                "u2netp",
-                "u2net_human_seg",
-                "u2net_cloth_seg",
-                "silueta",
-                "isnet-general-use",
-                "birefnet-general",
-                "birefnet-general-lite",
-                "birefnet-portrait",
-                "birefnet-dis",
-                "birefnet-hrsod",
-                "birefnet-cod",
-                "birefnet-massive",
-            ),
-            served={"u2net": Served({})},
+            listed=tuple(_BACKGROUNDS),
+            served=_BACKGROUNDS,
             image=_cut_out,
             mask=_subject,
             model_key="removeBGModel",
             models_key="removeBGModels",
+        ),
+        Plugin(
+            name="AnimeSeg",
+            served={"isnetis": Served(_named(model=BackgroundModel.ISNET_ANIME.value), needs="isnetis")},
+            image=_cut_out,
+            mask=_subject,
         ),
         Plugin(
             name="RealESRGAN",

@@ -14,7 +14,7 @@ from tests.dialects.golden import ERROR_KEYS, cases, differences, send
 from tests.servers import ThreadServer, thread_server
 
 BRUSH = (255, 203, 0, 186)
-ALL = ("InteractiveSeg", "RemoveBG", "RealESRGAN", "GFPGAN", "RestoreFormer")
+ALL = ("InteractiveSeg", "RemoveBG", "AnimeSeg", "RealESRGAN", "GFPGAN", "RestoreFormer")
 RECORDED = {case.name: case for case in cases("iopaint", "plugins_zero_weights")}
 
 
@@ -42,7 +42,11 @@ def jobs(http: httpx.Client) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("name", "fields", "task"),
-    [("InteractiveSeg", {"clicks": [[20, 15, 1], [3, 3, 0, 1]]}, "segment"), ("RemoveBG", {}, "remove_background")],
+    [
+        ("InteractiveSeg", {"clicks": [[20, 15, 1], [3, 3, 0, 1]]}, "segment"),
+        ("RemoveBG", {}, "remove_background"),
+        ("AnimeSeg", {}, "remove_background"),
+    ],
 )
 def test_a_mask_is_a_layer_in_the_colour_of_the_brush(
     http: httpx.Client, name: str, fields: dict[str, Any], task: str
@@ -68,7 +72,10 @@ def test_clicks_are_points_with_what_they_mean(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("name", "task", "params"),
     [
-        ("RemoveBG", "remove_background", {"result": "cutout"}),
+        ("RemoveBG", "remove_background", {"result": "cutout", "model": "auto"}),
+        ("AnimeSeg", "remove_background", {"result": "cutout", "model": "isnet-anime"}),
+        ("GFPGAN", "restore_face", {"model": "gfpgan", "enhance_background": True}),
+        ("RestoreFormer", "restore_face", {"model": "restoreformer", "enhance_background": True}),
         ("RealESRGAN", "upscale", {"factor": 3.0, "resampling": "lanczos", "model": "compact"}),
     ],
 )
