@@ -50,7 +50,8 @@ class SocketIo(Part):
         self._services = services
         self._viewers = Viewers()
         self._connections: dict[str, _Connection] = {}
-        self._polls: set[asyncio.Future[None]] = set()
+        self._polls: dict[asyncio.Future[None], str | None] = {}
+        """Long polls that wait, and the ids of their transports."""
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             cors_allowed_origins=[],  # the guard has looked at the origin, and adds the headers
@@ -105,7 +106,16 @@ class SocketIo(Part):
             await self._poll(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+            self._end_polls(_transport_of(scope))
         self._recognise(scope)
+
+    def _end_polls(self, transport_id: str | None) -> None:
+        """A client that says goodbye in one request waits for the end of another, which Engine.IO forgets."""
+        transport = self._server.eio.sockets.get(transport_id)
+        if transport is None or transport.closed:
+            for poll, waits_for in self._polls.items():
+                if waits_for is not None and waits_for == transport_id:
+                    poll.cancel()
 
     async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a long poll. Engine.IO would go on for 45 s without its client, and hold up a server that stops."""
@@ -125,23 +135,22 @@ class SocketIo(Part):
 
         answering = asyncio.ensure_future(self._app(scope, once, send))
         leaving = asyncio.ensure_future(leave())
-        self._polls.add(answering)
+        self._polls[answering] = _transport_of(scope)
         try:
             await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
         finally:
             leaving.cancel()
             answering.cancel()
-            self._polls.discard(answering)
+            del self._polls[answering]
         with contextlib.suppress(asyncio.CancelledError):
             await answering
 
     def _recognise(self, scope: Scope) -> None:
         """Take the cookie from any request of a connection: the first is often sent before the page has one."""
-        token = token_of(Headers(scope=scope))
-        named = parse_qs(scope["query_string"].decode("latin-1")).get("sid")
-        if token is not None and named:
+        token, transport_id = token_of(Headers(scope=scope)), _transport_of(scope)
+        if token is not None and transport_id is not None:
             for sid, connection in self._connections.items():
-                if connection.transport_id == named[0]:
+                if connection.transport_id == transport_id:
                     self._viewers.recognise(sid, token)
                     return
 
@@ -232,3 +241,9 @@ class _Connection:
         transport = self._server.eio.sockets.get(self.transport_id)
         if transport is not None:
             await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+
+
+def _transport_of(scope: Scope) -> str | None:
+    """The Engine.IO id that a request names."""
+    named = parse_qs(scope["query_string"].decode("latin-1")).get("sid")
+    return named[0] if named else None

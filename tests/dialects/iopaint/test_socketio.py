@@ -16,6 +16,7 @@ import socketio
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from service.dialects.iopaint.socketio import SocketIo
 from tests.dialects.golden import FOLDER, cases, differences, send
 from tests.integration.viewers import png
 from tests.servers import DEADLINE_S, ThreadServer, thread_server, until
@@ -279,6 +280,21 @@ def test_server_that_stops_lets_its_clients_go_so_that_they_come_back(tmp_path: 
             server.server.should_exit = True
             assert mine.lost.wait(2 * DEADLINE_S)
             until(lambda: not server.services.sockets, "the socket to be forgotten")
+
+
+def test_client_that_says_goodbye_is_not_kept_waiting_for_its_long_poll(
+    server: ThreadServer, http: httpx.Client
+) -> None:
+    opened = json.loads(http.get("/socket.io/?EIO=4&transport=polling").text[1:])
+    address = f"/socket.io/?EIO=4&transport=polling&sid={opened['sid']}"
+    http.post(address, content="40").raise_for_status()
+    http.get(address).raise_for_status()
+    part: Any = server.server.config.app.state.parts[SocketIo]  # type: ignore[union-attr]
+    with ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(http.get, address)
+        until(lambda: opened["sid"] in part._polls.values(), "the poll to wait")
+        http.post(address, content="1").raise_for_status()
+        assert polled.result(DEADLINE_S).status_code in {200, 400}
 
 
 def test_message_above_the_announced_size_ends_its_connection_and_no_other(server: ThreadServer) -> None:
