@@ -8,8 +8,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from protocol.events import Event
+from protocol.jobs import Job
+from service.auth import Key
+from service.dialects.text_removal.tasks import Tasks
 from service.outlet import BufferedOutlet, Lagging
-from tests.dialects.text_removal.callers import FINAL, ProgressSocket, order
+from tests.dialects.text_removal.callers import FINAL, REGIONS, ProgressSocket, order, png
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import ThreadServer, thread_server
 
@@ -139,12 +142,33 @@ def test_sockets_leave_nothing_behind(server: ThreadServer, client: httpx.Client
         general.asked({"type": "subscribe_task", "task_id": "b"})
         finish(server, client, "a")
         socket.until(*FINAL)
+        assert socket.asked({"type": "ping"})["type"] == "pong"
+        assert [opened._states for opened in server.services.sockets] == [{}, {}]  # type: ignore[attr-defined]
     parts = server.server.config.app.state.parts  # type: ignore[union-attr]
     (tasks,) = [part for kind, part in parts.items() if kind.__name__ == "Tasks"]
     with ProgressSocket(server.ports[0]) as last:  # its handshake comes after the goodbyes of the others
         last.next()
     assert server.services.bus.subscriber_count() == 0
     assert tasks._watchers == {}
+
+
+def test_a_task_that_starts_while_its_socket_looks_for_it_is_told_of_once(
+    server: ThreadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = Tasks.find
+
+    async def find_just_started(self: Tasks, task_id: str, key: Key) -> Job:
+        monkeypatch.setattr(Tasks, "find", find)
+        params = {"image": png(), "regions": REGIONS}
+        job = await self.start(task_id, params, key)
+        return await self._services.jobs.wait(job.id, key, 10.0)
+
+    monkeypatch.setattr(Tasks, "find", find_just_started)
+    with ProgressSocket(server.ports[0], "a") as socket:
+        assert socket.until(*FINAL)["type"] == "task_completed"
+        for _ in range(3):
+            assert socket.asked({"type": "get_task_status", "task_id": "a"})["status"] == "completed"
+            assert "created_at" in socket.seen[-1]
 
 
 def test_a_reader_that_is_too_slow_is_told_to_come_back(
