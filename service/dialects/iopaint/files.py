@@ -13,8 +13,8 @@ from typing import Any, Final
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.params import MAX_SIDE_PX
 from service.dialects.iopaint.errors import Refused
+from service.dialects.iopaint.pictures import header
 from service.files import write_whole
-from service.probe import open_header
 from service.settings import Settings
 
 _SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -80,11 +80,8 @@ class MediaFolders:
         found = []
         for path in self._pictures(tab):
             with path.open("rb") as file:
-                try:
-                    image = open_header(file)
-                except (OSError, ValueError, SyntaxError):
-                    continue  # something else under the name of a picture
-                if image is None:
+                image = header(file)
+                if image is None:  # something else under the name of a picture
                     continue
                 with image:
                     width, height = image.size
@@ -120,10 +117,10 @@ class MediaFolders:
             raise Refused(422, f"width, height: expected 0..{MAX_SIDE_PX}, got {width} and {height}")
         path = self.picture(tab, name)
         with path.open("rb") as file:
+            image = header(file)
+            if image is None:
+                raise Refused(400, f"{path.name}: is not a picture")
             try:
-                image = open_header(file)
-                if image is None:
-                    raise Refused(400, f"{path.name}: is not a picture")
                 with image:
                     if image.width * image.height > self.max_pixels:
                         message = f"{path.name}: has more than {self.max_pixels} pixels"
@@ -133,7 +130,9 @@ class MediaFolders:
                         raise Refused(422, f"width, height: expected fewer than {self.max_pixels} pixels")
                     kind = image.format or "PNG"
                     small = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-            except (OSError, ValueError, SyntaxError):
+            except ProtocolError:
+                raise
+            except Exception:  # noqa: BLE001 - a decoder fed with garbage raises whatever it likes
                 raise Refused(400, f"{path.name}: is damaged") from None
         buffer = io.BytesIO()
         small.save(buffer, "JPEG" if kind == "MPO" else kind, quality=_THUMBNAIL_QUALITY)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from protocol.errors import ErrorCode
 from service.dialects.iopaint.errors import Refused
-from service.probe import open_header
+from service.dialects.iopaint.pictures import header
 
 _TEXT: Final = "parameters"
 _NEGATIVE: Final = "Negative prompt: "
@@ -24,7 +24,7 @@ def gen_info(content: bytes) -> GenInfo:
     Raises:
         Refused: 400: it is no picture.
     """
-    image = open_header(io.BytesIO(content))
+    image = header(io.BytesIO(content))
     if image is None:
         raise Refused(400, f"{ErrorCode.BAD_IMAGE}: the file is not a picture")
     with image:

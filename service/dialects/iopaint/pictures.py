@@ -8,11 +8,14 @@ import binascii
 import io
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from protocol.errors import ErrorCode, ProtocolError
 from service.dialects.iopaint.errors import Refused
 from service.probe import open_header, upright_size
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _DATA_PREFIXES: Final = ("data:image/", "data:application/octet-stream;base64,")
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/=]")
@@ -62,16 +65,21 @@ def decode_picture(text: str | None, name: str, max_bytes: int) -> bytes:
     return content
 
 
+def header(file: BinaryIO) -> "Image.Image | None":
+    """Read the header of a picture file; None if it is none. No pixel is decoded. Blocks."""
+    try:
+        return open_header(file)
+    except Exception:  # noqa: BLE001 - a reader fed with garbage raises whatever it likes
+        return None
+
+
 def size_of(content: bytes, name: str) -> Size:
     """The size of a picture file, from its header. Blocks.
 
     Raises:
         Refused: 400: it is no picture.
     """
-    try:
-        image = open_header(io.BytesIO(content))
-    except (OSError, ValueError, SyntaxError):
-        image = None
+    image = header(io.BytesIO(content))
     if image is None:
         raise Refused(400, f"{name}: not a picture of a format that is read here")
     with image:

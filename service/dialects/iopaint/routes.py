@@ -108,7 +108,7 @@ ROUTES: Final = (
     *file_routes.ROUTES,
     Route("/", web_app.index, methods=["GET"]),
     Route("/assets/{path:path}", web_app.asset, methods=["GET"]),
-    Route("/{name}.{suffix}", web_app.asset, methods=["GET"]),
+    Route("/favicon.ico", web_app.asset, methods=["GET"]),
 )
 
 DIALECT: Final = Dialect(

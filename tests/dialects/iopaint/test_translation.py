@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from engine.fake_memory import FAKE_MODEL
 from tests.dialects.golden import ERROR_KEYS
-from tests.servers import ThreadServer, thread_server
+from tests.servers import DEADLINE_S, ThreadServer, thread_server, until
 
 BORDER = {"use_extender": True, "extender_width": 80, "extender_height": 60}
 
@@ -170,6 +171,31 @@ def test_an_erase_model_is_an_erase_job_with_the_mask_as_it_came(http: httpx.Cli
     }
     assert job["task"] == "erase"
     assert wanted.items() <= job["params"].items()
+
+
+def test_a_job_that_fails_is_told_with_its_reason_in_four_keys(http: httpx.Client) -> None:
+    http.post("/api/v1/model", json={"name": "patchmatch"})
+    answer = ask(http, mask=picture(mode="L"))  # all of it: nothing is left to fill from
+    job = job_of(http)
+    assert job["status"] == "failed"
+    assert answer.status_code == 422
+    assert set(answer.json()) == ERROR_KEYS
+    assert job["error"]["message"] in answer.json()["errors"]
+
+
+def test_a_job_that_somebody_else_cancels_is_a_409(tmp_path: Path) -> None:
+    with (
+        thread_server(tmp_path / "slow", fake_step_s=0.2, iopaint_model=FAKE_MODEL.name) as slow,
+        slow.client() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(ask, client, sd_steps=400)
+        until(lambda: client.get("/v1/jobs?status=running").json()["jobs"] != [], "the job to start")
+        client.delete(f"/v1/jobs/{job_of(client)['id']}")
+        answer = asked.result(3 * DEADLINE_S)
+        assert answer.status_code == 409
+        assert set(answer.json()) == ERROR_KEYS
+        assert "cancelled" in answer.json()["errors"]
 
 
 def test_a_sampler_that_is_not_used_is_not_looked_at(http: httpx.Client) -> None:
