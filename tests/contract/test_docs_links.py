@@ -48,7 +48,8 @@ def test_every_class_and_member_in_the_architecture_exists() -> None:
     for owner, member in named:
         body = re.search(rf"^class {owner}\b.*?(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
         assert body, f"there is no class {owner}"
-        assert re.search(rf"\b(?:def {member}\b|{member}(?::| =)|self\.{member}\b)", body[0]), f"{owner} has no {member}"
+        defined = rf"\b(?:def {member}\b|{member}(?::| =)|self\.{member}\b)"
+        assert re.search(defined, body[0]), f"{owner} has no {member}"
 
 
 def test_decisions_are_numbered_without_a_gap_and_have_their_parts() -> None:
