@@ -17,6 +17,7 @@ from safelight.client import AsyncClient
 from safelight.errors import RequestRefused
 from safelight.job import AsyncJob
 from safelight.progress import Board
+from safelight.task_config import read_config
 from safelight.watching import Destination, ExitCode, watch_to_end, write_outputs
 from safelight.wording import short_id
 
@@ -44,20 +45,25 @@ class RunOptions:
     output: Path | None = None
     priority: str | None = None
     prompt: str | None = None
+    model: str | None = None
+    config: Path | None = None
+    """A file with parameters; what is said on the command line goes before it."""
 
     def params(self) -> dict[str, Any]:
         """The task's parameters.
 
         Raises:
-            Unusable: one of the options has the wrong form.
+            Unusable, BadConfig: one of the options has the wrong form.
         """
-        params: dict[str, Any] = {}
+        params: dict[str, Any] = {} if self.config is None else read_config(self.config, self.task)
         if self._image is not None:
             params["image"] = self._image
         elif self.subject is not None:
             params["prompt"] = self.subject
         if self.prompt is not None:
             params["prompt"] = self.prompt
+        if self.model is not None:
+            params["model"] = self.model
         if self.mask is not None:
             params["mask"] = self.mask
         if self.points:

@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from safelight.address import DEFAULT_URL
+from safelight.commands.batch import (
+    BatchConcat,
+    BatchFlags,
+    BatchImage,
+    BatchJobs,
+    BatchOverwrite,
+    run_over_pictures,
+)
+from safelight.commands.failing import fail
 from safelight.commands.options import ApiKey, RunUrl, Url, Via, ViaChoice
 from safelight.commands.session import with_client
 
@@ -27,19 +36,39 @@ def run(
     region: Annotated[list[str] | None, typer.Option(help="X,Y,WIDTH,HEIGHT; may be repeated.")] = None,
     point: Annotated[list[str] | None, typer.Option(help="X,Y or X,Y,0 to exclude; may be repeated.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be repeated.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which model does it.", show_default=False)] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="JSON file with parameters of the task.", show_default=False)
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder.", show_default=False)] = None,
     priority: Annotated[str | None, typer.Option(help="high, normal or low.", show_default=False)] = None,
+    image: BatchImage = None,
+    jobs: BatchJobs = 4,
+    concat: BatchConcat = False,
+    overwrite: BatchOverwrite = False,
     url: RunUrl = None,
     key: ApiKey = None,
     via: Via = ViaChoice.WEBSOCKET,
 ) -> None:
     """Submit a job, watch it, and write what it makes. Ctrl-C cancels it; a second one leaves.
 
+    With --image FOLDER, erase and inpaint work on every picture in it: --mask is a picture for all, or a folder of
+    masks with the same names; results go to the folder --output, in the format of each picture, with its metadata. The
+    same command again goes on where it stopped. It ends with 1 if a picture failed or had no mask.
+
     Without --url, and if no server answers on this machine, one is started for this job.
     """
     from safelight.job_commands import RunOptions, run_job
 
-    options = RunOptions(task, subject, mask, region or (), point or (), set_ or (), output, priority, prompt)
+    options = RunOptions(
+        task, subject, mask, region or (), point or (), set_ or (), output, priority, prompt, model, config
+    )
+    if image is not None:
+        how = BatchFlags(jobs=jobs, concatenates=concat, overwrites=overwrite)
+        run_over_pictures(options, image, how, url, key, via)
+        return
+    if concat or overwrite:
+        fail("--concat and --overwrite are for pictures that --image names", 2)
 
     async def work(client: "AsyncClient", board: "Board") -> int:
         return await run_job(client, board, options)
