@@ -1,0 +1,92 @@
+"""A real browser for tests of pages: Chromium without a window, driven by Playwright.
+
+Tests that use it are skipped where either is missing.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.servers import DEADLINE_S
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Response, WebSocket
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Nothing of its own over the network, and colours as they are in the files.
+_ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
+)  # fmt: skip
+_VIEWPORT = {"width": 1500, "height": 900}
+
+
+@contextmanager
+def chromium() -> Iterator["Browser"]:
+    """One browser with an empty profile, until the block ends. Each of its contexts has cookies of its own."""
+    api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+    path = _path()
+    if path is None:
+        pytest.skip("no Chromium on the PATH, and none named by SAFELIGHT_TEST_BROWSER")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Tab:
+    """A page of somebody who has this browser to themselves: with cookies and storage of its own.
+
+    Attributes:
+        problems: what the page complained of: uncaught errors, errors in the console, requests that got no answer.
+        received: every message that came over its WebSockets.
+        statuses: path of each request that was answered -> the last status.
+    """
+
+    def __init__(self, browser: "Browser") -> None:
+        self.problems: list[str] = []
+        self.received: list[str] = []
+        self.statuses: dict[str, int] = {}
+        self._context = browser.new_context(viewport=_VIEWPORT)  # type: ignore[arg-type] # a plain dict
+        self._context.set_default_timeout(3 * DEADLINE_S * 1000)
+        self.page: Page = self._context.new_page()
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url} {request.failure}"))
+        self.page.on("console", self._hear)
+        self.page.on("response", self._note)
+        self.page.on("websocket", self._listen)
+
+    def close(self) -> None:
+        """Leave, as closing the window does."""
+        self._context.close()
+
+    def __enter__(self) -> "Tab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _hear(self, message: "ConsoleMessage") -> None:
+        if message.type == "error":
+            self.problems.append(f"console: {message.text} {message.location.get('url', '')}")
+
+    def _note(self, response: "Response") -> None:
+        path = response.url.partition("://")[2].partition("/")[2].partition("?")[0]
+        self.statuses["/" + path] = response.status
+
+    def _listen(self, websocket: "WebSocket") -> None:
+        def hear(message: Any) -> None:
+            self.received.append(message if isinstance(message, str) else repr(message))
+
+        websocket.on("framereceived", hear)
+
+
+def _path() -> str | None:
+    named = os.environ.get("SAFELIGHT_TEST_BROWSER")
+    return named or next((path for name in _NAMES if (path := shutil.which(name))), None)
