@@ -125,13 +125,18 @@ def _check_size(width: int, height: int, max_pixels: int, name: str, at: str) ->
 def upright_size(image: "Image.Image") -> tuple[int, int]:
     """Width and height as the picture is to be seen; before its pixels are read, as far as its header tells."""
     width, height = image.size
+    if image.format == "TIFF":  # turned by its reader
+        return width, height
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 
 def _orientation(image: "Image.Image") -> int:
     """The EXIF orientation, 1..8; 1 where there is none or its block is damaged, as viewers do."""
+    from PIL import Image
+
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        # Not the method of the PNG reader, which decodes all of a picture whose header says nothing of it.
+        orientation = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001 - a damaged block of metadata does not make a bad picture
         return 1
     return orientation if isinstance(orientation, int) else 1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from protocol.errors import ErrorCode, ProtocolError
-from service.probe import Probe, probe
+from service.probe import Probe, open_header, probe, upright_size
 
 CAP = 1_000_000
 
@@ -103,6 +103,22 @@ def test_the_size_is_that_of_the_upright_picture(orientation: int, kind: str, tm
     exif[0x0112] = orientation
     found = probe(written(tmp_path, encoded(gradient(), kind, exif=exif)), CAP)
     assert (found.width, found.height) == ((30, 40) if orientation >= 5 else (40, 30))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_the_size_of_a_header_is_that_of_the_upright_picture_and_no_pixel_is_decoded(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain, turned = encoded(gradient(), kind), encoded(gradient(), kind, exif=exif)
+    decoded: list[str] = []
+    for content, size in ((plain, (40, 30)), (turned, (30, 40))):
+        image = open_header(io.BytesIO(content))
+        assert image is not None
+        monkeypatch.setattr(image, "load", lambda: decoded.append("all of it"))
+        assert upright_size(image) == size
+    assert decoded == []
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
