@@ -15,7 +15,7 @@ from protocol.ids import new_id
 from protocol.requests import parse_job_request
 from service.auth import LOCAL
 from service.files import Files
-from service.inputs import Inputs, PreparedInputs
+from service.inputs import Inputs, MaskMisfit, PreparedInputs
 from service.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,24 @@ async def test_an_inline_picture_becomes_a_file_and_is_told_of_by_its_hash(shelf
     assert prepared.shown == {"image": f"inline:{hashlib.sha256(PNG).hexdigest()[:16]}"}
     assert [path.name for path in shelf.files.inputs(shelf.new).iterdir()] == ["image.png"]
     assert (shelf.files.inputs(shelf.new) / "image.png").read_bytes() == PNG
+
+
+async def test_a_picture_that_came_beside_the_request_is_told_of_by_its_hash(shelf: Shelf) -> None:
+    request = parse_job_request({"task": "upscale", "params": {"image": "attached:0"}})
+    prepared = await shelf.inputs.prepare(shelf.new, request, LOCAL, attached={"0": PNG})
+    assert prepared.shown == {"image": f"inline:{hashlib.sha256(PNG).hexdigest()[:16]}"}
+    assert (shelf.files.inputs(shelf.new) / "image.png").read_bytes() == PNG
+
+
+async def test_a_client_can_refer_to_no_picture_that_did_not_come_along(shelf: Shelf) -> None:
+    assert (await refusal(shelf, image="attached:0")).code is ErrorCode.BAD_IMAGE
+
+
+async def test_a_mask_of_another_size_is_told_with_both_sizes(shelf: Shelf) -> None:
+    misfit = await refusal(shelf, "erase", image=text(PNG), mask=text(picture(5, 7)))
+    assert isinstance(misfit, MaskMisfit)
+    assert (misfit.mask.width, misfit.mask.height) == (5, 7)
+    assert misfit.image.width * misfit.image.height == 200
 
 
 async def test_uploads_and_earlier_outputs_are_shared_not_copied(shelf: Shelf) -> None:
