@@ -119,6 +119,8 @@ async def run_batch(client: AsyncClient, console: Console, options: BatchOptions
     sum_up(console, options.task, plan, batch.tally, time.monotonic() - began_at)
     if batch.error is not None:
         raise batch.error
+    if batch.tally.waiting or batch.tally.cancelled or batch.tally.failures:
+        console.print("the same command goes on with what is not done", markup=False, highlight=False)
     return ExitCode.INTERRUPTED if batch.was_interrupted else exit_code(plan, batch.tally)
 
 
@@ -142,8 +144,6 @@ def sum_up(console: Console, task: str, plan: Plan, tally: Tally, duration_s: fl
     lines = [f"{task}: {said}, in {seconds(duration_s)}"]
     lines += [f"  failed: {item.name}: {reason}" for item, reason in tally.failures]
     lines += [f"  without a mask: {picture.name}" for picture in plan.unmasked]
-    if tally.waiting or tally.cancelled or tally.failures:
-        lines.append("the same command goes on with what is not done")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -223,8 +223,10 @@ class _Batch:
             else:
                 self._fail(item, job, f"cancelled: {end.reason}")
         except JobFailed as end:
-            self._fail(item, job, f"{end.message} [{end.code}]", advice_for(end.code))
-            self._stops |= end.code in _OF_ALL
+            if end.code in _OF_ALL:
+                self._give_back(item, job, RequestRefused(end.code, end.message))
+            else:
+                self._fail(item, job, f"{end.message} [{end.code}]", advice_for(end.code))
         except (PictureUnreadable, OutputDamaged) as error:
             self._fail(item, job, str(error))
         except RequestRefused as refusal:

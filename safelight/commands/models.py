@@ -1,5 +1,6 @@
 """`safelight models ...`, as it is typed; `safelight.model_commands` does what concerns a server."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -9,7 +10,7 @@ from safelight.address import DEFAULT_URL
 from safelight.commands.failing import fail
 from safelight.commands.options import ApiKey, ConfigFile, ModelsDir, Url, Via, ViaChoice
 from safelight.commands.session import with_client
-from safelight.commands.settings import models_folder
+from safelight.commands.settings import load_settings, models_folder
 
 if TYPE_CHECKING:
     from safelight.client import AsyncClient
@@ -145,15 +146,32 @@ def unload_model(
 
 @models_app.command("download")
 def download_model(
-    source: Annotated[str, typer.Argument(help="URL of the file, as the server reaches it.", metavar="FILE_URL")],
-    kind: Annotated[str, typer.Option(help="checkpoint, lora, vae, controlnet, upscaler, embedding, ...")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="URL of a file, as the server reaches it; or the name of a packaged or erase model.",
+            metavar="FILE_URL|NAME",
+        ),
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(help="checkpoint, lora, vae, controlnet, upscaler, embedding, ...", show_default=False),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the file on the server.", show_default=False)] = None,
     sha256: Annotated[str | None, typer.Option(help="Checked; needed for pickles.", show_default=False)] = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
     url: Url = DEFAULT_URL,
     key: ApiKey = None,
     via: Via = ViaChoice.WEBSOCKET,
 ) -> None:
-    """Have a running server download a model file, and show how far it is. Ctrl-C cancels it."""
+    """Have a running server download a model file, and show how far it is. Ctrl-C cancels it.
+
+    With the NAME of a model that `safelight models list` shows, its files come to the models folder of this machine.
+    """
+    if kind is None:
+        _download_named(source, models_dir, config)
+        return
     from safelight import model_commands
 
     options = model_commands.DownloadOptions(source, kind, name, sha256)
@@ -162,6 +180,20 @@ def download_model(
         return await model_commands.download_model(client, board.console, options)
 
     with_client(work, url, key, via, live=False)
+
+
+def _download_named(name: str, models_dir: Path | None, config: Path | None) -> None:
+    from engine.models.catalogue import CATALOGUE
+    from protocol.erasing import EraseModel
+    from safelight.commands.erasers import download_eraser
+
+    if name in set(EraseModel):
+        download_eraser(EraseModel(name), load_settings(config, {"models_dir": models_dir}))
+    elif name in CATALOGUE:
+        pull_models([name], models_dir, config)
+    else:
+        names = ", ".join((*EraseModel, *CATALOGUE))
+        fail(f"expected the URL of a file with --kind, or one of {names}; got {name!r}", 2)
 
 
 @models_app.command("cancel")
