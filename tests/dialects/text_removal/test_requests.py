@@ -2,7 +2,9 @@
 
 import io
 import socket as sockets
+import struct
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,23 @@ def test_mistakes_are_4xx_with_a_reason(
     assert answer.status_code == status
     assert set(answer.json()) == {"detail"}
     assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", WITH_REGIONS)
+def test_what_is_too_large_is_refused_early(client: httpx.Client, path: str) -> None:
+    size = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", size), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    header = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    answer = client.post(path, json=order(image=b64(header)))
+    assert answer.status_code == 413
+    assert "20000 x 10000" in answer.json()["detail"]
+    with sockets.create_connection((client.base_url.host, client.base_url.port or 80), timeout=DEADLINE_S) as raw:
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        raw.sendall(f"{head}Content-Length: {100 << 20}\r\n\r\n{{".encode())  # and not one byte more
+        answered = raw.recv(1 << 16).decode()
+    assert answered.startswith("HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(
