@@ -25,6 +25,7 @@ BENCHMARKS: Final = (
     "latency",
     "fanout",
     "pictures",
+    "inpainting",
     "steps",
     "previews",
     "switching",
