@@ -4,7 +4,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -13,9 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from engine.interface import EngineStatus
 from protocol.jobs import JobStatus
-from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
 from service.auth import Key, Scope
 from service.dialects.base import Desk, StoredFile
@@ -25,6 +22,7 @@ from service.dialects.iopaint.requests import read_body
 from service.dialects.text_removal import messages
 from service.dialects.text_removal.environment import read_environment
 from service.dialects.text_removal.errors import EXCEPTION_HANDLERS
+from service.dialects.text_removal.information import health, info, local_time, max_file_bytes, model, root
 from service.dialects.text_removal.requests import (
     AsyncRequest,
     MaskRequest,
@@ -41,74 +39,7 @@ from service.dialects.text_removal.tasks import LABELS, Tasks
 from service.profiles import Cors, Dialect, part_of
 from service.settings import Settings
 
-NAME: Final = "IOPaint Text Removal Service"
-VERSION: Final = "1.0.0"
-"""Of the service whose API this is."""
-_CAPABILITIES: Final = (
-    "Text removal by regions",
-    "Inpainting with a mask",
-    "Asynchronous tasks with real progress and cancelling",
-    "Progress over WebSocket",
-    "Callbacks when a task is done",
-)
 _EXPOSED: Final = ("Content-Disposition", "X-Processing-Time", "X-Timestamp", "X-Regions-Count", "X-Total-Area")
-
-
-async def root(request: Request) -> Response:
-    tasks = part_of(request, Tasks)
-    return JSONResponse(
-        {
-            "name": NAME,
-            "version": VERSION,
-            "status": "running",
-            "docs": "/docs",
-            "health": "/api/v1/health",
-            "model": (await tasks.erasers.current()).value,
-            "device": Desk.of(request).services.engine.state().device,
-        }
-    )
-
-
-async def health(request: Request) -> Response:
-    """Also for callers without a key: whoever watches over a container has none."""
-    services = Desk.of(request).services
-    engine = services.engine.state()
-    problems = [] if engine.status is EngineStatus.READY else [f"the engine is {engine.status}"]
-    if not services.pump.is_healthy:
-        problems.append("the store cannot be written")
-    return JSONResponse(
-        {
-            "status": "unhealthy" if problems else "healthy",
-            "message": "; ".join(problems) or "IOPaint service is running",
-            "timestamp": _local_time(),
-            "version": VERSION,
-        }
-    )
-
-
-async def model(request: Request) -> Response:
-    await Desk.of(request).key_of(request, Scope.JOBS_READ)
-    return JSONResponse(await part_of(request, Tasks).erasers.shown())
-
-
-async def info(request: Request) -> Response:
-    desk = Desk.of(request)
-    await desk.key_of(request, Scope.JOBS_READ)
-    settings = desk.services.settings
-    return JSONResponse(
-        {
-            "name": NAME,
-            "version": VERSION,
-            "model": await part_of(request, Tasks).erasers.shown(),
-            "capabilities": list(_CAPABILITIES),
-            "limits": {
-                "max_image_size": settings.text_removal_max_side_px or MAX_SIDE_PX,
-                "max_file_size": max_file_bytes(settings),
-                "request_timeout": settings.text_removal_timeout_s,
-                "supported_formats": ["JPEG", "PNG", "WebP"],
-            },
-        }
-    )
 
 
 async def inpaint(request: Request) -> Response:
@@ -121,8 +52,8 @@ async def inpaint(request: Request) -> Response:
     image = await anyio.to_thread.run_sync(decode_picture, asked.image, "image", most)
     mask = await anyio.to_thread.run_sync(decode_picture, asked.mask, "mask", most)
     await anyio.to_thread.run_sync(_measure, image, settings)
-    model = await part_of(request, Tasks).erasers.current()
-    output = await _erased(desk, request, key, erase_params(asked, model, image=image, mask=mask))
+    eraser = await part_of(request, Tasks).erasers.current()
+    output = await _erased(desk, request, key, erase_params(asked, eraser, image=image, mask=mask))
     return _picture(output, "inpainted.png", time.perf_counter() - started_at)
 
 
@@ -156,7 +87,7 @@ async def inpaint_regions_json(request: Request) -> Response:
                 "processing_time": round(time.perf_counter() - started_at, 3),
                 "image_dimensions": {"width": order.size.width, "height": order.size.height},
             },
-            "timestamp": _local_time(),
+            "timestamp": local_time(),
         }
     )
 
@@ -225,11 +156,6 @@ async def tasks(request: Request) -> Response:
     )
 
 
-def max_file_bytes(settings: Settings) -> int:
-    """The largest picture file that can be sent: it comes as base64, in one body."""
-    return min(settings.max_upload_bytes, settings.max_body_bytes * 3 // 4)
-
-
 class _Order(NamedTuple):
     """A request with regions: parameters of `erase`, and the size of its picture."""
 
@@ -246,8 +172,8 @@ async def _order(request: Request, asked: RegionsRequest) -> _Order:
     settings = Desk.of(request).services.settings
     image = await anyio.to_thread.run_sync(decode_plain, asked.image, max_file_bytes(settings))
     size = await anyio.to_thread.run_sync(_measure, image, settings)
-    model = await part_of(request, Tasks).erasers.current()
-    return _Order(erase_params(asked, model, image=image, regions=placed(asked.regions, size)), size)
+    eraser = await part_of(request, Tasks).erasers.current()
+    return _Order(erase_params(asked, eraser, image=image, regions=placed(asked.regions, size)), size)
 
 
 def _measure(content: bytes, settings: Settings) -> Size:
@@ -280,7 +206,7 @@ def _picture(
     headers = {
         "Content-Disposition": f"inline; filename={name}",
         "X-Processing-Time": f"{processing_s:.3f}",
-        "X-Timestamp": _local_time(),
+        "X-Timestamp": local_time(),
         **told,
     }
     return FileResponse(output.path, media_type=output.media_type, headers=headers)
@@ -290,11 +216,6 @@ def _socket_url(request: Request, task_id: str) -> str:
     """Where the client can watch a task: the host it called, not the one this server believes it has."""
     scheme = "wss" if request.url.scheme == "https" else "ws"
     return f"{scheme}://{request.url.netloc}/api/v1/ws/progress/{task_id}"
-
-
-def _local_time() -> str:
-    # Without an offset, as the original: its clients compare with their own clock.
-    return datetime.now().isoformat()
 
 
 ROUTES: Final[Sequence[BaseRoute]] = (
