@@ -13,10 +13,11 @@ from typing import Final, TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from engine import images
 from engine.colour import Warn
-from engine.images import Floats
+from engine.images import Bytes, Floats
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
 from protocol.params import Region
@@ -24,6 +25,8 @@ from protocol.params import Region
 Mask: TypeAlias = NDArray[np.bool_]
 
 _FAR_PX: Final = np.int32(1 << 20)
+_BITS: Final = 8
+_BT_601: Final = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 class ShapeMismatch(ValueError):
@@ -81,12 +84,18 @@ def decode(source: Path | bytes, *, threshold: int = 128, warn: Warn | None = No
         EngineError: `bad_image`: not a picture.
     """
     picture = images.decode(source, warn=warn)
+    if picture.depth_bits == _BITS:
+        shades = images.to_uint8(picture.rgb)
+        # As every picture editor converts to grey, with the weights of ITU-R BT.601. OpenCV rounds some otherwise.
+        grey = np.asarray(Image.fromarray(shades).convert("L"))
+        if picture.alpha is not None and _is_of_one_colour(shades, grey) and np.ptp(picture.alpha) > 0:
+            return images.to_uint8(picture.alpha) >= threshold
+        return np.asarray(grey >= threshold)
     # Half way to the number below: as if it had been rounded to a whole number first.
     least = np.float32((threshold - 0.5) / 255)
     if picture.alpha is not None and np.ptp(picture.rgb, axis=(0, 1)).max() == 0 and np.ptp(picture.alpha) > 0:
         return picture.alpha >= least
-    # The weights of ITU-R BT.601, as every picture editor converts to grey.
-    return picture.rgb @ np.array((0.299, 0.587, 0.114), np.float32) >= least
+    return picture.rgb @ _BT_601 >= least
 
 
 def for_picture(source: Path | bytes, width: int, height: int) -> Mask:
@@ -257,3 +266,8 @@ def _distance(mask: Mask) -> Floats:
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+
+
+def _is_of_one_colour(shades: Bytes, grey: Bytes) -> bool:
+    # Its greys are looked at first: there is a third of them, and most masks have two.
+    return grey.min() == grey.max() and bool((shades == shades[0, 0]).all())

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from engine import masks
 from engine.interface import EngineError
@@ -39,6 +40,12 @@ def test_alpha_has_no_say_where_the_colours_differ() -> None:
     pixels[0, 0] = (255, 255, 255, 10)
     pixels[0, 1] = (0, 0, 0, 255)
     assert masks.decode(png(pixels)).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("colour", [(2, 209, 37), (13, 210, 3), (28, 201, 10)])
+def test_a_colour_half_way_to_white_is_one_where_picture_editors_round_it_up(colour: tuple[int, int, int]) -> None:
+    assert Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) == 128
+    assert masks.decode(png(np.full((2, 2, 3), colour, np.uint8))).all()
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
