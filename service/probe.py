@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.params import MAX_SIDE_PX
+from service import png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +45,8 @@ class Probe:
 def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
     """Check that `path` holds a picture that can be worked with; of an animation, its first frame.
 
-    Blocks for as long as decoding takes; call it on a thread.
+    Blocks for as long as decoding takes; call it on a thread. A PNG whose checksums are right is not decoded: if its
+    pixels are nonsense all the same, whoever works with it will say so.
 
     Args:
         max_pixels: cap of width times height.
@@ -66,7 +68,10 @@ def probe(path: Path, max_pixels: int, *, at: str = "$.params.image") -> Probe:
                 raise ProtocolError(ErrorCode.BAD_IMAGE, f"{name}: expected {ACCEPTED}, got {got} at {at}", at)
             with image:
                 _check_size(*image.size, max_pixels, name, at)
-                image.load()
+                position = file.tell()
+                if not (image.format == "PNG" and png.is_intact(file)):
+                    file.seek(position)  # its reader goes on where it has stopped
+                    image.load()
                 # Only now: the orientation may stand behind the pixels, and Pillow turns a TIFF by itself.
                 width, height = upright_size(image)
                 return Probe(MEDIA_TYPES[str(image.format)], width, height)
