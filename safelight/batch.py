@@ -117,7 +117,7 @@ async def run_batch(client: AsyncClient, console: Console, options: BatchOptions
         batch = _Batch(client, board, options, plan)
         await batch.run()
     sum_up(console, options.task, plan, batch.tally, time.monotonic() - began_at)
-    if batch.error is not None:
+    if batch.error is not None and not batch.was_interrupted:
         raise batch.error
     if batch.tally.waiting or batch.tally.cancelled or batch.tally.failures:
         console.print("the same command goes on with what is not done", markup=False, highlight=False)
@@ -168,6 +168,7 @@ class _Batch:
         if not workers:
             return
         working = asyncio.gather(*workers)
+        cancelling: asyncio.Task[None] | None = None
         with Interrupts() as interrupts:
             while not working.done():
                 interrupt = asyncio.ensure_future(interrupts.next())
@@ -175,17 +176,22 @@ class _Batch:
                 await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
                 if not interrupt.done():
                     interrupt.cancel()
-                elif self.was_interrupted:
+                elif cancelling is None:
+                    self.was_interrupted = self._stops = True
+                    # Beside this loop: a server that does not answer must not keep a second Ctrl-C waiting.
+                    cancelling = asyncio.create_task(self._cancel_all())
+                else:
                     working.cancel()
-                    await asyncio.wait([working])
+                    cancelling.cancel()
+                    awaited = [working, cancelling]
+                    await asyncio.wait(awaited)
                     self._board.say("left; what runs ends at its next step", "yellow")
                     return
-                else:
-                    await self._interrupt()
         await working
+        if cancelling is not None:
+            await cancelling
 
-    async def _interrupt(self) -> None:
-        self.was_interrupted = self._stops = True
+    async def _cancel_all(self) -> None:
         count = len(self._jobs)
         self._board.say(f"cancelling {count} running; press Ctrl-C again to leave without waiting", "yellow")
         await asyncio.gather(*(self._cancel(job) for job in tuple(self._jobs.values())))

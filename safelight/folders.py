@@ -89,7 +89,7 @@ def make_plan(
     pictures = tuple(_pictures(image))
     masks = None if mask is None else _masks(mask)
     if image.is_file() and is_picture_name(output) and not output.is_dir():
-        targets = {pictures[0]: output}
+        targets = {pictures[0]: _named(pictures[0], output, output_format)}
     else:
         targets = _targets(pictures, output, output_format)
     _check_targets(pictures, targets)
@@ -165,14 +165,26 @@ def _targets(pictures: tuple[Path, ...], output: Path, output_format: OutputForm
     targets: dict[Path, Path] = {}
     taken: set[str] = set()
     for picture in pictures:
-        kind = _kind_of(picture) if output_format is OutputFormat.SOURCE else output_format.value.upper()
-        suffixes = _SUFFIXES[kind]
+        suffixes = _suffixes(picture, output_format)
         name = picture.name if picture.suffix.lower() in suffixes else f"{picture.stem}{suffixes[0]}"
         if name.casefold() in taken:
             name = f"{picture.name}{suffixes[0]}"
         taken.add(name.casefold())
         targets[picture] = output / name
     return targets
+
+
+def _named(picture: Path, output: Path, output_format: OutputFormat) -> Path:
+    suffixes = _suffixes(picture, output_format)
+    if output.suffix.lower() not in suffixes:
+        raise FolderProblem(f"--output: expected a folder, or a name that ends with {suffixes[0]}, got {output}")
+    return output
+
+
+def _suffixes(picture: Path, output_format: OutputFormat) -> tuple[str, ...]:
+    """Of the file that the result will be."""
+    kind = _kind_of(picture) if output_format is OutputFormat.SOURCE else output_format.value.upper()
+    return _SUFFIXES[kind]
 
 
 def _kind_of(picture: Path) -> str:

@@ -346,6 +346,24 @@ def test_ctrl_c_cancels_what_runs_leaves_no_half_file_and_the_same_command_goes_
     assert names(folder / "out") == names(folder / "in")
 
 
+def test_a_second_ctrl_c_leaves_without_waiting(tmp_path: Path, folder: Path) -> None:
+    scene().save(folder / "in" / "a.png")
+    with thread_server(tmp_path / "slow", fake_step_s=2.0) as server:
+        run = command(server.url, "erase", "--image", "in", "--mask", "mask.png", "--output", "out")
+        with subprocess.Popen(run, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                until(lambda: states(server) == ["running"], "the job to run")
+                process.send_signal(signal.SIGINT)
+                assert "press Ctrl-C again" in process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                assert "left" in process.stdout.readline()
+                assert process.wait(3 * DEADLINE_S) == 130
+            finally:
+                process.kill()
+    assert names(folder / "out") == []
+
+
 def test_a_batch_that_is_killed_leaves_whole_files_and_the_same_command_goes_on(
     started: "subprocess.Popen[str]", slow: ThreadServer, safelight: Safelight, folder: Path
 ) -> None:

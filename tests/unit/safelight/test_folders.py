@@ -78,7 +78,10 @@ def test_what_has_its_result_is_not_worked_on_again_unless_asked(photos: Path, m
 
 def test_a_single_picture_may_name_its_result(photos: Path, mask: Path, tmp_path: Path) -> None:
     picture = draw(photos / "a.jpg")
-    assert make_plan(picture, mask, tmp_path / "new.webp").items[0].target == tmp_path / "new.webp"
+    named = make_plan(picture, mask, tmp_path / "new.webp", output_format=OutputFormat.WEBP)
+    assert named.items[0].target == tmp_path / "new.webp"
+    with pytest.raises(FolderProblem, match=r"ends with \.jpg"):
+        make_plan(picture, mask, tmp_path / "new.bmp")
     assert make_plan(picture, mask, tmp_path / "out").items[0].target == tmp_path / "out" / "a.jpg"
     assert make_plan(picture, None, tmp_path / "out").items[0].mask is None
 
