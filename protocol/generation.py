@@ -3,7 +3,8 @@
 Where a parameter is left out, the model's own default counts: its size, steps, guidance scale and scheduler.
 """
 
-from typing import Annotated, Self
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
@@ -40,11 +41,23 @@ class FreeU(Frozen):
     s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
 
 
+class Preprocess(StrEnum):
+    """What a control picture is made of another picture by."""
+
+    NONE = "none"
+    """It is one already."""
+    CANNY = "canny"
+    """Its edges, white on black."""
+    INPAINT = "inpaint"
+    """It with what is repainted left out; of the job's own picture alone."""
+
+
 class ControlRef(Frozen):
     """A ControlNet, and the picture it makes the result follow."""
 
     model: ModelName
-    image: ImageRef
+    image: ImageRef | None = Field(None, description="Without one it is made of the job's own picture.")
+    preprocess: Preprocess = Field(Preprocess.NONE, description="How the control picture is made of the image.")
     scale: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
     start: StrictFloat = Field(0.0, ge=0, le=1, description="Share of the steps before it begins.")
     end: StrictFloat = Field(1.0, ge=0, le=1, description="Share of the steps after which it ends.")
@@ -53,6 +66,14 @@ class ControlRef(Frozen):
     def _begins_before_it_ends(self) -> Self:
         if self.start >= self.end:
             raise ValueError("needs a start before its end")
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_follow(self) -> Self:
+        if self.preprocess is Preprocess.NONE and self.image is None:
+            raise ValueError("needs an image, or a preprocess that makes one of the job's own")
+        if self.preprocess is Preprocess.INPAINT and self.image is not None:
+            raise ValueError("needs no image: preprocess inpaint takes the job's own")
         return self
 
 
@@ -66,6 +87,11 @@ class ImagePromptRef(Frozen):
 
 class GenerationParams(PictureOutParams):
     """What all generating tasks take."""
+
+    has_picture: ClassVar[bool] = True
+    """Whether the task starts from a picture."""
+    has_hole: ClassVar[bool] = False
+    """Whether a part of that is repainted."""
 
     prompt: str = Field(max_length=20_000, description="What to see. `(word:1.3)` and `[word]` weigh; BREAK parts.")
     negative_prompt: str = Field("", max_length=20_000, description="What not to see; needs a guidance scale above 1.")
@@ -98,9 +124,20 @@ class GenerationParams(PictureOutParams):
     )
     preview_px: StrictInt = Field(256, ge=32, le=1024, description="Longest side of a preview.")
 
+    @model_validator(mode="after")
+    def _controls_have_what_they_are_made_of(self) -> Self:
+        for number, control in enumerate(self.controls):
+            if control.image is None and not self.has_picture:
+                raise ValueError(f"controls[{number}] needs an image: the task has none of its own")
+            if control.preprocess is Preprocess.INPAINT and not self.has_hole:
+                raise ValueError(f"controls[{number}]: preprocess inpaint is for inpaint and outpaint")
+        return self
+
 
 class TextToImageParams(GenerationParams):
     """Make pictures from a prompt."""
+
+    has_picture: ClassVar[bool] = False
 
     width: Side | None = None
     height: Side | None = None
@@ -119,6 +156,8 @@ class ImageToImageParams(GenerationParams):
 
 class InpaintParams(GenerationParams):
     """Repaint what the mask or the regions cover, by the prompt. Every other pixel keeps its value."""
+
+    has_hole: ClassVar[bool] = True
 
     image: ImageRef
     mask: ImageRef | None = Field(None, description="Same size as the image; white (1) is repainted.")
@@ -145,6 +184,8 @@ class InpaintParams(GenerationParams):
 
 class OutpaintParams(GenerationParams):
     """Enlarge the canvas and paint what lies beyond the picture. The picture itself keeps its pixels."""
+
+    has_hole: ClassVar[bool] = True
 
     image: ImageRef
     left: Border = 0

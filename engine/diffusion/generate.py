@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.additions import Additions, bring_additions
+from engine.diffusion.control_pictures import Subject, control_picture
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.guidance import embeds_guidance
 from engine.diffusion.plain_prompts import plain_prompts
@@ -49,6 +50,11 @@ class Scene(Protocol):
 
     def arguments(self) -> Mapping[str, Any]:
         """What the pipeline is given beside prompt and sampling."""
+        ...
+
+    @property
+    def subject(self) -> Subject | None:
+        """The job's own picture, at the size the model works at; None if it has none. On the side pool."""
         ...
 
     def guide(self, picture: Floats) -> Floats:
@@ -192,7 +198,9 @@ class _Generation:
         controls, prompts = self._additions.controls, self._additions.image_prompts
         given: dict[str, Any] = {}
         if controls is not None:
-            pictures = self._prepared(lambda: [to_tensor(self._scene.guide(each)) for each in self._read("controls")])
+            pictures = self._prepared(
+                lambda: [to_tensor(self._control(number)) for number in range(len(controls.refs))]
+            )
             given |= controls.arguments(self._kind, pictures)
         if prompts is not None:
             pictures = self._prepared(lambda: prompts.prepare(self._read("image_prompts")))
@@ -202,11 +210,23 @@ class _Generation:
     def _prepared(self, prepare: Callable[[], list[Tensor]]) -> list[Tensor]:
         return cast("list[Tensor]", await_call(Call(prepare, Where.POOL, "read")))
 
+    def _control(self, number: int) -> Floats:
+        """What the ControlNet of that number goes by. On the side pool."""
+        ref, own = self._params.controls[number], self._scene.subject
+        if ref.image is None:
+            assert own is not None, "parameters of a task without a picture name one for each control"
+            return control_picture(ref.preprocess, own)
+        given = self._scene.guide(self._picture(f"controls[{number}].image"))
+        return control_picture(ref.preprocess, Subject(given))
+
     def _read(self, parameter: str) -> list[Floats]:
         """The pictures in the items of a parameter. On the side pool."""
-        inputs, warn = self._run.inputs, self._context.warn
         count = len(getattr(self._params, parameter))
-        return [on_white(decode(inputs[f"{parameter}[{number}].image"], warn=warn)) for number in range(count)]
+        return [self._picture(f"{parameter}[{number}].image") for number in range(count)]
+
+    def _picture(self, name: str) -> Floats:
+        """One of the pictures of the request, whole. On the side pool."""
+        return on_white(decode(self._run.inputs[name], warn=self._context.warn))
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         seed = (seed_of(self._run) + index) % _SEEDS

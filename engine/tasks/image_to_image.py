@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from engine import images
 from engine.diffusion.canvas import resize
+from engine.diffusion.control_pictures import Subject
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generate import generate
 from engine.diffusion.sizes import Size
@@ -46,6 +47,10 @@ class _FromPicture:
             "width": self.size.width,
             "height": self.size.height,
         }
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.start)
 
     def guide(self, picture: Floats) -> Floats:
         return resize(picture, self.size)

@@ -9,6 +9,7 @@ import torch
 
 from engine import images, masks
 from engine.diffusion.canvas import Canvas, cut_out
+from engine.diffusion.control_pictures import Subject
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generate import generate
 from engine.diffusion.sizes import Size
@@ -53,6 +54,10 @@ class Repainted:
             "width": self.size.width,
             "height": self.size.height,
         }
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.canvas.image, self.canvas.model_mask)
 
     def guide(self, picture: Floats) -> Floats:
         return self.canvas.seen(picture)

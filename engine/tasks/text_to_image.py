@@ -35,6 +35,10 @@ class _FromNothing:
     def arguments(self) -> Mapping[str, Any]:
         return {"width": self.size.width, "height": self.size.height}
 
+    @property
+    def subject(self) -> None:
+        return None
+
     def guide(self, picture: Floats) -> Floats:
         return resize(picture, self.size)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import diffusers
 import numpy as np
 import pytest
@@ -213,6 +214,74 @@ def test_a_hole_is_filled_along_a_control_as_by_a_stock_pipeline(
     )
     assert near(made[hole > 0], expected[hole > 0])
     assert np.array_equal(made[hole == 0], PHOTO[hole == 0])
+
+
+@pytest.mark.parametrize("preprocess", ["canny", "inpaint"])
+@pytest.mark.parametrize("model", ["sd1", "sd1_inpaint"])
+def test_a_control_picture_made_of_the_jobs_own_is_that_of_a_stock_pipeline(
+    studio: Studio, tiny_folder: TinyFolder, inputs: dict[str, Path], model: str, preprocess: str
+) -> None:
+    hole = np.zeros((64, 64), np.uint8)
+    hole[8:48, 16:46] = 255
+    shown = PHOTO.astype(np.float32) / 255
+    if preprocess == "canny":
+        shown = np.repeat(cv2.Canny(PHOTO, 100, 200)[..., None], 3, axis=2).astype(np.float32) / 255
+    else:
+        shown[hole > 0] = -1
+    params = {
+        **ALONE,
+        "model": model,
+        "controls": [{"model": "edges", "preprocess": preprocess}],
+        "regions": [REGION],
+        "crop": False,
+        "mask_blur_px": 0,
+    }
+    made = draw(studio, params, task=TaskName.INPAINT, inputs={"image": inputs["image"]})
+    expected = stock(
+        tiny_folder,
+        "StableDiffusionControlNetInpaintPipeline",
+        model,
+        NETS["edges"](),
+        image=Image.fromarray(PHOTO),
+        mask_image=Image.fromarray(hole),
+        control_image=torch.from_numpy(shown).permute(2, 0, 1)[None],
+        controlnet_conditioning_scale=1.0,
+        strength=1.0,
+    )
+    assert near(made[hole > 0], expected[hole > 0])
+    assert np.array_equal(made[hole == 0], PHOTO[hole == 0])
+
+
+@pytest.mark.parametrize("task", [TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT])
+def test_the_jobs_own_picture_is_what_its_controls_are_made_of_unless_they_name_one(
+    studio: Studio, inputs: dict[str, Path], task: TaskName
+) -> None:
+    params = {**ALONE, "crop": False, "regions": [REGION]} if task is TaskName.INPAINT else {**ALONE, "strength": 0.5}
+    own = {"image": inputs["image"]}
+    twice = own | {"controls[0].image": inputs["image"]}
+    other = own | {"controls[0].image": inputs["controls[0].image"]}
+    edges = {"model": "edges", "preprocess": "canny"}
+
+    def drawn(there: dict[str, Path], **more: str) -> Pixels:
+        return draw(studio, {**params, "controls": [{**edges, **more}]}, task=task, inputs=there)
+
+    of_own = drawn(own)
+    assert np.array_equal(drawn(twice, image="upload:x"), of_own)
+    assert not np.array_equal(drawn(other, image="upload:x"), of_own)
+
+
+@pytest.mark.parametrize("preprocess", ["canny", "inpaint"])
+def test_a_border_is_painted_along_a_control_made_of_the_enlarged_picture(
+    studio: Studio, inputs: dict[str, Path], preprocess: str
+) -> None:
+    def drawn(**more: Any) -> Pixels:
+        params = {**ALONE, "right": 32, **more}
+        return draw(studio, params, task=TaskName.OUTPAINT, inputs={"image": inputs["image"]})
+
+    made = drawn(controls=[{"model": "edges", "preprocess": preprocess}])
+    assert made.shape == (64, 96, 3)
+    assert not np.array_equal(made, drawn())
+    assert np.array_equal(drawn(controls=[{"model": "edges", "preprocess": preprocess, "scale": 0.0}]), drawn())
 
 
 def test_with_crop_a_control_is_cut_out_with_the_picture(studio: Studio, inputs: dict[str, Path]) -> None:
