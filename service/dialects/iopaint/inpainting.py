@@ -8,6 +8,7 @@ from typing import Any, Final
 from protocol.erasing import EraseModel, FillMethod, HdStrategy, LdmSampler
 from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
+from service.dialects.iopaint.controls import chosen_control
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.model_info import Listed
 from service.dialects.iopaint.pictures import Size
@@ -71,7 +72,7 @@ def order(request: InpaintRequest, model: Listed, picture: Pictures, *, quality:
     _refuse_what_is_not_served(request)
     if request.use_extender:
         return Order(TaskName.OUTPAINT, {**out, **_diffusing(request, model), **_borders(request, picture)}, seed)
-    return Order(TaskName.INPAINT, {**out, **_diffusing(request, model), **_repainting(request, picture)}, seed)
+    return Order(TaskName.INPAINT, {**out, **_diffusing(request, model), **_repainting(request, model, picture)}, seed)
 
 
 def _erasing(request: InpaintRequest, model: EraseModel, picture: Pictures) -> dict[str, Any]:
@@ -121,10 +122,11 @@ def _diffusing(request: InpaintRequest, model: Listed) -> dict[str, Any]:
     return params
 
 
-def _repainting(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
+def _repainting(request: InpaintRequest, model: Listed, picture: Pictures) -> dict[str, Any]:
     if request.sd_strength <= 0:
         raise Refused(422, f"sd_strength: expected above 0 and at most 1, got {request.sd_strength:g}")
     params: dict[str, Any] = {
+        **_controlled(request, model),
         "image": picture.image,
         "mask": picture.mask,
         "strength": request.sd_strength,
@@ -145,6 +147,15 @@ def _repainting(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
             raise Refused(422, "croper: expected a rectangle of at least 1 x 1")
         params["area"] = area
     return params
+
+
+def _controlled(request: InpaintRequest, model: Listed) -> dict[str, Any]:
+    """The ControlNet that was asked for. Not for the extender, with which the original gives it no weight."""
+    if not request.enable_controlnet or request.controlnet_conditioning_scale <= 0:
+        return {}
+    name, preprocess = chosen_control(request.controlnet_method, model.controls, model.name)
+    scale = request.controlnet_conditioning_scale
+    return {"controls": [{"model": name, "preprocess": preprocess.value, "scale": scale}]}
 
 
 def _borders(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
@@ -169,10 +180,6 @@ def _refuse_what_is_not_served(request: InpaintRequest) -> None:
         raise Refused(422, "enable_brushnet: BrushNet is not served here")
     if request.enable_powerpaint_v2:
         raise Refused(422, "enable_powerpaint_v2: PowerPaint is not served here")
-    # With the extender the original gives a ControlNet no weight.
-    if request.enable_controlnet and request.controlnet_conditioning_scale > 0 and not request.use_extender:
-        reason = "control pictures are not made from the picture here; /v1/jobs takes them ready made, as controls"
-        raise Refused(422, f"enable_controlnet: {reason}")
 
 
 def _side(name: str, value: int, *, least: int) -> int:

@@ -1,13 +1,14 @@
 """The models as IOPaint lists them: those that can be used now, erase models first, then diffusion models."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from protocol.erasing import EraseModel
 from protocol.models import ModelInfo, ModelKind
 from protocol.requests import TaskName
+from service.dialects.iopaint.controls import controls_for
 
 ALWAYS_THERE: Final = frozenset({EraseModel.CV2, EraseModel.PATCHMATCH})
 """Erase models without weights."""
@@ -46,12 +47,14 @@ class Listed:
         name: by which clients switch to it.
         eraser: which erase model it is; None for a diffusion model.
         lcm_lora: the LoRA that `sd_lcm_lora` means for it; None if the server has none.
+        controls: the ControlNets that can be used with it; see `controls_for`.
     """
 
     name: str
     type: ModelType
     eraser: EraseModel | None = None
     lcm_lora: str | None = None
+    controls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_diffusion(self) -> bool:
@@ -65,12 +68,12 @@ class Listed:
             "model_type": self.type.value,
             "is_single_file_diffusers": False,
             "need_prompt": self.is_diffusion,
-            "controlnets": [],
+            "controlnets": list(self.controls),
             "brushnets": [],
             "support_strength": self.is_diffusion,
             "support_outpainting": self.is_diffusion,
             "support_lcm_lora": self.lcm_lora is not None,
-            "support_controlnet": False,
+            "support_controlnet": bool(self.controls),
             "support_brushnet": False,
             "support_powerpaint_v2": False,
         }
@@ -104,4 +107,5 @@ def _diffusion(model: ModelInfo, there: Iterable[ModelInfo]) -> Listed:
         model.name,
         _TYPES.get(model.family or "", ModelType.DIFFUSERS_OTHER),
         lcm_lora=next(loras, None),
+        controls=controls_for(family, fitting),
     )

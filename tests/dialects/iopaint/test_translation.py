@@ -121,7 +121,7 @@ def test_the_extender_is_an_outpaint_job_from_noise(http: httpx.Client) -> None:
         ({"sd_lcm_lora": True}, "sd_lcm_lora"),
         ({"enable_brushnet": True}, "brushnet"),
         ({"enable_powerpaint_v2": True}, "powerpaint"),
-        ({"enable_controlnet": True}, "controlnet"),
+        ({"enable_controlnet": True}, "controlnet_method"),
         ({**BORDER, "extender_x": 64}, "extender"),
         ({**BORDER, "extender_x": 2, "extender_width": 8, "extender_height": 8}, "extender"),
         ({"use_croper": True, "croper_width": 0}, "croper"),

@@ -1,0 +1,138 @@
+"""ControlNets as IOPaint's clients ask for them, with real ones of a few thousand weights."""
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dialects.golden import ERROR_KEYS
+from tests.servers import ThreadServer, thread_server
+
+CANNY = "lllyasviel/control_v11p_sd15_canny"
+HOLE = "lllyasviel/control_v11p_sd15_inpaint"
+FULL = {"enable_controlnet": True, "controlnet_conditioning_scale": 1.0}
+
+
+@pytest.fixture(scope="module")
+def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
+    """A model, and ControlNets: two the original knows, one of our own name, one whose pictures nobody makes."""
+    pytest.importorskip("diffusers")
+    from engine.diffusion.quiet import quieten
+
+    quieten()
+    from tests.tiny_models import make_controlnet, make_sd1, make_sdxl
+
+    folder = tmp_path_factory.mktemp("controlled")
+    models = folder / "models"
+    make_sd1().save_pretrained(models / "checkpoints" / "tiny")
+    make_sdxl().save_pretrained(models / "checkpoints" / "large")
+    names = ("control_v11p_sd15_canny", "control_v11p_sd15_inpaint_fp16", "my-canny", "control_v11f1p_sd15_depth")
+    for seed, name in enumerate(names):
+        make_controlnet(seed=seed).save_pretrained(models / "controlnet" / name)
+    with thread_server(
+        folder / "data",
+        engine="torch",
+        device="cpu",
+        cpu_threads=1,
+        models_dir=folder / "own",
+        model_folders=[models],
+        listen="0=iopaint",
+        iopaint_model="tiny",
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def client(controlled: ThreadServer) -> Iterator[httpx.Client]:
+    with controlled.client() as client:
+        yield client
+
+
+def picture(pixels: np.ndarray[Any, Any]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def ask(client: httpx.Client, **fields: Any) -> httpx.Response:
+    image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 255
+    asked = {"image": picture(image), "mask": picture(mask), "prompt": "a cat", "sd_steps": 2, "sd_seed": 5}
+    return client.post("/api/v1/inpaint", json={**asked, **fields})
+
+
+def newest(client: httpx.Client) -> dict[str, Any]:
+    job: dict[str, Any] = client.get("/v1/jobs").json()["jobs"][0]
+    return job
+
+
+def test_a_model_is_listed_with_the_controlnets_of_its_family_by_the_names_clients_know(client: httpx.Client) -> None:
+    told = {model["name"]: model for model in client.get("/api/v1/server-config").json()["modelInfos"]}
+    assert told["tiny"]["support_controlnet"] is True
+    assert sorted(told["tiny"]["controlnets"]) == [CANNY, HOLE, "my-canny"]
+    assert (told["large"]["support_controlnet"], told["large"]["controlnets"]) == (False, [])
+    assert (told["cv2"]["support_controlnet"], told["cv2"]["controlnets"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "preprocess"),
+    [
+        (CANNY, "control_v11p_sd15_canny", "canny"),
+        ("control_v11p_sd15_canny", "control_v11p_sd15_canny", "canny"),
+        (HOLE, "control_v11p_sd15_inpaint_fp16", "inpaint"),
+        ("my-canny", "my-canny", "canny"),
+    ],
+)
+def test_a_controlnet_is_a_control_whose_picture_is_made_of_the_jobs_own(
+    client: httpx.Client, method: str, name: str, preprocess: str
+) -> None:
+    plain = ask(client)
+    answer = ask(client, controlnet_method=method, **FULL)
+    assert answer.status_code == 200, answer.text
+    (control,) = newest(client)["params"]["controls"]
+    assert {"model": name, "preprocess": preprocess, "scale": 1.0}.items() <= control.items()
+    assert answer.content != plain.content
+
+
+def test_a_controlnet_that_is_not_named_is_the_originals_default_with_its_default_weight(client: httpx.Client) -> None:
+    assert ask(client, enable_controlnet=True).status_code == 200
+    (control,) = newest(client)["params"]["controls"]
+    assert (control["model"], control["scale"]) == ("control_v11p_sd15_canny", 0.4)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"controlnet_conditioning_scale": 0},
+        {"use_extender": True, "extender_x": -8, "extender_width": 72, "extender_height": 64},
+    ],
+    ids=["no weight", "extender"],
+)
+def test_a_controlnet_without_weight_is_none(client: httpx.Client, fields: dict[str, Any]) -> None:
+    assert ask(client, enable_controlnet=True, **fields).status_code == 200
+    assert not newest(client)["params"].get("controls")
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("lllyasviel/control_v11f1p_sd15_depth", "of the kind depth are not made here"),
+        ("lllyasviel/control_v11p_sd15_openpose", "of the kind openpose are not made here"),
+        ("diffusers/controlnet-canny-sdxl-1.0", CANNY),
+        ("", "my-canny"),
+    ],
+)
+def test_a_controlnet_that_cannot_be_used_is_a_422_that_says_why(client: httpx.Client, method: str, told: str) -> None:
+    before = newest(client)["id"] if client.get("/v1/jobs").json()["jobs"] else None
+    answer = ask(client, controlnet_method=method, **FULL)
+    assert (answer.status_code, set(answer.json())) == (422, ERROR_KEYS)
+    assert "controlnet_method" in answer.json()["errors"]
+    assert told in answer.json()["errors"]
+    jobs = client.get("/v1/jobs").json()["jobs"]
+    assert (jobs[0]["id"] if jobs else None) == before
