@@ -334,6 +334,7 @@ def test_ctrl_c_cancels_what_runs_leaves_no_half_file_and_the_same_command_goes_
     assert "cancelled" in output
     assert "not begun" in output
     assert "the same command goes on" in output
+    assert "cancelled" in states(slow)
     assert not {"queued", "running"} & set(states(slow))
     there = names(folder / "out")
     assert 1 <= len(there) < 8
