@@ -9,6 +9,7 @@ import contextlib
 import io
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,8 @@ _GOAL: Final = 1.3
 _RADIUS_PX: Final = 5
 _TRIGGER_PX: Final = 800
 _MARGIN_PX: Final = 128
-_PNG_LEVEL: Final = 3
+_PNG: Final = {"compress_level": 3, "compress_type": zlib.Z_RLE}
+"""As ours are written."""
 _BRUSH: Final = (255, 204, 0, 187)
 # What the page sends beside the pictures, its misspelt names included.
 _FIELDS: Final[dict[str, Any]] = {
@@ -119,7 +121,7 @@ def _bare(order: Order) -> bytes:
         columns = slice(max(0, x - _MARGIN_PX), x + across + _MARGIN_PX)
     picture[rows, columns] = cv2.inpaint(picture[rows, columns], hole[rows, columns], _RADIUS_PX, cv2.INPAINT_NS)
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG", compress_level=_PNG_LEVEL)
+    Image.fromarray(picture).save(out, "PNG", **_PNG)
     return out.getvalue()
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine import images
 from engine.colour import Warn
-from engine.images import Bytes, Floats
+from engine.images import Floats
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
 from protocol.params import Region
@@ -83,14 +83,13 @@ def decode(source: Path | bytes, *, threshold: int = 128, warn: Warn | None = No
     Raises:
         EngineError: `bad_image`: not a picture.
     """
-    picture = images.decode(source, warn=warn)
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    plain = images.decode_plain(content)
+    if plain is not None:
+        return _decode_plain(plain, threshold)
+    picture = images.decode(content, warn=warn)
     if picture.depth_bits == _BITS:
-        shades = images.to_uint8(picture.rgb)
-        # As every picture editor converts to grey, with the weights of ITU-R BT.601. OpenCV rounds some otherwise.
-        grey = np.asarray(Image.fromarray(shades).convert("L"))
-        if picture.alpha is not None and _is_of_one_colour(shades, grey) and np.ptp(picture.alpha) > 0:
-            return images.to_uint8(picture.alpha) >= threshold
-        return np.asarray(grey >= threshold)
+        return _decode_plain(images.to_pillow(picture), threshold)
     # Half way to the number below: as if it had been rounded to a whole number first.
     least = np.float32((threshold - 0.5) / 255)
     if picture.alpha is not None and np.ptp(picture.rgb, axis=(0, 1)).max() == 0 and np.ptp(picture.alpha) > 0:
@@ -268,6 +267,21 @@ def _distance(mask: Mask) -> Floats:
     return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _is_of_one_colour(shades: Bytes, grey: Bytes) -> bool:
+def _decode_plain(image: Image.Image, threshold: int) -> Mask:
+    """
+    Args:
+        image: of mode L, LA, RGB or RGBA.
+    """
+    # As every picture editor converts to grey, with the weights of ITU-R BT.601.
+    grey = image.convert("L")
     # Its greys are looked at first: there is a third of them, and most masks have two.
-    return grey.min() == grey.max() and bool((shades == shades[0, 0]).all())
+    if image.mode in {"LA", "RGBA"} and _is_of_one_shade(grey):
+        *colours, alpha = image.split()
+        if all(map(_is_of_one_shade, colours)) and not _is_of_one_shade(alpha):
+            grey = alpha
+    return np.asarray(np.asarray(grey) >= threshold)
+
+
+def _is_of_one_shade(band: Image.Image) -> bool:
+    least, most = band.getextrema()
+    return least == most

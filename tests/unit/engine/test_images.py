@@ -228,3 +228,33 @@ def test_every_readable_format_is_read_in_a_fresh_process(file_format: str, tmp_
     )
     ran = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_plain_file_shows_what_a_picture_of_it_does(mode: str) -> None:
+    content = png(np.asarray(Image.fromarray(texture()).convert(mode)))
+    plain, picture = images.decode_plain(content), images.decode(content)
+    assert plain is not None
+    assert plain.mode == mode
+    assert np.array_equal(np.asarray(plain.convert("RGB")), images.to_uint8(picture.rgb))
+
+
+@pytest.mark.parametrize("kind", ["palette", "one colour transparent", "rotated", "profile", "16 bits", "cut short"])
+def test_a_file_whose_pixels_are_to_be_converted_is_not_plain(kind: str) -> None:
+    image, options = Image.fromarray(texture()), {}
+    if kind == "palette":
+        image = image.convert("P")
+    elif kind == "16 bits":
+        image = Image.fromarray(np.zeros((4, 4), np.uint16))
+    elif kind == "one colour transparent":
+        options = {"transparency": (1, 2, 3)}
+    elif kind == "profile":
+        options = {"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
+    elif kind == "rotated":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options = {"exif": exif}
+    out = io.BytesIO()
+    image.save(out, "PNG", **options)
+    content = out.getvalue()
+    assert images.decode_plain(content[:200] if kind == "cut short" else content) is None
