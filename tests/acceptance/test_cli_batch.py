@@ -93,6 +93,10 @@ def states(server: ThreadServer) -> list[str]:
         return [job["status"] for job in http.get("/v1/jobs").json()["jobs"]]
 
 
+def unfinished(server: ThreadServer) -> int:
+    return sum(status in {"queued", "running"} for status in states(server))
+
+
 @pytest.mark.parametrize("model", ["cv2", "patchmatch", None])
 def test_every_format_keeps_its_size_its_format_and_all_that_is_not_masked(
     eraser: ThreadServer, safelight: Safelight, folder: Path, model: str | None
@@ -309,15 +313,12 @@ def started(slow: ThreadServer, folder: Path) -> Iterator["subprocess.Popen[str]
 
 
 def test_as_many_run_at_a_time_as_were_asked_for(started: "subprocess.Popen[str]", slow: ThreadServer) -> None:
-    def unfinished() -> int:
-        return sum(status in {"queued", "running"} for status in states(slow))
-
-    until(lambda: unfinished() == 3, "three jobs to be on their way")
+    until(lambda: unfinished(slow) == 3, "three jobs to be on their way")
     assert len(states(slow)) < 8
-    seen = [unfinished()]
+    seen = [unfinished(slow)]
 
     def has_ended() -> bool:
-        seen.append(unfinished())
+        seen.append(unfinished(slow))
         return started.poll() is not None
 
     until(has_ended, "the batch to end", deadline_s=6 * DEADLINE_S)
@@ -328,6 +329,7 @@ def test_as_many_run_at_a_time_as_were_asked_for(started: "subprocess.Popen[str]
 def test_ctrl_c_cancels_what_runs_leaves_no_half_file_and_the_same_command_goes_on(
     started: "subprocess.Popen[str]", slow: ThreadServer, safelight: Safelight, folder: Path
 ) -> None:
+    until(lambda: unfinished(slow) == 3, "three jobs to be on their way")
     started.send_signal(signal.SIGINT)
     output, _ = started.communicate(timeout=3 * DEADLINE_S)
     assert started.returncode == 130, output
@@ -381,12 +383,18 @@ def test_a_batch_that_is_killed_leaves_whole_files_and_the_same_command_goes_on(
 
 
 def test_a_full_queue_is_waited_for(tmp_path: Path, safelight: Safelight, folder: Path) -> None:
-    for number in range(6):
+    for number in range(3):
         scene().save(folder / "in" / f"{number}.png")
-    with thread_server(tmp_path / "small", max_queued_jobs=1, fake_step_s=0.05) as small:
-        done = safelight(small, "erase", "--image", "in", "--mask", "mask.png", "--output", "out", "--jobs", "6")
+    long = {"task": "test_pattern", "params": {"steps": 60, "step_ms": 50}}
+    with thread_server(tmp_path / "small", max_queued_jobs=1, max_live_jobs=1) as small, small.client() as http:
+        assert http.post("/v1/jobs", json=long).status_code == 202
+        until(lambda: states(small) == ["running"], "the first job to run")
+        assert http.post("/v1/jobs", json=long).status_code == 202
+        assert http.post("/v1/jobs", json=long).status_code == 429
+        done = safelight(small, "erase", "--image", "in", "--mask", "mask.png", "--output", "out")
+        assert http.get("/v1/jobs?task=test_pattern").json()["jobs"][1]["status"] == "succeeded"
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 written" in done.stdout
+    assert "3 written" in done.stdout
 
 
 def test_nobody_there_ends_with_3(safelight: Safelight, folder: Path) -> None:
