@@ -86,8 +86,8 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """What is asked beside the usual; FAMILY stands for the model's name."""
 
-FIXED: Final = {"model", "image", "deterministic"}
-"""What the table cannot change: the family, what it starts from, and a promise about how, not what."""
+FIXED: Final = {"model", "image", "deterministic", "keep_metadata"}
+"""What the table cannot change: the family, what it starts from or says of itself, and how, not what, is made."""
 
 
 def takes(name: str, change: str) -> bool:
