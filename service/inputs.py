@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -60,6 +59,15 @@ class PreparedInputs:
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A picture that was checked, its file's name in the job's folder, and how to tell of it if it was written here."""
+
+    probe: Probe
+    file_name: str
+    shown: str | None
+
+
 class Inputs:
     """Brings the pictures of requests into the file store."""
 
@@ -100,18 +108,32 @@ class Inputs:
                 own = attached.get(ref.removeprefix(_ATTACHED)) if ref.startswith(_ATTACHED) else None
                 if own is None:
                     shown[name] = await self._bring(ref, part, key, place)
-                else:
-                    shown[name] = await anyio.to_thread.run_sync(_write, own, part)
-                check = partial(probe, part, self._settings.max_pixels, at=place)
-                probes[name] = await anyio.to_thread.run_sync(check)
-                names[name] = name + SUFFIXES[probes[name].media_type]
-                part.rename(folder / names[name])
-                await anyio.to_thread.run_sync(self._files.secure, folder / names[name])
+                # In one go: each trip to a thread costs more than most of this does.
+                found = await anyio.to_thread.run_sync(self._admit, own, part, name, place)
+                probes[name], names[name] = found.probe, found.file_name
+                if found.shown is not None:
+                    shown[name] = found.shown
             _check_fit(request, probes, at)
         except BaseException:
             await self.discard(job_id)
             raise
         return PreparedInputs(names, sum(found.width * found.height for found in probes.values()), shown)
+
+    def _admit(self, own: bytes | None, part: Path, name: str, at: str) -> "_Admitted":
+        """Check a picture and give its file its name. Blocks.
+
+        Args:
+            own: written to `part` first.
+
+        Raises:
+            ProtocolError: see `probe`.
+        """
+        shown = None if own is None else _write(own, part)
+        found = probe(part, self._settings.max_pixels, at=at)
+        path = part.with_name(name + SUFFIXES[found.media_type])
+        part.rename(path)
+        self._files.secure(path)
+        return _Admitted(found, path.name, shown)
 
     async def discard(self, job_id: str) -> None:
         """Remove what `prepare` made for a job that has not come into being."""
