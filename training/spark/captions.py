@@ -9,7 +9,6 @@ from training.spark.words import (
     COLOURS,
     ENDINGS,
     FILLERS,
-    LATER,
     NOUNS,
     OPENINGS,
 )
@@ -65,7 +64,7 @@ def vocabulary() -> list[str]:
         *COLOURS,
         *BACKGROUNDS,
         *(word for words in BACKGROUND_SYNONYMS.values() for word in words),
-        *sorted(name for noun in NOUNS + LATER for name in noun.names + noun.bare_only),
+        *sorted(name for noun in NOUNS for name in noun.names + noun.bare_only),
         *FILLERS,
         *OPENINGS,
         *ENDINGS,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from training.spark.checkpoint import load as load_checkpoint
 from training.spark.files import write_atomically
@@ -105,7 +105,22 @@ def prepare(work_dir: Path, sprites: Sprites, device: torch.device) -> Latents:
         with np.load(path) as stored:
             if np.array_equal(stored["scenes"], _table(scenes)):
                 return Latents(torch.from_numpy(stored["values"]), scenes)
+    vae = _whitened(work_dir, vae_path, sprites, scenes, device)
+    values = encode(vae, sprites, scenes, device)
+    write_atomically(path, lambda file: np.savez(file, scenes=_table(scenes), values=values.numpy()))
+    logger.info("encoded %d scenes, std %.3f", len(scenes), float(values[:4000].float().std()))
+    return Latents(values, scenes)
+
+
+def _whitened(work_dir: Path, path: Path, sprites: Sprites, scenes: list[Scene], device: torch.device) -> Any:
+    """The autoencoder at `path`; made of the trained one first, if it is not there.
+
+    More scenes do not move it: a UNet that has begun, and a decoder, go on with the latents they know.
+    """
     vae = build()
+    if path.exists():
+        vae.load_state_dict(load_file(path))
+        return vae.to(device).eval()
     average: dict[str, torch.Tensor] = {}
     load_checkpoint(work_dir / "vae.pt", device, average=average)
     vae.load_state_dict(average)
@@ -113,16 +128,12 @@ def prepare(work_dir: Path, sprites: Sprites, device: torch.device) -> Latents:
     sample = np.random.default_rng(13).choice(len(scenes), min(4000, len(scenes)), replace=False)
     raw = encode(vae, sprites, [scenes[int(row)] for row in sample], device).float()
     whiten(vae, raw.mean(dim=(0, 2, 3)), raw.std(dim=(0, 2, 3)))
-    values = encode(vae, sprites, scenes, device)
-    write_atomically(path, lambda file: np.savez(file, scenes=_table(scenes), values=values.numpy()))
-    weights = {name: weight.contiguous().cpu() for name, weight in vae.state_dict().items()}
     for decoder in ("decoder.pt", "preview_decoder.pt"):
         (work_dir / decoder).unlink(missing_ok=True)  # it belongs to other latents
-    unfinished = vae_path.with_suffix(".part")
-    save_file(weights, unfinished)
-    unfinished.replace(vae_path)
-    logger.info("encoded %d scenes, std %.3f", len(scenes), float(values[:4000].float().std()))
-    return Latents(values, scenes)
+    unfinished = path.with_suffix(".part")
+    save_file({name: weight.contiguous().cpu() for name, weight in vae.state_dict().items()}, unfinished)
+    unfinished.replace(path)
+    return vae
 
 
 @torch.no_grad()

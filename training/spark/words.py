@@ -228,9 +228,6 @@ jack-o-lantern: pumpkin
 slightly-smiling-face: smiley, smiley face, face, smile
 angry-face: angry face
 crying-face: sad face, crying face
-"""
-
-_LATER = """
 tangerine: tangerine, mandarin | orange
 peach: peach
 cupcake: cupcake, muffin
@@ -327,6 +324,7 @@ bone: bone
 """
 
 
+
 def _read(table: str) -> tuple[Noun, ...]:
     nouns = []
     for line in table.strip().splitlines():
@@ -344,6 +342,3 @@ def _read(table: str) -> tuple[Noun, ...]:
 
 NOUNS: tuple[Noun, ...] = _read(_TABLE)
 """Every noun that is trained, in the order of its index in the sprites and latents."""
-
-LATER: tuple[Noun, ...] = _read(_LATER)
-"""Nouns whose words have tokens but whose pictures are not trained yet: a longer training may move them up."""

@@ -5,7 +5,7 @@ import pytest
 
 from training.spark.captions import caption, vocabulary
 from training.spark.scenes import Scene
-from training.spark.words import BACKGROUND_SYNONYMS, BACKGROUNDS, COLOURS, LATER, NOUNS, Noun
+from training.spark.words import BACKGROUND_SYNONYMS, BACKGROUNDS, COLOURS, NOUNS, Noun
 
 MANY = 300
 APPLE = next(number for number, noun in enumerate(NOUNS) if noun.name == "apple")
@@ -58,13 +58,6 @@ def test_captions_hold_only_known_words_and_a_few_that_nobody_knows() -> None:
     strange = sum(bool(words) for words in unknown)
     assert 0 < strange < MANY * 0.15
     assert all(len(words) <= 1 for words in unknown)
-
-
-def test_the_vocabulary_does_not_change_when_a_noun_is_moved_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = vocabulary()
-    monkeypatch.setattr("training.spark.captions.NOUNS", (*NOUNS, *LATER[:5]))
-    monkeypatch.setattr("training.spark.captions.LATER", LATER[5:])
-    assert vocabulary() == before
 
 
 def test_an_stands_before_vowels_alone_and_is_sometimes_forgotten() -> None:
