@@ -324,7 +324,6 @@ bone: bone
 """
 
 
-
 def _read(table: str) -> tuple[Noun, ...]:
     nouns = []
     for line in table.strip().splitlines():
