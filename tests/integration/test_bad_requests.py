@@ -157,7 +157,7 @@ WRONG_PARAMS = {
     "no image": ("upscale", {}, "$.params.image"),
     "a number for an image": ("upscale", {"image": 5}, "$.params.image"),
     "a list for an image": ("upscale", {"image": [GOOD]}, "$.params.image"),
-    "a factor above 4": ("upscale", {"image": GOOD, "factor": 4.01}, "$.params.factor"),
+    "a factor above 8": ("upscale", {"image": GOOD, "factor": 8.01}, "$.params.factor"),
     "a factor of text": ("upscale", {"image": GOOD, "factor": "2"}, "$.params.factor"),
     "nothing to erase": ("erase", {"image": GOOD}, "$.params"),
     "a region without a width": ("erase", {"image": GOOD, "regions": [{"x": 0, "y": 0, "height": 1}]}, None),
