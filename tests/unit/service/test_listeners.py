@@ -173,3 +173,16 @@ def test_one_place_that_cannot_be_opened_closes_the_others(
     with pytest.raises(ListenFailed, match=f"{host}:81: .*{told}"):
         open_listeners([Listen(80, "both"), Listen(81, host)])
     assert system.open == []
+
+
+def test_what_is_written_to_a_client_is_sent_at_once() -> None:
+    (listener,) = open_listeners([Listen(0, "127.0.0.1")])
+    with socket.create_connection(("127.0.0.1", listener.listen.port or 0)):
+        for opened in listener.sockets:
+            # Event loops look at the first, and what is accepted has the second of them.
+            assert opened.proto == socket.IPPROTO_TCP
+            opened.setblocking(True)
+            accepted, _ = opened.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    listener.close()
