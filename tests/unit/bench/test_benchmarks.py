@@ -14,6 +14,7 @@ import torch
 from bench import (
     fanout,
     first_event,
+    inpainting,
     latency,
     memory,
     null_jobs,
@@ -40,6 +41,7 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "pictures": lambda: pictures.run(quick=True, folder=tiny_model(), steps=2, rounds=1),
     "steps": lambda: steps.run(quick=True, folder=tiny_model(), steps=3, rounds=1),
     "previews": lambda: previews.run(quick=True, folder=tiny_model(), steps=3, rounds=1),
+    "inpainting": lambda: inpainting.run(quick=True, sides=(64,), rounds=1),
     "switching": lambda: switching.run(quick=True, folder=tiny_model(), rounds=2),
     "throughput": lambda: throughput.run(quick=True, tiny=True, steps=2, counts=(1, 2)),
 }
