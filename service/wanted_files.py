@@ -55,6 +55,8 @@ class WantedFiles:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._group: asyncio.TaskGroup | None = None
         self._coming: dict[str, _Coming] = {}
+        self.begun = asyncio.Event()
+        """Set once `run` takes downloads."""
 
     async def run(self) -> None:
         """Own the downloads until cancelled; what has arrived of each then stays, to go on with."""
@@ -62,6 +64,7 @@ class WantedFiles:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self.begun.set()
                 await asyncio.Event().wait()
         finally:
             self._group = None

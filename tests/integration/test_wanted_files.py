@@ -48,9 +48,11 @@ class Brought:
         chosen = {"allow_private_urls": True, "fetch_ports": (port,), "models_dir": folder, **settings}
         self.folder = folder
         self.told: list[EventBody] = []
+        self.arriving = asyncio.Event()
+        """Some of a file has come."""
         self.files = WantedFiles(
             Settings.model_validate({**Settings().model_dump(), **chosen}),
-            self.told.append,
+            self._hear,
             resolve=here,
             delays_s=(0.0, 0.0),
         )
@@ -58,6 +60,11 @@ class Brought:
     def file(self, origin: Origin, name: str = "net.pth", md5: str | None = None) -> WantedFile:
         checksum = md5_of(origin.body) if md5 is None else md5
         return WantedFile(url=origin.url(name), target=self.folder / name, md5=checksum, size_bytes=1000)
+
+    def _hear(self, body: EventBody) -> None:
+        self.told.append(body)
+        if isinstance(body, ModelLoading) and body.phase == "download" and body.done:
+            self.arriving.set()
 
     def begin(self, *files: WantedFile) -> Coming:
         return self.files.begin(MODEL, files)
@@ -71,7 +78,7 @@ async def end(coming: Coming) -> None:
 async def bringing(folder: Path, origin: Origin, **settings: Any) -> AsyncIterator[Brought]:
     made = Brought(folder, origin.port, **settings)
     running = asyncio.create_task(made.files.run())
-    await asyncio.sleep(0)
+    await made.files.begun.wait()
     try:
         yield made
     finally:
@@ -155,13 +162,13 @@ async def test_a_server_that_stops_tells_those_who_wait_and_keeps_what_has_arriv
             origin.gate, origin.tells_length = asyncio.Event(), False
             coming = at.begin(at.file(origin))
             await origin.asked(1)
-            while not (tmp_path / "net.pth.part").exists():
-                await asyncio.sleep(0)
+            await at.arriving.wait()
         with pytest.raises(DownloadFailed, match="stopping"):
             await end(coming)
         with pytest.raises(DownloadFailed, match="stopping"):
             await end(at.begin(at.file(origin)))
     assert not (tmp_path / "net.pth").exists()
+    assert (tmp_path / "net.pth.part").stat().st_size > 0
 
 
 # ---- a whole server ----------------------------------------------------------------------------------------------
