@@ -88,6 +88,15 @@ class LoadedModel:
             can = f"; it can {' and '.join(able)}" if able else ""
             raise EngineError(ErrorCode.INVALID_PARAMS, f"model: {self.name!r} cannot {_VERBS[kind]}{can}")
 
+    def pipeline_class_for(self, kind: PipelineKind) -> Any:
+        """The diffusers class of this kind of pipeline.
+
+        Raises:
+            EngineError: `invalid_params`; the model cannot do this.
+        """
+        self.check_can(kind)
+        return self._class_of(kind)
+
     def pipeline(self, kind: PipelineKind, scheduler: Any, *, of_class: Any = None, **replaced: Any) -> Any:
         """A new stock pipeline over the shared components; costs some milliseconds and no memory worth the name.
 
@@ -99,9 +108,7 @@ class LoadedModel:
         Raises:
             EngineError: `invalid_params`; the model cannot do this.
         """
-        if of_class is None:
-            self.check_can(kind)
-        pipeline_class = of_class or self._class_of(kind)
+        pipeline_class = of_class or self.pipeline_class_for(kind)
         given = {**self.settings, "requires_safety_checker": False, **self.components, **replaced}
         given["scheduler"] = scheduler
         parameters = inspect.signature(pipeline_class.__init__).parameters

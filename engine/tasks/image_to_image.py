@@ -31,7 +31,7 @@ def image_to_image(run: Run, context: RunContext, studio: Studio) -> Steps:
 
 @dataclass(frozen=True, slots=True)
 class _FromPicture:
-    """Implements `engine.diffusion.generate.Scene`."""
+    """Implements `engine.diffusion.scene.Scene`."""
 
     size: Size
     asked: Size

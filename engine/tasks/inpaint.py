@@ -35,7 +35,7 @@ def inpaint(run: Run, context: RunContext, studio: Studio) -> Steps:
 
 @dataclass(frozen=True, slots=True)
 class Repainted:
-    """A part of a picture made anew. Implements `engine.diffusion.generate.Scene`."""
+    """A part of a picture made anew. Implements `engine.diffusion.scene.Scene`."""
 
     canvas: Canvas
     strength: float

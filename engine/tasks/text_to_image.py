@@ -27,7 +27,7 @@ def text_to_image(run: Run, context: RunContext, studio: Studio) -> Steps:
 
 @dataclass(frozen=True, slots=True)
 class _FromNothing:
-    """Implements `engine.diffusion.generate.Scene`."""
+    """Implements `engine.diffusion.scene.Scene`."""
 
     size: Size
     asked: Size

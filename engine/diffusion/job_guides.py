@@ -1,0 +1,44 @@
+"""The pictures that a job's ControlNets and IP-Adapters go by."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from torch import Tensor
+
+from engine.diffusion.control_pictures import Subject, control_picture
+from engine.diffusion.generation_job import GenerationJob
+from engine.images import Floats, to_tensor
+from engine.interface import Call, Where
+from engine.steps import await_call
+
+
+def guides(job: GenerationJob) -> Mapping[str, Any]:
+    """What the pipeline is given for them. In a job's greenlet; they are read and prepared on the side pool.
+
+    Raises:
+        EngineError: `bad_image`.
+    """
+    controls, prompts = job.additions.controls, job.additions.image_prompts
+    given: dict[str, Any] = {}
+    if controls is not None:
+        numbers = range(len(controls.refs))
+        pictures = _prepared(lambda: [to_tensor(_control(job, number)) for number in numbers])
+        given |= controls.arguments(job.kind, pictures)
+    if prompts is not None:
+        pictures = _prepared(lambda: prompts.prepare(job.read_all("image_prompts")))
+        given |= prompts.arguments(pictures, is_guided=job.is_guided(job.model))
+    return given
+
+
+def _prepared(prepare: Callable[[], list[Tensor]]) -> list[Tensor]:
+    return cast("list[Tensor]", await_call(Call(prepare, Where.POOL, "read")))
+
+
+def _control(job: GenerationJob, number: int) -> Floats:
+    """What the ControlNet of that number goes by. On the side pool."""
+    ref, own = job.params.controls[number], job.scene.subject
+    if ref.image is None:
+        assert own is not None, "parameters of a task without a picture name one for each control"
+        return control_picture(ref.preprocess, own)
+    given = job.scene.guide(job.read(f"controls[{number}].image"))
+    return control_picture(ref.preprocess, Subject(given))
