@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, PictureOutParams, Region, Seed
+from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 MAX_GENERATED_SIDE_PX = 4096
@@ -17,7 +17,6 @@ MAX_GENERATED_SIDE_PX = 4096
 MAX_LORAS = 16
 MAX_LORA_WEIGHT = 4
 
-ModelName = Annotated[str, Field(min_length=1, max_length=300, description="As `/v1/models` lists it.")]
 Side = Annotated[StrictInt, Field(ge=16, le=MAX_GENERATED_SIDE_PX)]
 Border = Annotated[StrictInt, Field(ge=0, le=MAX_GENERATED_SIDE_PX)]
 

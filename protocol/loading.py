@@ -1,7 +1,6 @@
 """What may be asked of the task that brings a model into memory before anybody needs it."""
 
-from protocol.generation import ModelName
-from protocol.params import TaskParams
+from protocol.params import ModelName, TaskParams
 
 
 class LoadModelParams(TaskParams):

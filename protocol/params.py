@@ -26,6 +26,7 @@ ImageRef = Annotated[
         description="A picture: base64, a data URL, an http(s) URL, `upload:ID`, or an earlier output, `job:ID/N`.",
     ),
 ]
+ModelName = Annotated[str, Field(min_length=1, max_length=300, description="As `/v1/models` lists it.")]
 Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]
 
 
