@@ -5,7 +5,7 @@ from typing import Final
 
 from engine.interface import Engine
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import JobCancelled
+from protocol.events import JobCancelled, StepFinished
 from protocol.jobs import Job, JobPage, JobStatus
 from protocol.requests import TaskName
 from service.admission import Admission
@@ -127,6 +127,14 @@ class JobManager:
         if record is None or key.visible not in {None, record.key_id} or record.preview is None:
             return None
         return record.preview.bytes, record.preview.media_type
+
+    def step(self, job_id: str, key: Key) -> StepFinished | None:
+        """The newest step of a running job, if it has told of one."""
+        record = self._ledger.get(job_id)
+        if record is None or key.visible not in {None, record.key_id}:
+            return None
+        hint = record.hints.get(StepFinished.TYPE)
+        return hint.body if hint is not None and isinstance(hint.body, StepFinished) else None
 
     def _with_hints(self, job: Job) -> Job:
         record = self._ledger.get(job.id)

@@ -74,7 +74,8 @@ class Dialect:
         headers: added to each answer of these routes that does not have them.
         cors: see there.
         middleware: around each of these routes, the first outermost.
-        prefixes: the paths that are this dialect's, e.g. `/api/`: what is there is refused in its words.
+        prefixes: the paths that are this dialect's, e.g. `/api/`: what is there is refused in its words, and open to
+            browsers as its original is. Below `/v1/` only what our own API has not.
         parts: make what the dialect keeps while a server runs.
         environment: reads the foreign service's variables; asked only while a listener has this profile.
     """

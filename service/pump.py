@@ -34,8 +34,8 @@ class Draft:
     """Something that happened, not yet numbered, stored or told.
 
     Attributes:
-        record: of a new job; others are found by `job_id`.
-        rows: what a new job puts into the store beside its facts: `job`, and perhaps `idempotency`.
+        record: of a new job, for its first facts; others are found by `job_id`.
+        rows: what a new job puts into the store beside its facts: `job`, and perhaps `idempotency` and `foreign`.
         is_crash: this requeueing follows the end of a server, which counts against the job.
         done: resolved with the event once it is published, with None if it was refused.
     """
@@ -47,6 +47,10 @@ class Draft:
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_crash: bool = False
     done: asyncio.Future[Event | None] | None = None
+
+    @property
+    def makes_job(self) -> bool:
+        return "job" in self.rows
 
 
 class Listener(Protocol):
@@ -93,8 +97,11 @@ class Pump:
         self._is_idle.clear()
         self._wake.set()
 
-    async def put_and_wait(self, draft: Draft) -> Event | None:
+    async def put_and_wait(self, draft: Draft, *after: Draft) -> Event | None:
         """Take one thing that happened and wait until it is stored and published.
+
+        Args:
+            after: what comes right after it.
 
         Returns:
             None if it was refused: it contradicts what is already known.
@@ -103,7 +110,7 @@ class Pump:
             StoreUnavailable: it could not be stored, and has not happened.
         """
         draft.done = asyncio.get_running_loop().create_future()
-        self.put([draft])
+        self.put([draft, *after])
         return await draft.done  # the caller's going away does not undo what is being stored
 
     async def drained(self) -> None:
@@ -187,10 +194,12 @@ class Pump:
         if event.is_terminal:
             record.expires_at = timestamp(now(), plus_s=self._job_ttl_s)
         batch.facts.append((event, self._cursor, record.key_id))
-        if draft.record is not None:
+        if draft.makes_job:
             batch.new_jobs.append(draft.rows["job"])
             if "idempotency" in draft.rows:
                 batch.idempotency.append(draft.rows["idempotency"])
+            if "foreign" in draft.rows:
+                batch.foreign_requests.append(draft.rows["foreign"])
         else:
             batch.changed[record.id] = record
         if isinstance(event.body, OutputReady):
@@ -244,17 +253,17 @@ def _refuse_new(
     batch: Batch, stamped: list[tuple[Draft, Event | None, JobRecord | None]], error: StoreUnavailable
 ) -> list[tuple[Draft, Event | None, JobRecord | None]]:
     """Take new jobs out of a batch that cannot be stored, and tell those who wait for them."""
+    refused = {draft.record.id for draft, _, _ in stamped if draft.makes_job and draft.record is not None}
     kept = []
-    refused = set()
     for draft, event, record in stamped:
-        if draft.record is None:
+        if draft.record is None or draft.record.id not in refused:
             kept.append((draft, event, record))
-            continue
-        refused.add(draft.record.id)
-        if draft.done is not None and not draft.done.done():
+        elif draft.done is not None and not draft.done.done():
             draft.done.set_exception(error)
     batch.facts = [fact for fact in batch.facts if fact[0].job_id not in refused]
     batch.new_jobs.clear()
     batch.idempotency.clear()
+    batch.foreign_requests.clear()
+    batch.changed = {job_id: record for job_id, record in batch.changed.items() if job_id not in refused}
     batch.webhooks = [row for row in batch.webhooks if row["job_id"] not in refused]
     return kept

@@ -35,6 +35,10 @@ SET body_sha256 = excluded.body_sha256, job_id = excluded.job_id, created_at = e
 -- A fact somebody asked to be told of, in the transaction of the fact itself.
 INSERT INTO webhook_outbox (id, job_id, url, event, next_at) VALUES (:id, :job_id, :url, :event, :next_at);
 
+-- name: insert_foreign_request
+-- What a client of a dialect asked for, with the job it became.
+INSERT INTO foreign_requests (job_id, request) VALUES (:job_id, :request);
+
 -- name: request_cancel
 -- Remembered, so that a job does not start again after a crash between the asking and the end.
 UPDATE jobs SET cancel_requested = 1 WHERE id = :id;
@@ -83,6 +87,32 @@ FROM jobs
 WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
   AND json_extract(labels, '$.foreign_id') IS NOT NULL
 GROUP BY status;
+
+-- name: jobs_of_dialect
+-- A page of one key's jobs of a dialect, newest first, with what was asked for; :has_ended null takes all.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs,
+       (SELECT request FROM foreign_requests WHERE foreign_requests.job_id = jobs.id) AS foreign_request
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
+  AND (:has_ended IS NULL OR (status NOT IN ('queued', 'running')) = :has_ended)
+ORDER BY id DESC LIMIT :limit OFFSET :offset;
+
+-- name: counts_of_dialect
+-- How many jobs of one key and dialect there are, by status, and the newest of each.
+SELECT status, count(*) AS jobs, max(id) AS newest FROM jobs INDEXED BY jobs_by_dialect
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
+GROUP BY status;
+
+-- name: job_with_file_name
+-- The newest job whose files a dialect gave this name, whoever's it is: such files are open to all.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs
+WHERE json_extract(labels, '$.file_name') = :file_name AND json_extract(labels, '$.dialect') = :dialect
+ORDER BY id DESC LIMIT 1;
+
+-- name: foreign_request
+-- What a client of a dialect asked for.
+SELECT request FROM foreign_requests WHERE job_id = :job_id;
 
 -- name: active_jobs
 -- Jobs that have not ended, oldest first, without their bulky columns.
@@ -143,6 +173,10 @@ DELETE FROM events WHERE job_id = :id;
 -- name: delete_outputs
 -- Its outputs.
 DELETE FROM outputs WHERE job_id = :id;
+
+-- name: delete_foreign_request
+-- What it was asked for with.
+DELETE FROM foreign_requests WHERE job_id = :id;
 
 -- name: delete_webhooks
 -- What is left of it in the outbox.

@@ -48,6 +48,7 @@ class Batch:
     outputs: list[Row] = field(default_factory=list)
     idempotency: list[Row] = field(default_factory=list)
     webhooks: list[Row] = field(default_factory=list)
+    foreign_requests: list[Row] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -60,6 +61,22 @@ class ForeignIds:
 
     count: int
     ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignJob:
+    """A job of a dialect, and what its client asked for, in the dialect's words; empty if that was not kept."""
+
+    job: Job
+    asked: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCount:
+    """How many jobs have a status, and the id of the newest of them."""
+
+    count: int
+    newest: str
 
 
 class Store:
@@ -118,6 +135,7 @@ class Store:
                 ("insert_output", batch.outputs),
                 ("insert_idempotency", batch.idempotency),
                 ("insert_webhook", batch.webhooks),
+                ("insert_foreign_request", batch.foreign_requests),
                 ("request_cancel", [{"id": job_id} for job_id in batch.cancels]),
             ]
         )
@@ -136,7 +154,14 @@ class Store:
     async def delete_jobs(self, job_ids: Sequence[str]) -> None:
         """Remove jobs with everything that hangs on them, in one transaction."""
         rows = [{"id": job_id} for job_id in job_ids]
-        names = ("forget_cursor", "delete_events", "delete_outputs", "delete_webhooks", "delete_job")
+        names = (
+            "forget_cursor",
+            "delete_events",
+            "delete_outputs",
+            "delete_webhooks",
+            "delete_foreign_request",
+            "delete_job",
+        )
         await self._write([(name, rows) for name in names])
 
     async def delete_uploads(self, upload_ids: Sequence[str]) -> None:
@@ -180,6 +205,35 @@ class Store:
         """The jobs of a key that a dialect has given foreign ids, by status; a status without any is left out."""
         rows = await self._read("foreign_ids", key_id=key_id, dialect=dialect)
         return {JobStatus(row["status"]): ForeignIds(row["jobs"], tuple(orjson.loads(row["ids"]))) for row in rows}
+
+    async def jobs_of_dialect(
+        self, key_id: str, dialect: str, *, has_ended: bool | None = None, limit: int, offset: int = 0
+    ) -> list[ForeignJob]:
+        """A page of a key's jobs of a dialect, newest first.
+
+        Args:
+            has_ended: those alone that have, or have not.
+        """
+        rows = await self._read(
+            "jobs_of_dialect", key_id=key_id, dialect=dialect, has_ended=has_ended, limit=limit, offset=offset
+        )
+        return [ForeignJob(job_from_row(row), orjson.loads(row["foreign_request"] or "{}")) for row in rows]
+
+    async def counts_of_dialect(self, key_id: str, dialect: str) -> dict[JobStatus, StatusCount]:
+        """A key's jobs of a dialect by status; a status without any is left out."""
+        rows = await self._read("counts_of_dialect", key_id=key_id, dialect=dialect)
+        return {JobStatus(row["status"]): StatusCount(row["jobs"], row["newest"]) for row in rows}
+
+    async def job_with_file_name(self, dialect: str, file_name: str) -> Job | None:
+        """The newest job, of whatever key, with these labels: `dialect`, and the `file_name` of its outputs."""
+        rows = await self._read("job_with_file_name", dialect=dialect, file_name=file_name)
+        return job_from_row(rows[0]) if rows else None
+
+    async def asked(self, job_id: str) -> Mapping[str, Any]:
+        """What the client of a dialect asked for with a job; empty if that was not kept."""
+        rows = await self._read("foreign_request", job_id=job_id)
+        found: Mapping[str, Any] = orjson.loads(rows[0]["request"]) if rows else {}
+        return found
 
     async def row(self, job_id: str) -> Row | None:
         """A job's row as it is, for the dispatcher."""

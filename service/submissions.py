@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import JobQueued
+from protocol.events import JobQueued, JobWarning
 from protocol.ids import new_id
 from protocol.jobs import Job, JobStatus
 from protocol.pictures import with_pictures
@@ -53,6 +53,10 @@ class Submission:
     """JSONPath of the body in what the client sent."""
     attached: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Pictures that came beside the body: what it refers to as `attached:NAME` -> the file."""
+    asked: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The request of a client of a dialect, in its own words; kept with the job."""
+    notes: Sequence[JobWarning] = ()
+    """What will have no effect, or less than asked; told right after the job was accepted."""
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,9 +186,12 @@ class Submissions:
                 "job_id": job_id,
                 "created_at": created_at,
             }
+        if submission.asked is not None:
+            rows["foreign"] = {"job_id": job_id, "request": orjson.dumps(submission.asked).decode()}
         draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
+        notes = [Draft(note, job_id, record=record) for note in submission.notes]
         try:
-            await self._pump.put_and_wait(draft)
+            await self._pump.put_and_wait(draft, *notes)
         except StoreUnavailable:
             if inputs.names:
                 await self._inputs.discard(job_id)

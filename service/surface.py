@@ -83,11 +83,15 @@ class Surface:
         profiled = self.profile is not None
 
         def owner(path: str) -> Dialect | None:
-            if path in own or path == _OWN_PREFIX or path.startswith(f"{_OWN_PREFIX}/"):
+            if path in own:
                 return None
-            if profiled:
-                return dialects[0]
-            return next((dialect for dialect in dialects if path.startswith(tuple(dialect.prefixes))), None)
+            # Asked first: some originals have paths below /v1 too, none of them ours.
+            named = next((dialect for dialect in dialects if path.startswith(tuple(dialect.prefixes))), None)
+            if named is not None:
+                return named
+            if path == _OWN_PREFIX or path.startswith(f"{_OWN_PREFIX}/"):
+                return None
+            return dialects[0] if profiled else None
 
         return owner
 

@@ -72,6 +72,7 @@ class Services:
     dispatcher: Dispatcher
     feeds: Feeds
     inputs: Inputs
+    fetcher: Fetcher
     submissions: Submissions
     jobs: JobManager
     engine: Engine
@@ -104,7 +105,8 @@ def wire(settings: Settings) -> Services:
     downloads = Downloads(settings, shelf, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
-    inputs = Inputs(settings, files, store, Fetcher(settings))
+    fetcher = Fetcher(settings)
+    inputs = Inputs(settings, files, store, fetcher)
     submissions = Submissions(
         settings,
         store=store,
@@ -135,6 +137,7 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         feeds=feeds,
         inputs=inputs,
+        fetcher=fetcher,
         submissions=submissions,
         jobs=jobs,
         engine=engine,

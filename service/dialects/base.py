@@ -6,16 +6,18 @@ job back. Whoever waits in a blocking foreign endpoint waits here, for the job's
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import anyio.to_thread
 from starlette.requests import Request
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from protocol.events import Event, OutputReady
+from protocol.events import Event, JobWarning, OutputReady, StepFinished
 from protocol.jobs import Job, JobStatus
 from protocol.requests import Previews, Priority
 from service.api.requests import caller, services_of
@@ -102,6 +104,8 @@ class Desk:
         previews: Previews = Previews.NONE,
         priority: Priority = Priority.NORMAL,
         webhook: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
+        notes: Sequence[JobWarning] = (),
     ) -> Job:
         """Have a job accepted, and come back at once.
 
@@ -109,6 +113,8 @@ class Desk:
             params: of the task, as our own API takes them; a picture may also be given as the bytes of its file.
             labels: told with the job; a dialect names itself here (`dialect`).
             webhook: whom to tell of it, as our own API takes it; in which form, see `Webhooks.forms`.
+            asked: the request in the client's own words, kept with the job: see `Store.asked`.
+            notes: what of it has no effect, or less than asked; told as the first warnings of the job.
 
         Raises:
             ProtocolError: the parameters are wrong, the queue is full, or the server is stopping.
@@ -122,7 +128,8 @@ class Desk:
             "priority": priority.value,
             "webhook": webhook,
         }
-        return (await self.services.submissions.submit(Submission(body, key, attached=attached))).job
+        submission = Submission(body, key, attached=attached, asked=asked, notes=notes)
+        return (await self.services.submissions.submit(submission)).job
 
     async def run(
         self,
@@ -238,6 +245,37 @@ class Desk:
             ProtocolError: `not_found` or `already_ended`.
         """
         return await self.services.jobs.cancel(job_id, key)
+
+    def step(self, job_id: str, key: Key) -> StepFinished | None:
+        """The newest step of a running job, if it has told of one."""
+        return self.services.jobs.step(job_id, key)
+
+    async def forget(self, job_id: str, key: Key) -> bool:
+        """Remove an ended job with its pictures, now instead of when it expires.
+
+        Returns:
+            False if it has not ended; it stays then.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        if not (await self.get(job_id, key)).status.is_terminal:
+            return False
+        await self.services.expiry.remove([job_id])
+        return True
+
+    async def fetch(self, url: str, at: str) -> bytes:
+        """The picture at an address, within the limits of the settings.
+
+        Args:
+            at: JSONPath of the address in what the client sent, for messages.
+
+        Raises:
+            ProtocolError: `fetch_failed` or `too_large`.
+        """
+        with tempfile.TemporaryDirectory(prefix="safelight-") as folder:
+            fetched = await self.services.fetcher.fetch(url, Path(folder) / "picture", at=at)
+            return await anyio.to_thread.run_sync(fetched.path.read_bytes)
 
     async def _follow(self, job: Job, key: Key, on_event: OnEvent | None) -> Job:
         async with aclosing(self.events(job.id, key)) as events:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.interface import Run
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import JobRequeued, JobStarted, JobSucceeded, PreviewReady, StepFinished
+from protocol.events import JobRequeued, JobStarted, JobSucceeded, JobWarning, PreviewReady, StepFinished
 from protocol.jobs import JobStatus
 from service.auth import LOCAL, Key, Scope
 from service.errors import ServiceError
@@ -241,6 +241,25 @@ async def test_waiting_ends_with_the_job_or_with_the_time(desk: Desk) -> None:
     await desk.jobs.cancel(job_id, ALICE)
     assert (await waiting).status is JobStatus.CANCELLED
     assert desk.services.bus.subscriber_count() == 0
+
+
+async def test_a_step_is_told_to_those_who_may_see_the_job(desk: Desk) -> None:
+    job_id = await desk.submit()
+    assert desk.jobs.step(job_id, ALICE) is None
+    await desk.start(job_id)
+    step = StepFinished(image=0, step=1, steps=2, progress=0.5)
+    await desk.tell(job_id, step)
+    assert desk.jobs.step(job_id, ALICE) == desk.jobs.step(job_id, ADMIN) == step
+    assert desk.jobs.step(job_id, BOB) is None
+
+
+async def test_what_a_dialects_client_asked_for_is_kept_and_what_has_no_effect_is_told_first(desk: Desk) -> None:
+    note = JobWarning(code="c", message="m")
+    submission = Submission(BODY, ALICE, asked={"prompt": "a cat"}, notes=[note])
+    job = (await desk.submissions.submit(submission)).job
+    assert await desk.services.store.asked(job.id) == {"prompt": "a cat"}
+    assert [event.body for event in await desk.services.store.facts(job.id, 1)] == [note]
+    assert (await desk.jobs.get(job.id, ALICE)).seq == 2
 
 
 async def test_a_preview_is_shown_to_those_who_may_see_the_job(desk: Desk) -> None:

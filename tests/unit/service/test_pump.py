@@ -188,6 +188,34 @@ async def test_an_output_is_stored_with_its_fact_and_a_new_job_with_its_rows(tab
     assert list(later.changed) == [job.id]
 
 
+async def test_what_comes_right_after_a_new_job_is_stored_with_it_and_counted(table: Table) -> None:
+    async with working(table):
+        job = record()
+        draft = queued(job)
+        draft.rows = {**draft.rows, "foreign": {"job_id": job.id, "request": "{}"}}
+        await table.pump.put_and_wait(draft, Draft(JobWarning(code="c", message="m"), job.id, record=job))
+        await table.pump.drained()
+    (batch,) = table.store.batches
+    assert (len(batch.new_jobs), len(batch.foreign_requests), list(batch.changed)) == (1, 1, [job.id])
+    assert [(event.type, event.seq) for event in table.of(job.id)] == [("job.queued", 1), ("job.warning", 2)]
+
+
+async def test_a_new_job_that_cannot_be_stored_takes_its_warnings_with_it(table: Table) -> None:
+    async with working(table):
+        other = await accept(table)
+        table.store.broken = True
+        job = record()
+        with pytest.raises(StoreUnavailable):
+            await table.pump.put_and_wait(
+                queued(job), Draft(JobWarning(code="c", message="m"), job.id, record=job), Draft(STARTED, other.id)
+            )
+        table.store.broken = False
+        await table.pump.drained()
+    assert table.of(job.id) == []
+    assert [event.type for event in table.of(other.id)] == ["job.queued", "job.started"]
+    assert [list(batch.changed) for batch in table.store.batches] == [[], [other.id]]
+
+
 async def test_only_asked_for_facts_go_to_the_webhook_outbox(table: Table) -> None:
     async with working(table):
         job = await accept(table, webhook=Webhook.model_validate({"url": "http://x/hook"}))

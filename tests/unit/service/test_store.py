@@ -103,6 +103,45 @@ async def test_jobs_with_foreign_ids_are_counted_by_status_and_named_until_they_
     assert await store.foreign_ids("k", "e") == {}
 
 
+async def test_jobs_of_a_dialect_come_newest_first_with_what_was_asked_for(store: Store) -> None:
+    labels = '{"dialect": "d"}'
+    first, second = await accept(store, 1, labels=labels), await accept(store, 2, labels=labels)
+    await accept(store, 3, labels='{"dialect": "other"}')
+    await accept(store, 4, "somebody else", labels=labels)
+    await store.commit(Batch(foreign_requests=[{"job_id": second.id, "request": '{"prompt": "a cat"}'}]))
+    found = await store.jobs_of_dialect("k", "d", limit=9)
+    assert [(each.job.id, each.asked) for each in found] == [(second.id, {"prompt": "a cat"}), (first.id, {})]
+    assert [each.job.id for each in await store.jobs_of_dialect("k", "d", limit=1, offset=1)] == [first.id]
+    assert await store.asked(second.id) == {"prompt": "a cat"}
+    assert await store.asked(first.id) == {}
+
+
+async def test_jobs_of_a_dialect_that_have_ended_are_told_apart_and_counted(store: Store) -> None:
+    ended, waiting = [await accept(store, number, labels='{"dialect": "d"}') for number in (1, 2)]
+    ended.status, ended.seq = JobStatus.CANCELLED, 2
+    body = JobCancelled(reason="asked")
+    await store.commit(Batch(facts=[fact(ended, 3, 2, body)], changed={ended.id: ended}))
+    for has_ended, job in ((True, ended), (False, waiting)):
+        found = await store.jobs_of_dialect("k", "d", has_ended=has_ended, limit=9)
+        assert [each.job.id for each in found] == [job.id]
+    counts = await store.counts_of_dialect("k", "d")
+    assert {status: (each.count, each.newest) for status, each in counts.items()} == {
+        JobStatus.CANCELLED: (1, ended.id),
+        JobStatus.QUEUED: (1, waiting.id),
+    }
+
+
+async def test_a_job_is_found_by_the_name_of_its_files_the_newest_one_whoever_made_it(store: Store) -> None:
+    labels = '{"dialect": "d", "file_name": "2026-01-01/cat"}'
+    await accept(store, 1, labels=labels)
+    newest = await accept(store, 2, "somebody else", labels=labels)
+    found = await store.job_with_file_name("d", "2026-01-01/cat")
+    assert found is not None
+    assert found.id == newest.id
+    assert await store.job_with_file_name("other", "2026-01-01/cat") is None
+    assert await store.job_with_file_name("d", "2026-01-01/dog") is None
+
+
 async def test_facts_come_back_as_they_were_told(store: Store) -> None:
     job = await accept(store, 1)
     output = OutputReady(index=0, url="u", media_type="image/png", size_bytes=1, sha256="0", data={"a": [1]})
@@ -248,13 +287,16 @@ async def test_an_expired_job_leaves_no_row_behind(store: Store) -> None:
     row = {"id": "m", "job_id": job.id, "url": "u", "event": "{}", "next_at": 0.0}
     output = {"job_id": job.id, "number": 0, "data": "{}"}
     job.status, job.expires_at = JobStatus.CANCELLED, AT
-    await store.commit(Batch(cancels=[job.id], outputs=[output], webhooks=[row], changed={job.id: job}))
+    asked = {"job_id": job.id, "request": '{"prompt": "a cat"}'}
+    removed = Batch(cancels=[job.id], outputs=[output], webhooks=[row], foreign_requests=[asked], changed={job.id: job})
+    await store.commit(removed)
     assert await store.expired_jobs("2027", 9) == [job.id]
     assert await store.expired_jobs(AT, 9) == []
     await store.delete_jobs([job.id])
     assert await store.job(job.id, None) is None
     assert await store.facts(job.id, 0) == []
     assert await store.due_webhooks(1.0, 9) == []
+    assert await store.asked(job.id) == {}
     assert await store.job(other.id, None) is not None
 
 
