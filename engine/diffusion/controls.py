@@ -32,6 +32,7 @@ _XL: Final = {
 _CLASSES: Final[Mapping[Family, Mapping[PipelineKind, str]]] = {
     Family.SD1: _STABLE,
     Family.SD1_INPAINT: _STABLE,
+    Family.POWERPAINT: _STABLE,
     Family.SD2: _STABLE,
     Family.SD2_INPAINT: _STABLE,
     Family.SDXL: _XL,

@@ -48,6 +48,7 @@ class FamilySpec:
         scheduler: for models that come without one.
         pipelines: the diffusers classes, by what they start from; a kind that is not here it cannot do.
         config: the folder of component configurations for its single files, in `CONFIGS`; None: folders only.
+        paints_anew: whether it can paint what is not there; one that cannot changes what is.
         packs_latents: whether the denoiser sees latents two by two, which doubles the size multiple.
     """
 
@@ -57,6 +58,7 @@ class FamilySpec:
     scheduler: SchedulerName | None = None
     pipelines: Mapping[PipelineKind, str] = field(default_factory=dict)
     config: str | None = None
+    paints_anew: bool = True
     packs_latents: bool = False
 
     def defaults(self, *, vae_scale: int = 8, sample_size: object = None, is_saved_scheduler: bool) -> ModelDefaults:
@@ -110,6 +112,12 @@ _FLUX: Final[_Classes] = {
     PipelineKind.IMAGE_TO_IMAGE: "FluxImg2ImgPipeline",
     PipelineKind.INPAINT: "FluxInpaintPipeline",
 }
+_PIX2PIX: Final[_Classes] = {
+    PipelineKind.IMAGE_TO_IMAGE: "StableDiffusionInstructPix2PixPipeline",
+    # It changes all of a picture; of that, only what is masked is taken over.
+    PipelineKind.INPAINT: "StableDiffusionInstructPix2PixPipeline",
+}
+_BY_EXAMPLE: Final[_Classes] = {PipelineKind.INPAINT: "PaintByExamplePipeline"}
 _DPM: Final = SchedulerName.DPMPP_2M
 _EULER: Final = SchedulerName.EULER
 
@@ -120,6 +128,21 @@ FAMILIES: Final[Mapping[Family, FamilySpec]] = MappingProxyType(
         ),
         Family.SD1_INPAINT: FamilySpec(
             native_px=512, steps=25, guidance_scale=7.0, scheduler=_DPM, pipelines=_SD_INPAINT, config="sd1_inpaint"
+        ),
+        Family.INSTRUCT_PIX2PIX: FamilySpec(
+            native_px=512,
+            steps=25,
+            guidance_scale=7.0,
+            scheduler=_DPM,
+            pipelines=_PIX2PIX,
+            config="instruct_pix2pix",
+            paints_anew=False,
+        ),
+        Family.PAINT_BY_EXAMPLE: FamilySpec(
+            native_px=512, steps=50, guidance_scale=5.0, scheduler=_DPM, pipelines=_BY_EXAMPLE
+        ),
+        Family.POWERPAINT: FamilySpec(
+            native_px=512, steps=45, guidance_scale=7.5, scheduler=_DPM, pipelines=_SD_INPAINT
         ),
         Family.SD2: FamilySpec(
             native_px=768, steps=25, guidance_scale=7.0, scheduler=_DPM, pipelines=_SD, config="sd2"

@@ -8,6 +8,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from engine.diffusion.example_encoder import CLASS as EXAMPLE_ENCODER
+from engine.diffusion.example_encoder import encoder_loading
 from engine.diffusion.folders import Part, class_of, load_module, load_part, read_json, weights_in
 from engine.diffusion.vaes import share_vae, vae_dtype
 from engine.diffusion.weights import Tensors, fill, read_tensors
@@ -22,6 +24,8 @@ def part_loading(folder: Path, part: Part, dtype: torch.dtype, device: torch.dev
     Raises:
         READ_ERRORS: its files are missing, corrupt or incomplete.
     """
+    if part.class_name == EXAMPLE_ENCODER:
+        return (yield from encoder_loading(folder / part.name, dtype, device))
     found = class_of(part)
     if part.library != "diffusers" or not issubclass(found, nn.Module):
         return (yield Call(partial(load_part, folder, part, dtype, device), stage=_STAGE))

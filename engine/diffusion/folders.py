@@ -12,7 +12,7 @@ from torch import nn
 
 from engine.diffusion.vaes import share_vae, vae_dtype
 from engine.diffusion.weights import check_complete, settle
-from engine.library.records import Family, FoundModel, ModelKind
+from engine.library.records import STABLE_1, Family, FoundModel, ModelKind
 
 INDEX: Final = "model_index.json"
 _LIBRARIES: Final = ("diffusers", "transformers")
@@ -124,7 +124,7 @@ def scheduler_config(folder: Path, family: Family) -> dict[str, Any]:
         OSError, ValueError: it cannot be read.
     """
     config = read_json(folder / "scheduler" / "scheduler_config.json")
-    if family in (Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT):
+    if family in (*STABLE_1, Family.SD2, Family.SD2_INPAINT):
         # Folders saved before these were settled; the pipelines would correct them on each use, and complain.
         if "steps_offset" in config:
             config["steps_offset"] = 1

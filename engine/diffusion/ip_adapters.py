@@ -28,7 +28,11 @@ from protocol.errors import ErrorCode
 
 MOST_BYTES: Final = 1 << 30
 _FAMILIES: Final = frozenset(
-    {Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT, Family.SDXL, Family.SDXL_INPAINT}
+    {
+        *(Family.SD1, Family.SD1_INPAINT, Family.POWERPAINT),
+        *(Family.SD2, Family.SD2_INPAINT),
+        *(Family.SDXL, Family.SDXL_INPAINT),
+    }
 )
 _PROJECTS: Final = "ip_image_proj"
 """How a UNet's configuration says that it is given pictures."""

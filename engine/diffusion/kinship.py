@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from engine.library.records import Family
+from engine.library.records import STABLE_1, Family
 
 _ALIKE: Final = (
-    frozenset({Family.SD1, Family.SD1_INPAINT}),
+    frozenset(STABLE_1),
     frozenset({Family.SD2, Family.SD2_INPAINT}),
     frozenset({Family.SDXL, Family.SDXL_INPAINT}),
 )

@@ -30,7 +30,12 @@ from engine.interface import EngineError
 from engine.library.records import Family
 from protocol.errors import ErrorCode
 
-ONE_ENCODER: Final = frozenset({Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT})
+ONE_ENCODER: Final = frozenset(
+    {
+        *(Family.SD1, Family.SD1_INPAINT, Family.INSTRUCT_PIX2PIX, Family.POWERPAINT),
+        *(Family.SD2, Family.SD2_INPAINT),
+    }
+)
 TWO_ENCODERS: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT})
 SECOND_ENCODER: Final = frozenset({Family.SDXL_REFINER})
 

@@ -15,11 +15,11 @@ from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_g
 from engine.diffusion.vaes import share_vae, vae_dtype
 from engine.diffusion.weights import Tensors, fill, read_tensors
 from engine.interface import Call, EngineError, Where
-from engine.library.records import Family, FoundModel
+from engine.library.records import STABLE_1, Family, FoundModel
 from protocol.errors import ErrorCode
 
 _STAGE: Final = "load"
-_STABLE: Final = frozenset({Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT})
+_STABLE: Final = frozenset({*STABLE_1, Family.SD2, Family.SD2_INPAINT})
 _XL: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT, Family.SDXL_REFINER})
 _UNTOLD: Final = frozenset({Family.OTHER, Family.UNKNOWN})
 _LAYOUT_MARK: Final = "encoder.down.0.block.0.norm1.weight"

@@ -8,13 +8,15 @@
       `early_stream_modulations.` or wider input            other (Chroma, Flux 2 and 3, Fill, Depth)
     `input_blocks.` or `down_blocks.` (a UNet):
       `edm_mean`                                            other (Playground 2.5)
-      input channels neither 4 nor 9                        other (depth, upscaling, InstructPix2Pix)
+      `cond_stage_model.mapper.`                            paint_by_example
+      input channels not 4, 8 or 9                          other (depth, upscaling)
       `conditioner.embedders.1.`, or context 2048           sdxl
       `conditioner.embedders.0.model.`, or context 1280     sdxl_refiner
       `label_emb.` or `add_embedding.`, nothing else told   sdxl
       `cond_stage_model.model.`, or context 1024            sd2
       `proj_in` of attention is linear, context not 768     sd2
       anything else                                         sd1
+      and 8 input channels                                  instruct_pix2pix if sd1, else other
       and 9 input channels                                  the same, _inpaint
 
 The context is the width of the text embeddings: the second size of the `to_k` weights of cross attention.
@@ -39,8 +41,11 @@ _INPAINTING: Final[Mapping[Family, Family]] = {
     Family.SD2: Family.SD2_INPAINT,
     Family.SDXL: Family.SDXL_INPAINT,
 }
+_EDIT_CHANNELS: Final = 8
 _INPAINT_CHANNELS: Final = 9
-_USUAL_CHANNELS: Final = (4, _INPAINT_CHANNELS)
+_USUAL_CHANNELS: Final = (4, _EDIT_CHANNELS, _INPAINT_CHANNELS)
+_SEES_EXAMPLES: Final = "cond_stage_model.mapper."
+"""Between what Paint by Example sees in a picture and its UNet."""
 _FLUX_CHANNELS: Final = 64
 """Flux sees 2 x 2 patches of 16 channels; its Fill and Depth forms see more."""
 _NOT_QUITE_FLUX: Final = ("distilled_guidance_layer.", "single_stream_modulation.", "early_stream_modulations.")
@@ -59,6 +64,18 @@ def of_context(width: int | None) -> Family:
 def inpainting(family: Family) -> Family:
     """The same family with the mask and the masked picture among its inputs."""
     return _INPAINTING.get(family, Family.OTHER)
+
+
+def editing(family: Family) -> Family:
+    """The same family with the picture that is changed among its inputs."""
+    return Family.INSTRUCT_PIX2PIX if family is Family.SD1 else Family.OTHER
+
+
+def with_inputs(family: Family, channels: object) -> Family:
+    """What a family is with so many input channels: itself, for inpainting, or for changing pictures."""
+    if channels == _EDIT_CHANNELS:
+        return editing(family)
+    return inpainting(family) if channels == _INPAINT_CHANNELS else family
 
 
 def of_transformer(shapes: Mapping[str, Shape]) -> Family:
@@ -81,8 +98,9 @@ def of_unet(shapes: Mapping[str, Shape]) -> Family:
         channels = shapes["conv_in.weight"][1]
     if "edm_mean" in shapes or (channels is not None and channels not in _USUAL_CHANNELS):
         return Family.OTHER
-    family = _four_channel_unet(shapes)
-    return inpainting(family) if channels == _INPAINT_CHANNELS else family
+    if has(shapes, _SEES_EXAMPLES):
+        return Family.PAINT_BY_EXAMPLE
+    return with_inputs(_four_channel_unet(shapes), channels)
 
 
 def _four_channel_unet(shapes: Mapping[str, Shape]) -> Family:

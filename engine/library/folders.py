@@ -3,11 +3,13 @@
     file at the top            what decides
     -------------------------  -------------------------------------------------------------------------------
     `model_index.json`         a checkpoint. Its `_class_name` names the pipeline; `unet/config.json` the rest:
-                               `in_channels` 9 is inpainting, `cross_attention_dim` 1024, or linear projections
-                               and not 768, is SD 2. SDXL without its first text encoder is the refiner.
-                               Other pipelines than SD 1, 2, 3, SDXL and Flux: `other`
+                               `in_channels` 9 is inpainting, 8 changing pictures by instructions;
+                               `cross_attention_dim` 1024, or linear projections and not 768, is SD 2. SDXL without
+                               its first text encoder is the refiner. SD 1 for inpainting whose tokenizer has
+                               PowerPaint's words is that. Other pipelines than SD 1, 2, 3, SDXL, Flux and
+                               Paint by Example: `other`
     `config.json`              one part of a pipeline, by `_class_name` or `architectures`: a VAE (for SDXL if
-                               `scaling_factor` is 0.13025), a ControlNet, an image encoder. Other parts are passed by
+                               `scaling_factor` is 0.13025), a ControlNet, a BrushNet, an image encoder. Others are passed by
 
 A folder is whole if every part that its index names is there, and its weights with all their shards. What holds the
 weights is chosen as the loader chooses it: safetensors before pickles, the full form before `fp16` and others.
@@ -23,6 +25,7 @@ from typing import Final
 from engine.library import families
 from engine.library.headers import BadHeader, read_header
 from engine.library.records import Family, ModelKind, Prediction, Sniffed
+from engine.library.task_words import has_task_words
 
 INDEX: Final = "model_index.json"
 CONFIG: Final = "config.json"
@@ -30,13 +33,18 @@ _MAX_CONFIG_BYTES: Final = 4 * 1024 * 1024
 _WEIGHTS: Final = (".safetensors", ".bin")
 _SHARD: Final = re.compile(r"-\d{5}-of-\d{5}")
 _NEEDLESS: Final = frozenset({"safety_checker"})
-_WITHOUT_WEIGHTS: Final = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "ImageProcessorFast", "Extractor")
+_WITHOUT_WEIGHTS: Final = (
+    *("Tokenizer", "TokenizerFast", "Scheduler"),
+    *("Processor", "ImageProcessorFast", "ImageProcessorPil", "Extractor"),
+)
 _DENOISERS: Final = ("transformer", "unet")
 _PIPELINES: Final[Mapping[str, Family]] = {
     "StableDiffusionPipeline": Family.SD1,
     "StableDiffusionImg2ImgPipeline": Family.SD1,
     "StableDiffusionInpaintPipeline": Family.SD1,
     "StableDiffusionControlNetPipeline": Family.SD1,
+    "StableDiffusionInstructPix2PixPipeline": Family.SD1,
+    "PaintByExamplePipeline": Family.PAINT_BY_EXAMPLE,
     "StableDiffusionXLPipeline": Family.SDXL,
     "StableDiffusionXLImg2ImgPipeline": Family.SDXL,
     "StableDiffusionXLInpaintPipeline": Family.SDXL,
@@ -54,11 +62,11 @@ _PARTS: Final[Mapping[str, ModelKind]] = {
     "AutoencoderTiny": ModelKind.VAE,
     "ControlNetModel": ModelKind.CONTROLNET,
     "ControlNetUnionModel": ModelKind.CONTROLNET,
+    "BrushNetModel": ModelKind.BRUSHNET,
     "CLIPVisionModelWithProjection": ModelKind.IMAGE_ENCODER,
 }
 _SDXL_SCALING: Final = 0.13025
 _SD1_CONTEXT: Final = 768
-_INPAINT_CHANNELS: Final = 9
 
 Config = Mapping[str, object]
 
@@ -140,7 +148,7 @@ def _part(folder: Path, config: Config) -> FolderLook | None:
     family = Family.OTHER
     if kind is ModelKind.VAE:
         family = Family.SDXL if config.get("scaling_factor") == _SDXL_SCALING else Family.UNKNOWN
-    elif kind is ModelKind.CONTROLNET:
+    elif kind in (ModelKind.CONTROLNET, ModelKind.BRUSHNET):
         is_wide = config.get("addition_embed_type") == "text_time"
         family = Family.SDXL if is_wide else _sd1_or_2(config)
     try:
@@ -163,7 +171,10 @@ def _family(folder: Path, index: Config) -> Family:
         family = _sd1_or_2(unet)
     elif not _is_present(index.get("text_encoder")):
         return Family.SDXL_REFINER
-    return families.inpainting(family) if unet.get("in_channels") == _INPAINT_CHANNELS else family
+    family = families.with_inputs(family, unet.get("in_channels"))
+    if family is Family.SD1_INPAINT and has_task_words(folder / "tokenizer"):
+        return Family.POWERPAINT
+    return family
 
 
 def _sd1_or_2(unet: Config) -> Family:

@@ -100,6 +100,7 @@ _A1111: Final[Mapping[str, ModelKind]] = {
     "HAT": ModelKind.UPSCALER,
 }
 _OWN: Final[Mapping[str, ModelKind]] = {
+    "brushnet": ModelKind.BRUSHNET,
     "ip_adapter": ModelKind.IP_ADAPTER,
     "image_encoders": ModelKind.IMAGE_ENCODER,
     "upscalers": ModelKind.UPSCALER,

@@ -16,6 +16,12 @@ class Family(StrEnum):
 
     SD1 = "sd1"
     SD1_INPAINT = "sd1_inpaint"
+    INSTRUCT_PIX2PIX = "instruct_pix2pix"
+    """SD 1 with a picture to change among its inputs."""
+    PAINT_BY_EXAMPLE = "paint_by_example"
+    """SD 1 for inpainting, told what to paint by a picture instead of a text."""
+    POWERPAINT = "powerpaint"
+    """PowerPaint's first version: SD 1 for inpainting with learned words for what is to be done."""
     SD2 = "sd2"
     """Predicts noise or velocity, which the weights do not show. `FoundModel.prediction` says which, if it is known."""
     SD2_INPAINT = "sd2_inpaint"
@@ -28,6 +34,13 @@ class Family(StrEnum):
     """None of the above: a pipeline only its diffusers folder describes, or a model that needs no denoiser."""
     UNKNOWN = "unknown"
     """Not to be told from the file."""
+
+
+STABLE_1: Final = (
+    *(Family.SD1, Family.SD1_INPAINT),
+    *(Family.INSTRUCT_PIX2PIX, Family.PAINT_BY_EXAMPLE, Family.POWERPAINT),
+)
+"""SD 1 and what was made of it: their latents are the same, and their UNets alike."""
 
 
 class Prediction(StrEnum):

@@ -5,6 +5,7 @@
     `image_proj` and `ip_adapter`                                   ip_adapter
     names that end as the halves of a low-rank matrix do            lora; its family: `adapters`
     `control_model.`, `input_hint_block.`, `controlnet_cond_embedding.`   controlnet
+    `brushnet_down_blocks.`                                         brushnet
     `model.diffusion_model.` and a text encoder                     checkpoint
     the same, or a bare UNet or transformer, without text encoder   checkpoint, with a problem: it is not whole
     `emb_params`, `string_to_param`, `clip_l`, `clip_g`, or one
@@ -33,6 +34,7 @@ from engine.library.records import UNTOLD, Family, ModelKind, Prediction, Shape,
 _IN_CHECKPOINT: Final = "model.diffusion_model."
 _TEXT_ENCODERS: Final = ("cond_stage_model.", "conditioner.embedders.", "text_encoders.")
 _CONTROL: Final = ("control_model.", "input_hint_block.", "controlnet_cond_embedding.")
+_BRUSH: Final = "brushnet_down_blocks."
 _CONTROL_LORA: Final = "lora_controlnet"
 _EMBEDDING: Final = frozenset({"emb_params", "string_to_param", "clip_l", "clip_g"})
 _EMBEDDING_RANKS: Final = (1, 2)
@@ -49,7 +51,7 @@ _TINY_DECODERS: Final = (
 """In TAESD's own names, in those ComfyUI gives both halves in one file, and in those of diffusers."""
 _TINY_ENCODER: Final = frozenset({"0.weight", "1.conv.0.weight", "14.weight"})
 _BARE_DENOISER: Final = ("input_blocks.", "time_embedding.linear_1.", "joint_blocks.", "double_blocks.")
-_FOLDER_ONLY: Final = frozenset({Family.SD3, Family.FLUX, Family.OTHER})
+_FOLDER_ONLY: Final = frozenset({Family.SD3, Family.FLUX, Family.PAINT_BY_EXAMPLE, Family.OTHER})
 _PREDICTIONS: Final[Mapping[str, Prediction]] = {
     "epsilon": Prediction.EPSILON,
     "eps": Prediction.EPSILON,
@@ -78,6 +80,8 @@ def sniff(shapes: Mapping[str, Shape], metadata: Mapping[str, str] | None = None
     if any(has(shapes, part) for part in _CONTROL):
         problem = CONTROL_LORA if _CONTROL_LORA in shapes else None
         return Sniffed(kind=ModelKind.CONTROLNET, family=families.of_unet(shapes), problem=problem)
+    if has(shapes, _BRUSH):
+        return Sniffed(kind=ModelKind.BRUSHNET, family=families.of_unet(shapes))
     if has(shapes, _IN_CHECKPOINT) or any(has(shapes, part) for part in _BARE_DENOISER):
         return _checkpoint(shapes, metadata)
     if _is_embedding(shapes):

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from engine.library.records import Family, FoundModel, ModelKind
+from engine.library.records import STABLE_1, Family, FoundModel, ModelKind
 
 _FAMILIES: Final[Mapping[str, tuple[Family, ...]]] = {
-    "taesd": (Family.SD1, Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT),
+    "taesd": (*STABLE_1, Family.SD2, Family.SD2_INPAINT),
     "taesdxl": (Family.SDXL, Family.SDXL_INPAINT, Family.SDXL_REFINER),
     "taesd3": (Family.SD3,),
     "taef1": (Family.FLUX,),

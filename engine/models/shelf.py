@@ -25,6 +25,7 @@ _FOLDERS: Final[Mapping[ModelKind, str]] = {
     ModelKind.LORA: "loras",
     ModelKind.VAE: "vae",
     ModelKind.CONTROLNET: "controlnet",
+    ModelKind.BRUSHNET: "brushnet",
     ModelKind.IP_ADAPTER: "ip_adapter",
     ModelKind.IMAGE_ENCODER: "image_encoders",
     ModelKind.UPSCALER: "upscalers",
@@ -38,17 +39,18 @@ _PIPELINES: Final[Mapping[PipelineKind, tuple[TaskName, ...]]] = {
     PipelineKind.INPAINT: (TaskName.INPAINT, TaskName.OUTPAINT),
 }
 _GENERATING: Final = tuple(task for tasks in _PIPELINES.values() for task in tasks)
-_TASKS: Final[Mapping[ModelKind, tuple[TaskName, ...]]] = dict.fromkeys(
-    (
-        ModelKind.EMBEDDING,
-        ModelKind.LORA,
-        ModelKind.VAE,
-        ModelKind.CONTROLNET,
-        ModelKind.IP_ADAPTER,
-        ModelKind.IMAGE_ENCODER,
-    ),
-    _GENERATING,
+_ALL_AROUND: Final = (
+    ModelKind.EMBEDDING,
+    ModelKind.LORA,
+    ModelKind.VAE,
+    ModelKind.CONTROLNET,
+    ModelKind.IP_ADAPTER,
+    ModelKind.IMAGE_ENCODER,
 )
+_TASKS: Final[Mapping[ModelKind, tuple[TaskName, ...]]] = {
+    **dict.fromkeys(_ALL_AROUND, _GENERATING),
+    ModelKind.BRUSHNET: _PIPELINES[PipelineKind.INPAINT],
+}
 """What models other than checkpoints can be named in."""
 _LICENCES: Final[Mapping[str, str]] = {EMBEDDED_MODEL: "Apache-2.0"}
 
@@ -205,5 +207,7 @@ def _tasks(model: FoundModel) -> tuple[TaskName, ...]:
         return _TASKS.get(model.kind, ())
     if model.family not in FAMILIES:
         return ()
-    kinds = FAMILIES[model.family].pipelines or (PipelineKind.TEXT_TO_IMAGE,)
-    return tuple(task for kind in kinds for task in _PIPELINES[kind])
+    spec = FAMILIES[model.family]
+    kinds = spec.pipelines or (PipelineKind.TEXT_TO_IMAGE,)
+    tasks = (task for kind in kinds for task in _PIPELINES[kind])
+    return tuple(task for task in tasks if spec.paints_anew or task is not TaskName.OUTPAINT)

@@ -11,11 +11,14 @@ from engine.diffusion.quiet import quieten
 
 quieten()
 
-from tests import tiny_models  # noqa: E402 - the libraries read their settings when they are imported
+from tests import tiny_editors, tiny_models  # noqa: E402 - the libraries read their settings when they are imported
 
 FOLDERS: Final[dict[str, Callable[[], object]]] = {
     "sd1": tiny_models.make_sd1,
     "sd1_inpaint": lambda: tiny_models.make_sd1(is_inpaint=True),
+    "instruct_pix2pix": tiny_editors.make_pix2pix,
+    "paint_by_example": tiny_editors.make_paint_by_example,
+    "powerpaint": tiny_editors.make_powerpaint,
     "sd2": tiny_models.make_sd2,
     "sd2_inpaint": lambda: tiny_models.make_sd2(is_inpaint=True),
     "sdxl": tiny_models.make_sdxl,

@@ -23,6 +23,8 @@ KINDS = list(PipelineKind)
 CAN = {
     "sd1": KINDS,
     "sd1_inpaint": [PipelineKind.INPAINT],
+    "instruct_pix2pix": [PipelineKind.IMAGE_TO_IMAGE, PipelineKind.INPAINT],
+    "powerpaint": [PipelineKind.INPAINT],
     "sd2": KINDS,
     "sdxl": KINDS,
     "sdxl_inpaint": [PipelineKind.INPAINT],
@@ -72,7 +74,9 @@ def test_a_loaded_folder_gives_the_same_latents_bit_for_bit_as_the_model_that_wa
     assert torch.equal(loaded, latents(saved, kind))
 
 
-@pytest.mark.parametrize("name", ["sd1_inpaint", "sdxl_inpaint", "sdxl_refiner"])
+@pytest.mark.parametrize(
+    "name", ["sd1_inpaint", "sdxl_inpaint", "sdxl_refiner", "instruct_pix2pix", "paint_by_example", "powerpaint"]
+)
 def test_a_model_refuses_what_its_family_cannot_do(tiny_folder: TinyFolder, name: str) -> None:
     model = load(tiny_folder, name)
     assert not model.can(PipelineKind.TEXT_TO_IMAGE)

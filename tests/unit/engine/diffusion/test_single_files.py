@@ -22,6 +22,7 @@ from tests.unit.engine.diffusion.test_folders import latents
 KIND: Final = {
     "sd1": PipelineKind.TEXT_TO_IMAGE,
     "sd1_inpaint": PipelineKind.INPAINT,
+    "instruct_pix2pix": PipelineKind.IMAGE_TO_IMAGE,
     "sd2": PipelineKind.TEXT_TO_IMAGE,
     "sdxl": PipelineKind.TEXT_TO_IMAGE,
     "sdxl_inpaint": PipelineKind.INPAINT,

@@ -19,6 +19,8 @@ XL = {"in_channels": 4, "cross_attention_dim": 2048}
         ("StableDiffusionInpaintPipeline", {"in_channels": 9, "cross_attention_dim": 768}, True, Family.SD1_INPAINT),
         ("StableDiffusionInpaintPipeline", {"in_channels": 4, "cross_attention_dim": 768}, True, Family.SD1),
         ("StableDiffusionInpaintPipeline", {"in_channels": 9, "cross_attention_dim": 1024}, True, Family.SD2_INPAINT),
+        ("StableDiffusionInstructPix2PixPipeline", {"in_channels": 8}, True, Family.INSTRUCT_PIX2PIX),
+        ("PaintByExamplePipeline", {"in_channels": 9, "cross_attention_dim": 768}, False, Family.PAINT_BY_EXAMPLE),
         ("StableDiffusionXLPipeline", XL, True, Family.SDXL),
         ("StableDiffusionXLInpaintPipeline", {**XL, "in_channels": 9}, True, Family.SDXL_INPAINT),
         ("StableDiffusionXLImg2ImgPipeline", {**XL, "cross_attention_dim": 1280}, False, Family.SDXL_REFINER),
@@ -31,6 +33,36 @@ def test_family_is_told_by_the_pipeline_and_its_unet(tmp_path, class_name, unet,
     look = look_into(write_pipeline(tmp_path / "m", class_name, unet=unet, text_encoder=text_encoder))
     assert look is not None
     assert (look.sniffed.kind, look.sniffed.family, look.sniffed.problem) == (ModelKind.CHECKPOINT, family, None)
+
+
+WORDS = [f"{word}_{number}" for word in ("P_ctxt", "P_shape", "P_obj") for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("file", "value"),
+    [
+        ("added_tokens.json", {word: number for number, word in enumerate(WORDS)}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {str(at): {"content": w} for at, w in enumerate(WORDS)}}),
+        ("tokenizer.json", {"added_tokens": [{"id": at, "content": word} for at, word in enumerate(WORDS)]}),
+    ],
+)
+def test_inpainting_model_that_knows_powerpaints_words_is_told_by_any_file_of_its_tokenizer(tmp_path, file, value):
+    unet = {"in_channels": 9, "cross_attention_dim": 768}
+    folder = write_pipeline(tmp_path / "m", "StableDiffusionInpaintPipeline", unet=unet)
+    write_json(folder / "tokenizer" / file, value)
+    look = look_into(folder)
+    assert look is not None
+    assert (look.sniffed.family, look.sniffed.problem) == (Family.POWERPAINT, None)
+
+
+@pytest.mark.parametrize("value", [{"added_tokens": [{"content": w} for w in WORDS[:4]]}, {"added_tokens": 3}, [], 7])
+def test_tokenizer_that_lacks_one_of_powerpaints_words_is_an_ordinary_one(tmp_path, value):
+    unet = {"in_channels": 9, "cross_attention_dim": 768}
+    folder = write_pipeline(tmp_path / "m", "StableDiffusionInpaintPipeline", unet=unet)
+    write_json(folder / "tokenizer" / "tokenizer.json", value)
+    look = look_into(folder)
+    assert look is not None
+    assert look.sniffed.family is Family.SD1_INPAINT
 
 
 @pytest.mark.parametrize("prediction", list(Prediction))

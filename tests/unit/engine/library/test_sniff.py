@@ -14,6 +14,7 @@ TEXT = {"text_encoders.clip_l.transformer.text_model.final_layer_norm.bias": (2,
     [
         (model_files.SD1, Family.SD1),
         (model_files.SD1_INPAINT, Family.SD1_INPAINT),
+        ({**model_files.SD1, **first(8)}, Family.INSTRUCT_PIX2PIX),
         (model_files.SD2, Family.SD2),
         (model_files.SD2_INPAINT, Family.SD2_INPAINT),
         (model_files.SDXL, Family.SDXL),
@@ -41,7 +42,9 @@ def test_checkpoint_is_told_by_its_text_encoders_and_the_width_of_their_embeddin
             {f"{UNET}double_blocks.0.x": (2,), f"{UNET}distilled_guidance_layer.in_proj.bias": (2,), **TEXT},
             Family.OTHER,
         ),
-        ({**model_files.SD1, **first(8)}, Family.OTHER),
+        ({**model_files.SD2, **first(8)}, Family.OTHER),
+        ({**model_files.SD1, **first(5)}, Family.OTHER),
+        ({**model_files.SD1_INPAINT, "cond_stage_model.mapper.resblocks.0.ln_1.bias": (2,)}, Family.PAINT_BY_EXAMPLE),
         ({**model_files.SDXL, "edm_mean": (1,)}, Family.OTHER),
     ],
 )

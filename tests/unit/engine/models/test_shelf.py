@@ -18,6 +18,7 @@ from tests.unit.engine.library.model_files import (
     SDXL_REFINER,
     UPSCALER,
     VAE_FILE,
+    first,
     write,
     write_pipeline,
 )
@@ -36,11 +37,13 @@ def listed(made: Shelf, *resident: str) -> dict[str | None, ModelInfo]:
 def test_a_checkpoint_is_for_what_its_family_can_do(tmp_path: Path) -> None:
     for name, shapes in (("plain", SD1), ("painter", SD1_INPAINT), ("refiner", SDXL_REFINER)):
         write(tmp_path / f"{name}.safetensors", shapes)
+    write(tmp_path / "editor.safetensors", {**SD1, **first(8)})
     found = listed(shelf(tmp_path))
     assert found["checkpoint:plain"].tasks == GENERATING
+    assert found["checkpoint:editor"].tasks == (TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT)
     assert found["checkpoint:painter"].tasks == (TaskName.INPAINT, TaskName.OUTPAINT)
     assert found["checkpoint:refiner"].tasks == GENERATING[1:]
-    assert {info.family for info in found.values()} == {"sd1", "sd1_inpaint", "sdxl_refiner"}
+    assert {info.family for info in found.values()} == {"sd1", "sd1_inpaint", "sdxl_refiner", "instruct_pix2pix"}
 
 
 def test_other_kinds_are_listed_too_and_what_cannot_be_used_says_why(tmp_path: Path) -> None:
