@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
+from protocol.performance import Performance
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 MAX_GENERATED_SIDE_PX = 4096
@@ -109,6 +110,7 @@ class GenerationParams(PictureOutParams):
         0.8, ge=0.01, le=0.99, description="Share of the noise schedule after which the refiner takes over."
     )
     images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
+    performance: Performance | None = Field(None, description="A mode of speed: steps, and what few steps need.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(
         None, ge=0, le=100, description="Classifier-free guidance weight; 1 or less is off."

@@ -9,6 +9,7 @@ call is run, and with whose: see `engine.diffusion.interception`.
 import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -23,6 +24,7 @@ from engine.diffusion.job_prompts import JobPrompts
 from engine.diffusion.refiner import Refiner
 from engine.diffusion.rendering import Rendering, call_parameters
 from engine.diffusion.scene import Compose, Scene
+from engine.diffusion.performance import as_performed
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.studio import Studio
 from engine.diffusion.unused import tell_unused
@@ -89,6 +91,8 @@ class _Pictures:
         self._parameters = self._rendering.parameters()
         self._prompts = JobPrompts(job, job.model, self._parameters)
         refiner = job.additions.refiner
+        params = as_performed(params, found.family, studio, context.warn)
+        run = replace(run, params=params)
         self._refiner_prompts = None if refiner is None else JobPrompts(job, refiner.model, {}, is_told=False)
 
     def make_all(self) -> None:

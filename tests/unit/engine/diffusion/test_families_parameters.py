@@ -56,6 +56,7 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "refiner_start": {"refiner_start": 0.4},
     "images": {"images": 2},
     "steps": {"steps": 5},
+    "performance": {"performance": "lightning"},
     "guidance_scale": {"guidance_scale": 2.5},
     "scheduler": {"scheduler": "euler_ancestral"},
     "flow scheduler": {"scheduler": "flow_heun"},
@@ -117,6 +118,7 @@ TOLD: Final = [
     *((name, "flow scheduler", "sampler_not_for_model") for name in WAYS if name not in ("sd3", "flux", "flux_dev")),
     *((name, "eta", "eta_unused") for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner", "sd3", "flux", "flux_dev")),
     *((name, "refiner_start", "refiner_unused") for name in WAYS),
+    *((name, "performance", "performance_unused") for name in WAYS),
 ]
 """What changes nothing, or not all of it, and is said."""
 

@@ -1,0 +1,25 @@
+"""How fast or how carefully pictures are made: one word for the number of steps and all that goes with it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Performance(StrEnum):
+    """Modes of speed."""
+
+    QUALITY = "quality"
+    SPEED = "speed"
+    EXTREME_SPEED = "extreme_speed"
+    LIGHTNING = "lightning"
+    HYPER_SD = "hyper_sd"
+
+
+PERFORMANCE_DESCRIPTIONS: Final[Mapping[Performance, str]] = {
+    Performance.QUALITY: "60 steps.",
+    Performance.SPEED: "30 steps.",
+    Performance.EXTREME_SPEED: "8 steps with the LCM LoRA.",
+    Performance.LIGHTNING: "4 steps with the Lightning LoRA.",
+    Performance.HYPER_SD: "4 steps with the Hyper-SD LoRA.",
+}
+"""Total: every mode has one line."""
