@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
 from protocol.performance import Performance
+from protocol.repainting import InstructedParams, RepaintingParams
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 MAX_GENERATED_SIDE_PX = 4096
@@ -144,7 +145,7 @@ class TextToImageParams(GenerationParams):
     height: Side | None = None
 
 
-class ImageToImageParams(GenerationParams):
+class ImageToImageParams(InstructedParams, GenerationParams):
     """Make pictures from a prompt and a picture to start from."""
 
     image: ImageRef
@@ -155,7 +156,7 @@ class ImageToImageParams(GenerationParams):
     height: Side | None = None
 
 
-class InpaintParams(GenerationParams):
+class InpaintParams(RepaintingParams, InstructedParams, GenerationParams):
     """Repaint what the mask or the regions cover, by the prompt. Every other pixel keeps its value."""
 
     has_hole: ClassVar[bool] = True
@@ -183,7 +184,7 @@ class InpaintParams(GenerationParams):
         return self
 
 
-class OutpaintParams(GenerationParams):
+class OutpaintParams(RepaintingParams, GenerationParams):
     """Enlarge the canvas and paint what lies beyond the picture. The picture itself keeps its pixels."""
 
     has_hole: ClassVar[bool] = True

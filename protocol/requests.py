@@ -89,9 +89,11 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.TEXT_TO_IMAGE: TaskSpec(TextToImageParams, is_interactive=False, image_fields=(), image_lists=_GUIDES),
     TaskName.IMAGE_TO_IMAGE: TaskSpec(ImageToImageParams, is_interactive=False, image_lists=_GUIDES),
     TaskName.INPAINT: TaskSpec(
-        InpaintParams, is_interactive=False, image_fields=("image", "mask"), image_lists=_GUIDES
+        InpaintParams, is_interactive=False, image_fields=("image", "mask", "example"), image_lists=_GUIDES
     ),
-    TaskName.OUTPAINT: TaskSpec(OutpaintParams, is_interactive=False, image_lists=_GUIDES),
+    TaskName.OUTPAINT: TaskSpec(
+        OutpaintParams, is_interactive=False, image_fields=("image", "example"), image_lists=_GUIDES
+    ),
     TaskName.LOAD_MODEL: TaskSpec(LoadModelParams, is_interactive=False, image_fields=()),
     TaskName.TEST_PATTERN: TaskSpec(TestPatternParams, is_interactive=False, image_fields=()),
 }

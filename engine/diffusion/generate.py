@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.additions import bring_additions
+from engine.diffusion.editors import edited
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_guides import guides
@@ -101,7 +102,7 @@ class _Pictures:
         first = job.run.first_image
         # What is wrong with a prompt is found out before a picture is read.
         self._prompts.of(first)
-        fixed = {**job.scene.arguments(), **guides(job)}
+        fixed = {**edited(job, job.scene.arguments(), self._parameters), **guides(job)}
         for index in range(first, job.params.images):
             self._make(index, fixed)
 

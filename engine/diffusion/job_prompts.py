@@ -7,6 +7,7 @@ from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.plain_prompts import plain_prompts
 from engine.diffusion.prompt_source import say_nothing
 from engine.diffusion.studio import ReadyModel
+from engine.diffusion.task_prompts import encoder_for
 
 
 class JobPrompts:
@@ -46,7 +47,7 @@ class JobPrompts:
         job, params = self._job, self._job.params
         warn = job.warn if self._is_told else say_nothing
         is_guided = job.is_guided(self._model)
-        encoded = self._model.encoder.encode(
+        encoded = encoder_for(job, self._model, warn).encode(
             prompt,
             # Some families take no negative prompt for another thing than an empty one.
             negative_prompt or None,

@@ -37,12 +37,15 @@ def plain_prompts(
         prompt, negative_prompt: with weights or without; only their text counts.
         parameters: of the pipeline's call, by name.
         clip_skip: last layers to leave out of the CLIP encoders, beside what the family leaves out.
-        warn: told of `negative_prompt_unused`, `clip_skip_unused` and `prompt_truncated`.
+        warn: told of `prompt_unused`, `negative_prompt_unused`, `clip_skip_unused` and `prompt_truncated`.
 
     Raises:
         EngineError: `invalid_params`: more clip skip than the encoders have layers.
     """
     text, negative = parse_prompt(prompt).text, parse_prompt(negative_prompt).text
+    if "prompt" not in parameters:
+        _tell_no_prompt(text, negative, clip_skip, warn)
+        return {}
     given: dict[str, Any] = {"prompt": text}
     given |= _guidance(negative, model, parameters, guidance_scale, warn)
     if clip_skip:
@@ -51,6 +54,16 @@ def plain_prompts(
     if any(_is_too_long(said, model.components, limit) for said in (text, given.get("negative_prompt", ""))):
         warn("prompt_truncated", "prompt: it is longer than the text encoders of this model read; its end is left out")
     return given
+
+
+def _tell_no_prompt(text: str, negative: str, clip_skip: int, warn: Warn) -> None:
+    """Of a model that is told what to paint by something else."""
+    if text:
+        warn("prompt_unused", "prompt has no effect: the model takes none")
+    if negative:
+        warn("negative_prompt_unused", "negative_prompt has no effect: the model takes none")
+    if clip_skip:
+        warn("clip_skip_unused", "clip_skip has no effect: the model has no text encoder")
 
 
 def _guidance(negative: str, model: LoadedModel, known: Collection[str], scale: float, warn: Warn) -> Mapping[str, Any]:
