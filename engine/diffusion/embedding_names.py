@@ -1,7 +1,7 @@
 """Where a prompt names a textual inversion. Imports no torch.
 
     embedding:NAME      anywhere, with or without the extension of its file
-    NAME                on its own, if an embedding of that name is offered
+    NAME                on its own, if an embedding of that name is offered; not in the syntax of Fooocus
 
 Upper and lower case are the same, unless two offered names differ in nothing else. The longest name that fits wins.
 """
@@ -28,11 +28,12 @@ class EmbeddingName:
     said: str
 
 
-def split_at_names(text: str, offered: Collection[str]) -> list[str | EmbeddingName]:
+def split_at_names(text: str, offered: Collection[str], *, are_bare: bool = True) -> list[str | EmbeddingName]:
     """Cut a text where it names embeddings.
 
     Args:
         offered: the names there are.
+        are_bare: names count also on their own.
 
     Returns:
         texts and names in order; joined they are the whole text. Without a name, the text alone.
@@ -44,7 +45,7 @@ def split_at_names(text: str, offered: Collection[str]) -> list[str | EmbeddingN
         return [text]
     parts: list[str | EmbeddingName] = []
     place = 0
-    for match in _expression(possible).finditer(text):
+    for match in _expression(possible, are_bare=are_bare).finditer(text):
         found = match.groupdict()
         said = found.get("known") or found.get("bare")
         name = None if said is None else _offered_as(said, possible)
@@ -59,13 +60,14 @@ def split_at_names(text: str, offered: Collection[str]) -> list[str | EmbeddingN
     return parts
 
 
-def _expression(names: list[str]) -> re.Pattern[str]:
+def _expression(names: list[str], *, are_bare: bool) -> re.Pattern[str]:
     if not names:
         return re.compile(_UNKNOWN, re.IGNORECASE)
     any_name = "|".join(map(re.escape, names))
     known = rf"{_PREFIX}(?P<known>{any_name}){_EXTENSIONS}(?![\w-])"
     bare = rf"(?<![\w-])(?P<bare>{any_name})(?![\w-])"
-    return re.compile(f"{known}|{_UNKNOWN}|{bare}", re.IGNORECASE)
+    ways = (known, _UNKNOWN, bare) if are_bare else (known, _UNKNOWN)
+    return re.compile("|".join(ways), re.IGNORECASE)
 
 
 def _offered_as(said: str, names: list[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The weighting syntax of prompts, as users of AUTOMATIC1111's web UI and of ComfyUI type it. Imports no torch.
+"""The weighting syntaxes of prompts, as users of AUTOMATIC1111's web UI and of Fooocus type them. Imports no torch.
 
     (word)          1.1 times              [word]          1 / 1.1 times
     (word:1.3)      1.3 times              ((word))        nested groups multiply
@@ -11,12 +11,19 @@ Two things the web UI knows are left in the text and reported, so that a task ca
 each step) and what changes with the steps, `[from:to:when]` and `[this|that]`. `<lora:name:0.8>` was taken out before
 (`prompt_loras`).
 
-Source of the syntax: "Attention/emphasis" and "Prompt editing" in the web UI's list of features.
+In the syntax of Fooocus there are the rules for round brackets only, and a number is the weight itself: it does not
+multiply with the groups around it. Square brackets, other backslashes, `BREAK` and `AND` are plain text there.
+
+Source of the syntaxes: "Attention/emphasis" and "Prompt editing" in the web UI's list of features; ComfyUI's
+description of weights, which Fooocus shares.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from protocol.prompting import PromptSyntax
 
 WEIGHT_LIMIT: Final = 10.0
 """No weight is beyond plus or minus this; products of nested groups are cut here, from the outermost inwards."""
@@ -24,11 +31,14 @@ STRONGER: Final = 1.1
 REPORTED_AT_MOST: Final = 8
 SNIPPET_CHARS: Final = 40
 
-_LEXEME: Final = re.compile(r"\\[()\[\]\\]|[()\[\]]|[^\\()\[\]]+|\\")
+_LEXEMES: Final = {
+    PromptSyntax.A1111: re.compile(r"\\[()\[\]\\]|[()\[\]]|[^\\()\[\]]+|\\"),
+    PromptSyntax.FOOOCUS: re.compile(r"\\[()]|[()]|[^\\()]+|\\"),
+}
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d{1,8}(?:\.\d{0,16})?|\.\d{1,16})\s*", re.ASCII)
 _BREAK: Final = re.compile(r"(?<![\w'-])BREAK(?![\w'-])")
 _AND: Final = re.compile(r"(?<![\w'-])AND(?![\w'-])")
-_PARTNER: Final = {")": "(", "]": "["}
+_PARTNERS: Final = {PromptSyntax.A1111: {")": "(", "]": "["}, PromptSyntax.FOOOCUS: {")": "("}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +72,15 @@ class ParsedPrompt:
         return len(self.chunks) > 1 or any(piece.weight != 1.0 for chunk in self.chunks for piece in chunk)
 
 
-def parse_prompt(prompt: str) -> ParsedPrompt:
+def parse_prompt(prompt: str, syntax: PromptSyntax = PromptSyntax.A1111) -> ParsedPrompt:
     """Read the weights of a prompt, in time linear in its length.
 
     Never raises. A prompt without brackets, backslashes and BREAK comes back as it is, in one piece of weight 1.
     """
-    lexemes = _LEXEME.findall(prompt)
-    partners = _pairs(lexemes)
-    ignored = _drop_step_syntax(lexemes, partners)
+    is_a1111 = syntax is PromptSyntax.A1111
+    lexemes = _LEXEMES[syntax].findall(prompt)
+    partners = _pairs(lexemes, _PARTNERS[syntax])
+    ignored = _drop_step_syntax(lexemes, partners) if is_a1111 else {}
     writer = _Writer()
     weights = [1.0]
     for place, lexeme in enumerate(lexemes):
@@ -80,30 +91,31 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
                 lexeme = lexeme.rpartition(":")[0]
             writer.write(lexeme[1:] if len(lexeme) == 2 and lexeme[0] == "\\" else lexeme, weights[-1])
         elif partner > place:
-            product = weights[-1] * _factor(lexemes, place, partner)
+            around = weights[-1]
+            product = around * _factor(lexemes, place, partner) if is_a1111 else _own_weight(lexemes, partner, around)
             weights.append(max(-WEIGHT_LIMIT, min(WEIGHT_LIMIT, product)))
         else:
             weights.pop()
-    chunks = writer.finish()
-    if any(_AND.search(piece.text) for chunk in chunks for piece in chunk):
+    chunks = writer.finish(_BREAK if is_a1111 else None)
+    if is_a1111 and any(_AND.search(piece.text) for chunk in chunks for piece in chunk):
         ignored.setdefault("AND")
     return ParsedPrompt(chunks, tuple(ignored)[:REPORTED_AT_MOST])
 
 
-def _pairs(lexemes: list[str]) -> dict[int, int]:
+def _pairs(lexemes: list[str], partner_of: Mapping[str, str]) -> dict[int, int]:
     """Each bracket that has a partner -> the place of that partner, both ways."""
     partners: dict[int, int] = {}
     waiting: list[int] = []
-    counts = {"(": 0, "[": 0}
+    counts = dict.fromkeys(partner_of.values(), 0)
     for place, lexeme in enumerate(lexemes):
         if lexeme in counts:
             waiting.append(place)
             counts[lexeme] += 1
-        elif counts.get(_PARTNER.get(lexeme, ""), 0):
+        elif counts.get(partner_of.get(lexeme, ""), 0):
             while True:  # what was opened later and is still open has lost its chance of a partner
                 opened = waiting.pop()
                 counts[lexemes[opened]] -= 1
-                if lexemes[opened] == _PARTNER[lexeme]:
+                if lexemes[opened] == partner_of[lexeme]:
                     break
             partners[opened], partners[place] = place, opened
     return partners
@@ -155,6 +167,11 @@ def _factor(lexemes: list[str], opened: int, closed: int) -> float:
     return STRONGER if named is None else named
 
 
+def _own_weight(lexemes: list[str], closed: int, around: float) -> float:
+    named = _weight_at_end(lexemes[closed - 1])
+    return around * STRONGER if named is None else named
+
+
 class _Writer:
     """Collects text and weights into pieces, and cuts them into chunks."""
 
@@ -168,10 +185,12 @@ class _Writer:
             self._pieces.append(([], weight))
         self._pieces[-1][0].append(text)
 
-    def finish(self) -> tuple[tuple[WeightedText, ...], ...]:
+    def finish(self, cut: re.Pattern[str] | None) -> tuple[tuple[WeightedText, ...], ...]:
+        """The chunks; a new one begins wherever `cut` stands."""
         chunks: list[list[WeightedText]] = [[]]
         for texts, weight in self._pieces:
-            parts = _BREAK.split("".join(texts))
+            text = "".join(texts)
+            parts = [text] if cut is None else cut.split(text)
             for number, part in enumerate(parts):
                 text = part
                 if number:

@@ -7,13 +7,17 @@ own `encode_prompt` gives, bit for bit.
 Weights move a token's states away from what the empty prompt has at the same place, by that factor, or towards it
 below 1. Source: ComfyUI. The other known way, AUTOMATIC1111's first one, multiplies the states themselves and then the
 whole chunk so that its mean is as before; it divides by a mean that can be near 0, which is known to spoil pictures of
-SDXL. Pooled outputs are never weighted, in either.
+SDXL. Pooled outputs are never weighted, in either. Prompts in the syntax of Fooocus have both: moved as in ComfyUI,
+then the chunk multiplied so that its mean is as before.
+
+A prompt may be several texts: each is encoded as if it were alone, the results stand one after the other, and the
+pooled output is the sum of theirs.
 
 Clip skip holds for both prompts, as in the tools users know; diffusers leaves the negative one as it is.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -28,6 +32,7 @@ from engine.diffusion.prompt_embeds import PromptEmbeds
 from engine.diffusion.prompt_source import PromptSource, Warn, read_prompt, say_nothing, warn_of_plain
 from engine.interface import EngineError
 from engine.library.records import Family
+from engine.prompting.texts import PromptTexts, one_text
 from protocol.errors import ErrorCode
 
 ONE_ENCODER: Final = frozenset(
@@ -38,6 +43,8 @@ ONE_ENCODER: Final = frozenset(
 )
 TWO_ENCODERS: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT})
 SECOND_ENCODER: Final = frozenset({Family.SDXL_REFINER})
+_LEAST_MEAN: Final = 1e-4
+"""Of states, as a share of their size: a smaller one is no more than rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,13 @@ class _Encoded:
     pooled: Tensor | None
     chunks: int
     is_truncated: bool
+
+    def cut(self, chunks: int) -> "_Encoded":
+        """Its first chunks, so many at most."""
+        if self.chunks <= chunks:
+            return self
+        states = tuple(each[:, : each.shape[1] // self.chunks * chunks] for each in self.states)
+        return _Encoded(states, self.pooled, chunks, is_truncated=True)
 
     @property
     def size_bytes(self) -> int:
@@ -117,8 +131,8 @@ class PromptEncoder:
 
     def encode(
         self,
-        prompt: str,
-        negative_prompt: str | None = None,
+        prompt: str | PromptTexts,
+        negative_prompt: str | PromptTexts | None = None,
         *,
         guidance: bool,
         clip_skip: int = 0,
@@ -146,15 +160,16 @@ class PromptEncoder:
                 embedding that cannot be read.
         """
         offered = embeddings or {}
+        wanted, unwanted = _texts(prompt), _texts(negative_prompt or "")
         if not self._encoders:
-            for text in (prompt, (negative_prompt or "") if guidance else ""):
-                warn_of_plain(text, offered, warn)
+            for texts in (wanted, unwanted) if guidance else (wanted,):
+                warn_of_plain(texts.whole, offered, warn, texts.syntax)
             return None
         if not 0 <= clip_skip <= self.max_clip_skip:
             message = f"clip_skip: expected 0..{self.max_clip_skip} for this model, got {clip_skip}"
             raise EngineError(ErrorCode.INVALID_PARAMS, message)
         over = _Over(clip_skip, state, tuple((encoder.device, encoder.dtype) for encoder in self._encoders))
-        positive = self._read(prompt, over, offered, warn)
+        positive = self._read(wanted, over, offered, warn)
         if not guidance:
             return PromptEmbeds(prompt_embeds=self._joined(positive, positive.chunks, over), pooled=positive.pooled)
         if negative_prompt is None and self._zeroes_missing_negative:
@@ -165,7 +180,7 @@ class PromptEncoder:
                 pooled=positive.pooled,
                 negative_pooled=None if positive.pooled is None else torch.zeros_like(positive.pooled),
             )
-        negative = self._read(negative_prompt or "", over, offered, warn)
+        negative = self._read(unwanted, over, offered, warn)
         chunks = max(positive.chunks, negative.chunks)
         return PromptEmbeds(
             prompt_embeds=self._joined(positive, chunks, over),
@@ -174,11 +189,17 @@ class PromptEncoder:
             negative_pooled=negative.pooled,
         )
 
-    def _read(self, text: str, over: _Over, offered: Mapping[str, Path], warn: Warn) -> _Encoded:
-        encoded = self._encoded(read_prompt(text, offered, warn), over)
-        if encoded.is_truncated:
+    def _read(self, prompt: PromptTexts, over: _Over, offered: Mapping[str, Path], warn: Warn) -> _Encoded:
+        texts: list[_Encoded] = []
+        room = MAX_CHUNKS
+        for text in prompt.texts[:MAX_CHUNKS]:
+            texts.append(self._encoded(read_prompt(text, offered, warn, prompt.syntax), over).cut(room))
+            room -= texts[-1].chunks
+            if not room:
+                break
+        if len(texts) < len(prompt.texts) or any(text.is_truncated for text in texts):
             warn("prompt_truncated", f"prompt: only its first {MAX_CHUNKS} chunks of tokens are used")
-        return encoded
+        return texts[0] if len(texts) == 1 else _in_a_row(texts, told=prompt.told)
 
     def _encoded(self, source: PromptSource, over: _Over) -> _Encoded:
         key = (source, over)
@@ -203,8 +224,11 @@ class PromptEncoder:
                 given = each.encoder.encode(chunk, clip_skip=over.clip_skip, vectors=each.vectors)
                 if not made and given.pooled is not None:
                     pooled = given.pooled
-                is_weighted = chunk.is_weighted
-                made.append(_weighted(given.states, self._empty(number, over), chunk) if is_weighted else given.states)
+                shifted = given.states
+                if chunk.is_weighted:
+                    empty = self._empty(number, over)
+                    shifted = _weighted(shifted, empty, chunk, keeps_mean=source.keeps_mean)
+                made.append(shifted)
             states.append(self._padded(torch.cat(made, dim=1), number, chunks - len(made), over))
         return _Encoded(tuple(states), pooled, chunks, any(each.is_truncated for each in prepared))
 
@@ -247,10 +271,38 @@ class _Prepared:
         self.is_truncated = filled.is_truncated
 
 
-def _weighted(states: Tensor, empty: Tensor, chunk: Chunk) -> Tensor:
-    """(1, tokens, width): each token's states moved away from those of the empty prompt, by its weight."""
+def _texts(prompt: str | PromptTexts) -> PromptTexts:
+    return one_text(prompt) if isinstance(prompt, str) else prompt
+
+
+def _in_a_row(texts: Sequence[_Encoded], *, told: int) -> _Encoded:
+    """Several texts as one prompt.
+
+    Args:
+        told: so many of them, from the first on, count for the pooled output.
+    """
+    states = tuple(torch.cat(each, dim=1) for each in zip(*(text.states for text in texts), strict=True))
+    pooled = [text.pooled for text in texts[:told] if text.pooled is not None]
+    return _Encoded(
+        states,
+        torch.stack(pooled).sum(dim=0) if pooled else None,
+        sum(text.chunks for text in texts),
+        any(text.is_truncated for text in texts),
+    )
+
+
+def _weighted(states: Tensor, empty: Tensor, chunk: Chunk, *, keeps_mean: bool) -> Tensor:
+    """(1, tokens, width): each token's states moved away from those of the empty prompt, by its weight.
+
+    Args:
+        keeps_mean: then all are multiplied so that their mean is as it was; not if it has become about 0.
+    """
     weights = torch.tensor(chunk.weights, device=states.device).reshape(1, -1, 1)
     moved = empty + (states.float() - empty) * weights
+    if keeps_mean:
+        was, has_become = states.float().mean(), moved.mean()
+        is_something = bool(has_become.abs() > _LEAST_MEAN * moved.abs().mean())
+        return (moved * (was / has_become) if is_something else moved).to(states.dtype)
     # Where the weight is 1 nothing is rounded.
     return torch.where(weights == 1.0, states, moved.to(states.dtype))
 
