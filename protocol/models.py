@@ -20,6 +20,8 @@ class ModelKind(StrEnum):
     LORA = "lora"
     VAE = "vae"
     CONTROLNET = "controlnet"
+    BRUSHNET = "brushnet"
+    """Shows a model what is kept of the picture it inpaints."""
     IP_ADAPTER = "ip_adapter"
     IMAGE_ENCODER = "image_encoder"
     """The vision model an IP-Adapter sees through."""
