@@ -67,6 +67,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
     with ExitStack() as held:
         held.enter_context(studio.in_use(model))
         model.loaded.check_can(kind)
+        params = as_performed(params, found.family, studio, context.warn)
         additions = bring_additions(studio, params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
         job = GenerationJob(
@@ -92,7 +93,6 @@ class _Pictures:
         self._parameters = self._rendering.parameters()
         self._prompts = JobPrompts(job, job.model, self._parameters)
         refiner = job.additions.refiner
-        params = as_performed(params, found.family, studio, context.warn)
         run = replace(run, params=params)
         self._refiner_prompts = None if refiner is None else JobPrompts(job, refiner.model, {}, is_told=False)
 
