@@ -1,7 +1,8 @@
 """What IOPaint's `POST /api/v1/inpaint` costs with OpenCV's fill, beside that fill with its files read and written.
 
 The reference reads the same two files with Pillow, fills the same part of the picture with `cv2.inpaint`, and writes
-a PNG with the compression ours has: what no service could leave out. Ours gets them as IOPaint's front end sends them.
+a PNG with Pillow, compressed as fast as that does: what a service cannot leave out. Ours gets them as IOPaint's front
+end sends them.
 """
 
 import base64
@@ -32,7 +33,7 @@ _RADIUS_PX: Final = 5
 _TRIGGER_PX: Final = 800
 _MARGIN_PX: Final = 128
 _PNG: Final = {"compress_level": 3, "compress_type": zlib.Z_RLE}
-"""As ours are written."""
+"""By runs only, as ours are: a quarter of the time of Pillow's default."""
 _BRUSH: Final = (255, 204, 0, 187)
 # What the page sends beside the pictures, its misspelt names included.
 _FIELDS: Final[dict[str, Any]] = {
