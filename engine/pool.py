@@ -58,8 +58,11 @@ class SidePool:
         waiting = _Waiting((*order.key(), next(self._arrivals)), work, order.is_batch)
         with self._changed:
             heapq.heappush(self._batch if order.is_batch else self._interactive, waiting)
-            # All are woken: the one thread that `notify` picks might not take this kind of work.
-            self._changed.notify_all()
+            if order.is_batch:
+                # All are woken: the one thread that `notify` picks might not take this kind of work.
+                self._changed.notify_all()
+            else:
+                self._changed.notify()
 
     def replace(self, thread: threading.Thread) -> None:
         """Put another thread in the place of one whose work does not come back; if it does, that thread ends."""
