@@ -19,7 +19,7 @@ from engine.models.catalogue import Carrier
 from tests.browser import Tab
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Response
+    from playwright.sync_api import Browser, FloatRect, Locator, Response
 
 PUBLISHED = Carrier(package="IOPaint", version="1.6.0", licence="Apache-2.0")
 _SHA256 = "b38c6987a27ddd995da60ea7e24e033ff3326b6d3082ed11966b009faf89a878"
@@ -99,12 +99,20 @@ class FrontEnd(Tab):
 
     def stroke(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Draw with the brush from one place of the picture to another, both as shares of its width and height."""
-        box = self.page.locator("canvas").first.bounding_box()
-        assert box is not None
+        box = self._place_of_canvas()
         self.page.mouse.move(box["x"] + box["width"] * start[0], box["y"] + box["height"] * start[1])
         self.page.mouse.down()
         self.page.mouse.move(box["x"] + box["width"] * end[0], box["y"] + box["height"] * end[1], steps=10)
         self.page.mouse.up()
+
+    def _place_of_canvas(self) -> "FloatRect":
+        """Where the picture is once it has come to rest: the page centres and scales it after it is there."""
+        canvas = self.page.locator("canvas").first
+        before, box = None, canvas.bounding_box()
+        while box is None or box != before:
+            self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+            before, box = box, canvas.bounding_box()
+        return box
 
     def paint(self) -> None:
         """Press the button that starts a diffusion model; erase models start when the brush is lifted."""

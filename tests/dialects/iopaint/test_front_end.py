@@ -156,7 +156,9 @@ def test_picture_of_the_file_manager_is_opened_and_its_result_saved(server: Thre
     assert folder is not None
     with FrontEnd(browser, server.url) as tab:
         tab.page.locator("header button").first.click()
-        tab.page.get_by_role("dialog", name="Images (1)").locator("img").click()
+        dialog = tab.page.get_by_role("dialog", name="Images (1)")
+        dialog.locator("img").click()
+        dialog.wait_for(state="hidden")  # while it fades out, strokes would land on it
         tab.until_shown()
         before = tab.drawn()
         tab.stroke(START, END)
