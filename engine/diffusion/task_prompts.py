@@ -18,6 +18,7 @@ from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.studio import ReadyModel
 from engine.library.records import Family
 from engine.library.task_words import TaskWord, pieces_of
+from engine.prompting.texts import PromptTexts
 from protocol.repainting import RepaintTask
 from protocol.requests import TaskName
 
@@ -62,7 +63,9 @@ class TaskEncoder:
         self._degree = fitting_degree
         self._pieces = pieces_of(tokenizer.get_added_vocab())
 
-    def encode(self, prompt: str, negative_prompt: str | None = None, **how: Any) -> PromptEmbeds | None:
+    def encode(
+        self, prompt: str | PromptTexts, negative_prompt: str | PromptTexts | None = None, **how: Any
+    ) -> PromptEmbeds | None:
         """As `PromptEncoder.encode`, with the task's words behind both prompts."""
         phrases = self._phrases
         negative = negative_prompt if phrases.avoided is None else self._with(negative_prompt or "", phrases.avoided)
@@ -74,8 +77,14 @@ class TaskEncoder:
         mixed = fitting.prompt_embeds * self._degree + loose.prompt_embeds * (1 - self._degree)
         return replace(fitting, prompt_embeds=mixed)
 
-    def _with(self, prompt: str, word: TaskWord) -> str:
-        return " ".join((prompt, *self._pieces.get(word, ()))).strip()
+    def _with(self, prompt: str | PromptTexts, word: TaskWord) -> str | PromptTexts:
+        if isinstance(prompt, str):
+            return " ".join((prompt, *self._pieces.get(word, ()))).strip()
+        texts = list(prompt.texts)
+        # Behind what the prompt says, before words of quality.
+        last = prompt.told - 1
+        texts[last] = " ".join((texts[last], *self._pieces.get(word, ()))).strip()
+        return replace(prompt, texts=tuple(texts))
 
 
 def task_of(job: GenerationJob) -> RepaintTask:

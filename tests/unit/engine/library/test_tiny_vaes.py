@@ -5,7 +5,7 @@ import torch
 
 from engine.library.layouts import Layout, Root
 from engine.library.library import Library, own_root
-from engine.library.records import Family, ModelKind
+from engine.library.records import STABLE_1, Family, ModelKind
 from engine.library.sniff import ENCODER_ONLY
 from engine.library.tiny_vaes import tiny_vae_for
 from tests.unit.engine.library.model_files import write, write_json
@@ -29,7 +29,7 @@ def write_folder(path):
 @pytest.mark.parametrize(
     ("name", "family", "others"),
     [
-        ("taesd", Family.SD1, (Family.SD1_INPAINT, Family.SD2, Family.SD2_INPAINT)),
+        ("taesd", Family.SD1, (*STABLE_1, Family.SD2, Family.SD2_INPAINT)),
         ("taesdxl", Family.SDXL, (Family.SDXL_INPAINT, Family.SDXL_REFINER)),
         ("taesd3", Family.SD3, ()),
         ("taef1", Family.FLUX, ()),
