@@ -68,6 +68,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
         held.enter_context(studio.in_use(model))
         model.loaded.check_can(kind)
         params = as_performed(params, found.family, studio, context.warn)
+        run = replace(run, params=params)
         additions = bring_additions(studio, params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
         job = GenerationJob(
@@ -93,7 +94,6 @@ class _Pictures:
         self._parameters = self._rendering.parameters()
         self._prompts = JobPrompts(job, job.model, self._parameters)
         refiner = job.additions.refiner
-        run = replace(run, params=params)
         self._refiner_prompts = None if refiner is None else JobPrompts(job, refiner.model, {}, is_told=False)
 
     def make_all(self) -> None:
