@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
+from protocol.guidance import GuidanceParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
 from protocol.performance import Performance
 from protocol.repainting import InstructedParams, RepaintingParams
@@ -86,7 +87,7 @@ class ImagePromptRef(Frozen):
     weight: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
 
 
-class GenerationParams(PictureOutParams):
+class GenerationParams(GuidanceParams, PictureOutParams):
     """What all generating tasks take."""
 
     has_picture: ClassVar[bool] = True

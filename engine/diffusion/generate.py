@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.additions import bring_additions
+from engine.diffusion.alterations import Alterations
 from engine.diffusion.editors import edited
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generation_job import GenerationJob
@@ -81,8 +82,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
             kind=kind,
             scene=scene,
         )
-        with job_scope(JobScope(additions.adapters, deterministic=params.deterministic)):
-            _Pictures(job).make_all()
+        _Pictures(job).make_all()
 
 
 class _Pictures:
@@ -95,8 +95,15 @@ class _Pictures:
         self._prompts = JobPrompts(job, job.model, self._parameters)
         refiner = job.additions.refiner
         self._refiner_prompts = None if refiner is None else JobPrompts(job, refiner.model, {}, is_told=False)
+        self._alterations = Alterations(job, self._rendering)
 
     def make_all(self) -> None:
+        around = self._alterations.around
+        scope = JobScope(self._job.additions.adapters, deterministic=self._job.params.deterministic, around=around)
+        with job_scope(scope):
+            self._make_all()
+
+    def _make_all(self) -> None:
         job = self._job
         tell_unused(job.params, self._parameters, job.warn)
         first = job.run.first_image
@@ -105,6 +112,7 @@ class _Pictures:
         fixed = {**edited(job, job.scene.arguments(), self._parameters), **guides(job)}
         for index in range(first, job.params.images):
             self._make(index, fixed)
+            self._alterations.tell_unused()
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         job, rendering = self._job, self._rendering

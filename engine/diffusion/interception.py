@@ -18,7 +18,7 @@ from engine.diffusion.batching import ForwardGroup, RowLimit
 from engine.diffusion.pace import Pace
 from engine.diffusion.place import ALL_THERE, Place
 from engine.diffusion.rows import read_arguments, single_rows, stacked
-from engine.diffusion.scope import JobScope, current_scope, job_scope, switch_adapters
+from engine.diffusion.scope import Around, JobScope, current_scope, job_scope, switch_adapters
 from engine.interface import Call, OutOfMemory
 from engine.steps import await_call
 
@@ -109,6 +109,17 @@ class Interception:
             return self._run(scope or JobScope(), args, kwargs)
         if self._is_inline():
             return self._inner(*args, **kwargs)
+        if scope.around and self._signature is not None:
+            return self._go_around(scope, scope.around, self._signature.bind(*args, **kwargs).arguments)
+        return self._ask(scope, args, kwargs)
+
+    def _go_around(self, scope: JobScope, around: Sequence[Around], given: Mapping[str, Any]) -> Any:
+        if not around:
+            return self._ask(scope, (), dict(given))
+        return around[0](self._module, given, partial(self._go_around, scope, around[1:]))
+
+    def _ask(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Have the executor make the call."""
         for attempt in self._attempts(scope, args, kwargs):
             try:
                 return await_call(attempt)
@@ -263,7 +274,7 @@ def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit], pl
     forward = partial(intercept_forward, wait=wait, pace=pace, place=place)
     if name in ("unet", "transformer", "transformer_2", "prior"):
         yield forward(module, stage="denoise", group=True)
-    elif name == "controlnet":
+    elif name in ("controlnet", "brushnet"):
         # Several at once are a module that calls each in turn.
         for net in getattr(module, "nets", [module]):
             yield forward(net, stage="control", group=True)

@@ -1,10 +1,10 @@
 """What a job wants of the shared modules while it runs: its adapters, and whether it may share a forward."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from torch.nn import Module
@@ -57,6 +57,17 @@ def all_of(*states: AdapterState) -> AdapterState:
     return AdapterState(tuple(state.key for state in laid), activate, deactivate)
 
 
+Proceed: TypeAlias = Callable[[Mapping[str, Any]], Any]
+"""Makes a forward with these arguments, by name, and returns what comes of it."""
+Around: TypeAlias = Callable[[Module, Mapping[str, Any], Proceed], Any]
+"""(module, arguments by name, how to go on) -> what the job gets for a forward it asked for.
+
+It runs in the job's own greenlet, before its rows are laid with those of others and after they were cut out again, so
+it changes nothing for anybody else. It may go on with other arguments, give back something else than what came of it,
+or ask another module instead.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class JobScope:
     """What holds for every intercepted call of a job.
@@ -65,11 +76,13 @@ class JobScope:
         adapters: over each intercepted module while a call of this job runs.
         deterministic: never run with other jobs: other numbers of rows are rounded differently.
         deadline_s: of each call; None takes the executor's.
+        around: each forward that the job asks for goes through these, the first one outermost.
     """
 
     adapters: AdapterState = NO_ADAPTERS
     deterministic: bool = False
     deadline_s: float | None = None
+    around: tuple[Around, ...] = field(default=(), compare=False)
 
 
 _CURRENT: ContextVar[JobScope | None] = ContextVar("job_scope", default=None)

@@ -43,6 +43,9 @@ GENERATION: dict[str, tuple[int | float, int | float]] = {
     "clip_skip": (0, 11),
     "preview_px": (32, 1024),
     "refiner_start": (0.01, 0.99),
+    "sharpness": (0.0, 30.0),
+    "adaptive_guidance": (1.0, 30.0),
+    "control_softness": (0.0, 1.0),
 }
 RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
     "erase": {

@@ -365,3 +365,13 @@ def test_a_controlnet_is_dropped_when_others_need_its_room(
     assert residency.names == ("checkpoint:sd1", "controlnet:edges")
     guided(studio, inputs, control("depth"))
     assert residency.names == ("checkpoint:sd1", "controlnet:depth")
+
+
+def test_a_softened_control_makes_another_picture_than_a_full_one_and_than_none(
+    studio: Studio, inputs: dict[str, Path]
+) -> None:
+    plain, full = draw(studio, ALONE), guided(studio, inputs, control("edges"))
+    soft = guided(studio, inputs, control("edges"), control_softness=1.0)
+    assert not np.array_equal(soft, plain)
+    assert not np.array_equal(soft, full)
+    assert np.array_equal(guided(studio, inputs, control("edges"), control_softness=0.0), full)

@@ -58,6 +58,10 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "steps": {"steps": 5},
     "performance": {"performance": "lightning"},
     "guidance_scale": {"guidance_scale": 2.5},
+    "sharpness": {"sharpness": 30.0},
+    "adaptive_guidance": {"adaptive_guidance": 1.0},
+    "size_conditioning": {"size_conditioning": {"positive": 3.0, "negative": 0.1, "end": 1.0}},
+    "control_softness": {"control_softness": 0.5},
     "scheduler": {"scheduler": "euler_ancestral"},
     "flow scheduler": {"scheduler": "flow_heun"},
     "noise_schedule": {"noise_schedule": "karras"},
@@ -107,6 +111,7 @@ REFUSED: Final = {
 }
 """What fails the job: an addition for another family, or one this family takes none of."""
 _TRANSFORMERS = ("sd3", "flux", "flux_dev", "pixart")
+_TOLD_SIZES = ("sdxl", "sdxl_inpaint")
 TOLD: Final = [
     *((name, change, "prompt_weights_ignored") for name in _TRANSFORMERS for change in ("weights", "break")),
     *((name, "embedding", "embedding_ignored") for name in _TRANSFORMERS),
@@ -118,6 +123,10 @@ TOLD: Final = [
     *((name, "flow scheduler", "sampler_not_for_model") for name in WAYS if name not in ("sd3", "flux", "flux_dev")),
     *((name, "eta", "eta_unused") for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner", "sd3", "flux", "flux_dev")),
     *((name, "refiner_start", "refiner_unused") for name in WAYS),
+    *((name, "sharpness", "sharpness_unused") for name in ("flux", "flux_dev", "pixart")),
+    *((name, "adaptive_guidance", "adaptive_guidance_unused") for name in ("flux", "flux_dev", "pixart")),
+    *((name, "size_conditioning", "size_conditioning_unused") for name in WAYS if name not in _TOLD_SIZES),
+    *((name, "control_softness", "control_softness_unused") for name in WAYS),
     *((name, "performance", "performance_unused") for name in WAYS),
 ]
 """What changes nothing, or not all of it, and is said."""

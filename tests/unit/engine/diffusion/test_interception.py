@@ -536,3 +536,37 @@ def test_a_decode_that_ran_out_of_memory_is_made_again_in_tiles_for_this_job_alo
     assert torch.equal(got[0], wanted)
     assert not torch.equal(wanted, whole)
     assert not vae.use_tiling
+
+
+def test_a_job_may_change_what_its_own_forwards_are_given_and_what_comes_of_them() -> None:
+    module, got = Doubler(), []
+    intercept_forward(module, stage="denoise", group=True)
+
+    def tenfold(asked: nn.Module, given: Any, proceed: Any) -> Any:
+        assert asked is module
+        return proceed({**given, "sample": given["sample"] * 10})
+
+    def plus_one(_asked: nn.Module, _given: Any, proceed: Any) -> Any:
+        return proceed(_given) + 1
+
+    waiting = job(lambda: module(SAMPLE, scale=3.0), JobScope(around=(plus_one, tenfold)), got)
+    call = waiting.resume()
+    assert isinstance(call, Call)
+    assert module.runs == 0
+    assert waiting.resume(call.run()) is DONE
+    assert torch.equal(got[0], SAMPLE * 30 + 1)
+    assert waits_for(lambda: module(SAMPLE, scale=3.0)).group == call.group, (
+        "what is around a forward keeps others out of it"
+    )
+
+
+def test_a_job_may_ask_another_module_in_the_place_of_one() -> None:
+    module, other, got = Doubler(), Doubler(), []
+    for each in (module, other):
+        intercept_forward(each, stage="denoise", group=True)
+    scope = JobScope(around=(lambda asked, given, proceed: other(**given) if asked is module else proceed(given),))
+    waiting = job(lambda: module(SAMPLE), scope, got)
+    call = waiting.resume()
+    assert isinstance(call, Call)
+    assert waiting.resume(call.run()) is DONE
+    assert (module.runs, other.runs) == (0, 1)
