@@ -5,10 +5,11 @@ from typing import Final
 
 from protocol.editing import BackgroundModel, RemoveBackgroundParams, TestPatternParams, UpscaleParams
 from protocol.erasing import EraseModel, EraseParams, HdStrategy
-from protocol.generation import ImageToImageParams, OutpaintParams, TextToImageParams
+from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TaskName
 from protocol.retouching import RestoreFaceParams
+from protocol.segmenting import SegmentModel, SegmentParams
 
 _FLOAT_RGB: Final = 3 * 4
 _UINT8_RGB: Final = 3
@@ -36,6 +37,8 @@ _IS_NET_BYTES: Final = 384 << 20
 """What it needs beside that; measured, rounded up."""
 _LARGE_BACKGROUND_BYTES: Final = 4 << 30
 """What BiRefNet, which RMBG 2.0 is too, needs beside that. Never measured here."""
+_LARGE_SEGMENT_BYTES: Final = 768 << 20
+"""What the encoders of SAM, HQ-SAM and SAM 2 need beside that; measured with random weights, rounded up."""
 _WITHOUT_NETWORK: Final = (None, EraseModel.CV2, EraseModel.PATCHMATCH)
 _BYTES_PER_SHOWN_PIXEL: Final = 1200
 """Activations of LaMa, measured with 512 and 1024 px a side."""
@@ -55,11 +58,18 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.factor**2 * _FLOAT_RGB)
     if isinstance(params, RemoveBackgroundParams):
         pictures += _background_bytes(params.model)
+    if isinstance(params, SegmentParams) and params.model is not SegmentModel.MOBILE_SAM:
+        pictures += _LARGE_SEGMENT_BYTES
     if isinstance(params, RestoreFaceParams) and params.enhance_background:
         pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):
         pictures += (params.width or _USUAL_SIDE_PX) * (params.height or _USUAL_SIDE_PX) * 4 * _FLOAT_RGB
-    if isinstance(params, OutpaintParams):
+    if isinstance(params, ImageToImageParams) and params.upscale is not None:
+        pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.upscale**2 * 4 * _FLOAT_RGB)
+        pictures += _WORKING_SET_BYTES[TaskName.UPSCALE]
+    if isinstance(params, InpaintParams) and params.upscale_model is not None:
+        pictures += _USUAL_SIDE_PX**2 * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
+    if isinstance(params, OutpaintParams | InpaintParams) and params.left + params.top + params.right + params.bottom:
         # Nothing is known of the picture but its area: as if it were square.
         side = int(input_pixels**0.5)
         area = (side + params.left + params.right) * (side + params.top + params.bottom)

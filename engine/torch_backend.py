@@ -17,16 +17,16 @@ from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
 from engine.models.residency import Residency, Tell, say_nothing
 from engine.plugins.files import PluginFiles
+from engine.prompting.expand import Wordsmith, make_wordsmith
 from engine.segmentation.embeddings import EmbeddingCache
 from engine.steps import GeneratorJob, SettledJob
 from protocol.errors import ErrorCode
 from protocol.requests import TaskName
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from engine.device import Device
     from engine.diffusion.offload import Offloading
+    from engine.segmentation.segmenter import Embedding
 
 logger = structlog.get_logger(__name__)
 
@@ -63,6 +63,7 @@ class TorchBackend:
         erase_weights: where the files of the erase models are, and which may be used; by default those in `models_dir`
             that allow commercial use.
         downloader: brings what is missing of them; None has jobs fail that need it.
+        wordsmith: has the styles and wildcards for prompts; by default those in `models_dir`.
     """
 
     def __init__(
@@ -78,10 +79,12 @@ class TorchBackend:
         threads: int | None = None,
         erase_weights: Weights | None = None,
         downloader: Downloader | None = None,
+        wordsmith: Wordsmith | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._tell = tell
         self._library = library or make_library(models_dir)
+        self._wordsmith = wordsmith or make_wordsmith(models_dir)
         self._default_model = default_model
         self._model_budget_bytes = model_budget_bytes
         self._offload = offload
@@ -98,7 +101,7 @@ class TorchBackend:
         self._device: Device | None = None
         self._residency: Residency | None = None
         self._offloading: Offloading | None = None
-        self._embeddings: EmbeddingCache[Tensor] = EmbeddingCache()
+        self._embeddings: EmbeddingCache[Embedding] = EmbeddingCache()
         self._tasks: Mapping[TaskName, Task] = {}
 
     def load(self) -> str:
@@ -199,11 +202,12 @@ class TorchBackend:
             # What is measured once per model lies beside the models: in `previews/`.
             cache_dir=residency.models_dir,
             offloading=self._offloading,
+            wordsmith=self._wordsmith,
         )
         return {
             TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
-            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
-            TaskName.INPAINT: partial(inpaint, studio=studio),
+            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio, plugins=self._plugins),
+            TaskName.INPAINT: partial(inpaint, studio=studio, plugins=self._plugins),
             TaskName.OUTPAINT: partial(outpaint, studio=studio),
             TaskName.LOAD_MODEL: partial(load_model, studio=studio),
         }
@@ -216,7 +220,7 @@ class TorchBackend:
 
 def _import_tasks(
     residency: Residency,
-    embeddings: "EmbeddingCache[Tensor]",
+    embeddings: "EmbeddingCache[Embedding]",
     erase_weights: Weights,
     fetch: Fetching | None,
     plugins: PluginFiles,
@@ -241,7 +245,7 @@ def _import_tasks(
         TaskName.REMOVE_TEXT: remove_text,
         TaskName.UPSCALE: partial(upscale, residency=residency, plugins=plugins),
         TaskName.REMOVE_BACKGROUND: partial(remove_background, residency=residency, plugins=plugins),
-        TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings),
+        TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings, plugins=plugins),
         TaskName.ADJUST_MASK: adjust_mask,
         TaskName.RESTORE_FACE: partial(restore_face, residency=residency, plugins=plugins),
         TaskName.DESCRIBE: partial(describe, residency=residency),

@@ -1,12 +1,12 @@
 """What may be asked of the tasks that work on a given picture without generating one, and of the test pattern."""
 
 from enum import StrEnum
-from typing import Self
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import Field, StrictFloat, StrictInt
 
 from protocol.erasing import EraseModel, EraseParams, FillMethod, HdStrategy, LdmSampler
-from protocol.params import ImageRef, PictureOutParams, Point, Region, Seed, TaskParams
+from protocol.params import ImageRef, PictureOutParams, Region, Seed, TaskParams
+from protocol.segmenting import SegmentModel, SegmentParams
 
 __all__ = [
     "BackgroundModel",
@@ -20,6 +20,7 @@ __all__ = [
     "RemoveBackgroundParams",
     "RemoveTextParams",
     "Resampling",
+    "SegmentModel",
     "SegmentParams",
     "TestPatternParams",
     "UpscaleModel",
@@ -111,21 +112,6 @@ class RemoveBackgroundParams(PictureOutParams):
     image: ImageRef
     model: BackgroundModel = BackgroundModel.AUTO
     result: BackgroundResult = BackgroundResult.CUTOUT
-
-
-class SegmentParams(TaskParams):
-    """A mask of the object under the clicks or in the box (Segment Anything). Always PNG; white is the object."""
-
-    image: ImageRef
-    points: tuple[Point, ...] = Field((), max_length=64)
-    box: Region | None = None
-    count: StrictInt = Field(1, ge=1, le=3, description="How many alternative masks, best first.")
-
-    @model_validator(mode="after")
-    def _has_a_prompt(self) -> Self:
-        if self.box is None and not any(point.include for point in self.points):
-            raise ValueError("needs a box or at least one point with include true")
-        return self
 
 
 class DescribeParams(TaskParams):

@@ -195,6 +195,11 @@ class Settings(BaseSettings):
     iopaint_mask_dir: Path | None = Field(None, description="Masks in the file manager of IOPaint clients.")
     iopaint_output_dir: Path | None = Field(None, description="Where IOPaint clients save pictures.")
     iopaint_web_dir: Path | None = Field(None, description="The published front end of IOPaint (web_app), served at /.")
+    iopaint_interactive_seg_model: str = Field(
+        "mobile_sam",
+        pattern="^(vit_[blh]|sam_hq_vit_[blh]|mobile_sam|sam2(_1)?_(tiny|small|base|large))$",
+        description="Model of IOPaint's plugin InteractiveSeg until one is chosen.",
+    )
 
     # The dialect of the text-removal service
     text_removal_model: EraseModel | None = Field(

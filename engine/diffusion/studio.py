@@ -35,6 +35,8 @@ from engine.library.freshness import is_as_found
 from engine.library.library import Library
 from engine.library.records import FoundModel, ModelKind
 from engine.models.residency import Residency
+from engine.prompting.expand import Wordsmith
+from engine.prompting.styles import StyleBook
 from protocol.errors import ErrorCode
 
 logger = structlog.get_logger(__name__)
@@ -102,6 +104,7 @@ class Studio:
             embedded one.
         cache_dir: for what is measured once per model; None measures it at every load.
         offloading: for a device that is too small for them; None keeps all on it.
+        wordsmith: has the styles and wildcards for prompts; None takes the packaged ones.
     """
 
     def __init__(
@@ -113,10 +116,12 @@ class Studio:
         default_model: str | None = None,
         cache_dir: Path | None = None,
         offloading: Offloading | None = None,
+        wordsmith: Wordsmith | None = None,
     ) -> None:
         self.library = library
         self.device = device
         self.cache_dir = cache_dir
+        self.wordsmith = wordsmith or Wordsmith(StyleBook())
         self.offloading = offloading or Offloading(
             device.torch_device, residency, residency.budget_bytes, Offload.NEVER
         )
@@ -124,6 +129,11 @@ class Studio:
         self._default_model = default_model
         self._decode_s: dict[tuple[str, Hashable], dict[PreviewMethod, float]] = {}
         """What the decoders of each model took, so that a model that comes back is not timed anew."""
+
+    @property
+    def residency(self) -> Residency:
+        """What holds the networks of this engine: diffusion models, and all others."""
+        return self._residency
 
     def find(self, name: str | None, kind: ModelKind = ModelKind.CHECKPOINT) -> FoundModel:
         """The model a request means; looks at the disk for one it does not know. From any thread; may block.

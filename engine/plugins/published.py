@@ -18,6 +18,7 @@ _REALESRGAN: Final = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _GFPGAN: Final = "https://github.com/TencentARC/GFPGAN/releases/download"
 _REMBG: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 _HUB: Final = "https://huggingface.co"
+_SAM: Final = "https://dl.fbaipublicfiles.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,48 @@ def _background(name: str, published: str, md5: str, size_mb: int, licence: str)
     )
 
 
+def _segmenter(
+    name: str, title: str, files: tuple[str, ...], url: str, md5: str, size_mb: int, *, hub: str | None = None
+) -> PluginModel:
+    return PluginModel(
+        name=name,
+        title=title,
+        tasks=(TaskName.SEGMENT,),
+        files=files,
+        url=url,
+        md5=md5,
+        size_bytes=size_mb * _MB,
+        licence="Apache-2.0",
+        repository=hub,
+    )
+
+
+def _sam(size: str, published: str, md5: str, size_mb: int) -> PluginModel:
+    file = f"sam_vit_{size}_{published}.pth"
+    title = f"Segment Anything, ViT-{size.upper()}"
+    return _segmenter(f"sam_vit_{size}", title, (file,), f"{_SAM}/segment_anything/{file}", md5, size_mb)
+
+
+def _sam_hq(size: str, md5: str, size_mb: int) -> PluginModel:
+    name, hub = f"sam_hq_vit_{size}", "lkeab/hq-sam"
+    file = f"{name}.pth"
+    files, url = (file, f"hq-sam/{file}"), f"{_HUB}/{hub}/resolve/main/{file}"
+    return _segmenter(name, f"HQ-SAM, ViT-{size.upper()}", files, url, md5, size_mb, hub=hub)
+
+
+def _sam2(name: str, size: str, md5: str, size_mb: int, *, version: str = "2", day: str = "072824") -> PluginModel:
+    file = f"sam{version}_hiera_{size}.pt"
+    folder = f"sam{version}-hiera-{size.replace('_', '-')}"
+    files = (file, f"{folder}/{file}", f"{folder}/model.safetensors")
+    url = f"{_SAM}/segment_anything_2/{day}/{file}"
+    title = f"SAM {version}, {size.replace('_', ' ')}"
+    return _segmenter(name, title, files, url, md5, size_mb, hub=f"facebook/{folder}")
+
+
+def _sam2_1(name: str, size: str, md5: str, size_mb: int) -> PluginModel:
+    return _sam2(name, size, md5, size_mb, version="2.1", day="092824")
+
+
 def _birefnet(name: str, published: str, md5: str, size_mb: int = 973) -> PluginModel:
     return _background(name, published, md5, size_mb, "MIT")
 
@@ -158,6 +201,20 @@ _MODELS: Final = (
     _birefnet(
         "birefnet-massive", "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420.onnx", "33e726a2136a3d59eb0fdf613e31e3e9"
     ),
+    _sam("b", "01ec64", "01ec64d29a2fca3f0661936605ae66f8", 375),
+    _sam("l", "0b3195", "0b3195507c641ddb6910d2bb5adee89c", 1_250),
+    _sam("h", "4b8939", "4b8939a88964f0f4ff5f5b2642c598a6", 2_565),
+    _sam_hq("b", "c6b8953247bcfdc8bb8ef91e36a6cacc", 379),
+    _sam_hq("l", "08947267966e4264fb39523eccc33f86", 1_254),
+    _sam_hq("h", "3560f6b6a5a6edacd814a1325c39640a", 2_570),
+    _sam2("sam2_tiny", "tiny", "99eacccce4ada0b35153d4fd7af05297", 156),
+    _sam2("sam2_small", "small", "7f320dbeb497330a2472da5a16c7324d", 184),
+    _sam2("sam2_base", "base_plus", "09dc5a3d7719f64aaea1d37341ef26f2", 324),
+    _sam2("sam2_large", "large", "08083462423be3260cd6a5eef94dc01c", 898),
+    _sam2_1("sam2_1_tiny", "tiny", "6aa6761c9da74fbaa74b4c790a0a2007", 156),
+    _sam2_1("sam2_1_small", "small", "51713b3d1994696d27f35f9c6de6f5ef", 184),
+    _sam2_1("sam2_1_base", "base_plus", "ec7bd7d23d280d5e3cfa45984c02eda5", 324),
+    _sam2_1("sam2_1_large", "large", "2b30654b6112c42a115563c638d238d9", 898),
 )
 
 PLUGIN_MODELS: Final[Mapping[str, PluginModel]] = {model.name: model for model in _MODELS}

@@ -1,4 +1,4 @@
-"""MobileSAM: an image encoder run once per picture, and a small decoder run once per click.
+"""Segment Anything and its kin: an image encoder run once per picture, and a small decoder run once per click.
 
-Parameter names are those of the published `mobile_sam.pt`. All modules but `embeddings` import torch.
+Parameter names are those of the published files. All modules but `embeddings` import torch.
 """

@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 MOST_PICTURES: Final = 16
-"""An embedding of MobileSAM has 4 MB."""
+"""An embedding of SAM has 4 MB, of HQ-SAM 13 MB, of SAM 2 17 MB."""
 
 
 class EmbeddingCache(Generic[T]):
@@ -39,7 +39,7 @@ class EmbeddingCache(Generic[T]):
         return len(self._kept)
 
 
-def content_key(file: Path) -> str:
-    """What an embedding is kept under: the SHA-256 of the picture's file."""
+def content_key(file: Path, model: str) -> str:
+    """What an embedding is kept under: the SHA-256 of the picture's file, and who made it."""
     with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        return f"{hashlib.file_digest(opened, 'sha256').hexdigest()} by {model}"

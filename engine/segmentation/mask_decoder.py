@@ -137,13 +137,31 @@ class MaskDecoder(nn.Module):
         Returns:
             (4, 4 H, 4 W) logits, above 0 inside the object, and (4,) expected intersection over union.
         """
+        tokens, enlarged = self.attended(self.own_tokens(), features, places, prompt)
+        return self.masks(tokens, enlarged)
+
+    def own_tokens(self) -> Tensor:
+        """(1 + 4, C): one for the scores, one for each mask."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def attended(self, own: Tensor, features: Tensor, places: Tensor, prompt: Tensor) -> tuple[Tensor, Tensor]:
+        """Let tokens and features look at each other.
+
+        Args:
+            own: (O, C), which come before those of the prompt.
+
+        Returns:
+            (1, O + T, C) tokens and (1, C / 8, 4 H, 4 W) features.
+        """
         _, _, height, width = features.shape
-        tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
-        tokens = torch.cat([tokens, prompt], dim=1)
+        tokens = torch.cat([own[None], prompt], dim=1)
         tokens, image = self.transformer(tokens, features.flatten(2).transpose(1, 2), places.flatten(2).transpose(1, 2))
-        enlarged = self.output_upscaling(image.transpose(1, 2).unflatten(2, (height, width)))
+        return tokens, self.output_upscaling(image.transpose(1, 2).unflatten(2, (height, width)))
+
+    def masks(self, tokens: Tensor, enlarged: Tensor) -> tuple[Tensor, Tensor]:
+        """Of what `attended` gave, as `forward` returns them."""
         weights = torch.stack(
             [network(tokens[:, 1 + number]) for number, network in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        masks = (weights @ enlarged.flatten(2)).unflatten(2, enlarged.shape[2:])
+        masks = (weights @ enlarged.flatten(2)).view(1, -1, *enlarged.shape[2:])
         return masks[0], self.iou_prediction_head(tokens[:, 0])[0]

@@ -1,4 +1,4 @@
-"""Find the object under the clicks or in the box, with MobileSAM."""
+"""Find the object under the clicks or in the box, with Segment Anything or one of its kin."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 from engine.images import Bytes, Picture, decode, encode_mask, thumbnail
 from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
+from engine.plugins.files import PluginFiles
 from engine.segmentation.embeddings import EmbeddingCache, content_key
 from engine.steps import twice
-from protocol.editing import SegmentParams
 from protocol.errors import ErrorCode
+from protocol.segmenting import SegmentModel, SegmentParams
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor
+    from engine.segmentation.segmenter import Embedding, SegmentedMask, Segmenter
 
-    from engine.segmentation.sam import MobileSam, SegmentedMask
-
-_MODEL: Final = "mobile_sam"
 _TINT: Final = np.array([1.0, 0.25, 0.25], np.float32)
 
 
@@ -35,20 +33,27 @@ class _Input:
     key: str
 
 
-def segment(run: Run, context: RunContext, residency: Residency, embeddings: "EmbeddingCache[Tensor]") -> Steps:
+def segment(
+    run: Run,
+    context: RunContext,
+    residency: Residency,
+    embeddings: "EmbeddingCache[Embedding]",
+    plugins: PluginFiles | None = None,
+) -> Steps:
     """Read; encode the picture in pieces, unless an embedding of it is kept; decode the prompt; keep the masks.
 
     Each piece of the encoder is a device call of stage `embed` and a step, the decoder one of stage `decode`. Output
     `n` is the n-th best mask; its data tell `score`, `area_px` and the `box` around the mask (None if it is empty).
 
     Raises:
-        EngineError: `invalid_params`: a point lies outside the picture, or the box does.
+        EngineError: `invalid_params`: a point lies outside the picture, or the box does. `model_missing`,
+            `bad_model`: of the model that was asked for.
     """
     assert isinstance(run.params, SegmentParams)
     params = run.params
-    given: _Input = yield Call(lambda: _read(run.inputs["image"], context), Where.POOL, "read")
+    given: _Input = yield Call(lambda: _read(run.inputs["image"], params.model, context), Where.POOL, "read")
     _check_prompt(params, given.picture)
-    network = yield from residency.use(_MODEL, _load)
+    network = yield from _use(params.model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
     kept = embeddings.get(given.key)
     embedding = kept if kept is not None else (yield from _embed(network, given.picture, context))
     embeddings.put(given.key, embedding)
@@ -79,18 +84,23 @@ def tinted(picture: Picture, mask: NDArray[np.bool_]) -> Bytes:
     return thumbnail(picture.rgb * (1 - weight) + _TINT * weight)
 
 
-def _read(file: "Path", context: RunContext) -> _Input:
-    return _Input(decode(file, warn=context.warn), content_key(file))
+def _read(file: "Path", model: SegmentModel, context: RunContext) -> _Input:
+    return _Input(decode(file, warn=context.warn), content_key(file, model.value))
 
 
-def _load(path: "Path", device: str) -> "MobileSam":
-    from engine.segmentation.sam import load_sam
+def _use(model: SegmentModel, residency: Residency, plugins: PluginFiles) -> Generator[Call, Any, "Segmenter"]:
+    def load(path: "Path", device: str) -> "Segmenter":
+        from engine.segmentation.loading import load_segmenter
 
-    return load_sam(path, device)
+        return load_segmenter(model, path, device)
+
+    if model is SegmentModel.MOBILE_SAM:  # the packaged one
+        return (yield from residency.use(model.value, load))
+    return (yield from plugins.use(model.value, residency, load))
 
 
-def _embed(network: "MobileSam", picture: Picture, context: RunContext) -> Generator[Call, Any, "Tensor"]:
-    value: Tensor = yield Call(lambda: _inferring(lambda: network.prepare(picture.rgb)), stage="embed")
+def _embed(network: "Segmenter", picture: Picture, context: RunContext) -> Generator[Call, Any, "Embedding"]:
+    value: Any = yield Call(lambda: _inferring(lambda: network.prepare(picture.rgb)), stage="embed")
     pieces = network.encoder_pieces()
     for number, piece in enumerate(pieces, start=1):
         value = yield from twice(Call(partial(_inferring, partial(piece, value)), stage="embed"))
@@ -99,9 +109,9 @@ def _embed(network: "MobileSam", picture: Picture, context: RunContext) -> Gener
 
 
 def _decode(
-    network: "MobileSam", embedding: "Tensor", size: tuple[int, int], params: SegmentParams
+    network: "Segmenter", embedding: "Embedding", size: tuple[int, int], params: SegmentParams
 ) -> "list[SegmentedMask]":
-    from engine.segmentation.sam import Click, Edges
+    from engine.segmentation.segmenter import Click, Edges
 
     clicks = [Click(point.x, point.y, point.include) for point in params.points]
     box = params.box

@@ -23,11 +23,11 @@ _SHOWN_NAMES: Final = 20
 class Choices(Part):
     """The choices of one server. For the event loop only."""
 
-    def __init__(self, _services: Services) -> None:
+    def __init__(self, services: Services) -> None:
         self.model: str | None = None
         """None until somebody switches: the setting, or what suits best."""
-        self.plugin_models: dict[str, str] = {}
-        """Of plugins somebody has switched."""
+        self.plugin_models = {"InteractiveSeg": services.settings.iopaint_interactive_seg_model}
+        """Of plugins somebody has switched, or a setting."""
 
     @classmethod
     def of(cls, request: Request) -> "Choices":
@@ -43,12 +43,15 @@ class Choices(Part):
         chosen = self.plugin_models.get(plugin.name)
         return chosen or next(iter((*plugin.usable(present), *plugin.served, *plugin.listed)), "")
 
-    def switch_plugin(self, plugin: Plugin, model: str, present: Collection[str]) -> None:
+    def switch_plugin(self, plugin: Plugin, model: str, present: Collection[str], *, may_fetch: bool) -> None:
         """
+        Args:
+            may_fetch: the server downloads models that requests need.
+
         Raises:
             Refused: 422: the plugin has no such model, or it is not on this server.
         """
-        usable = plugin.usable(present)
+        usable = plugin.usable(present, may_fetch=may_fetch)
         if model not in usable:
             there = ", ".join(usable) or "no model"
             raise Refused(422, f"model_name: {plugin.name} can use {there} on this server, got {model!r:.80}")

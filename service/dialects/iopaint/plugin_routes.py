@@ -30,7 +30,8 @@ async def switch_plugin_model(request: Request) -> Response:
     asked = await requests.read_body(request, requests.SwitchPluginModelRequest)
     if asked.plugin_name in desk.services.settings.iopaint_plugins and asked.plugin_name in plugins.PLUGINS:
         plugin = plugins.PLUGINS[asked.plugin_name]
-        Choices.of(request).switch_plugin(plugin, asked.model_name, await _present(desk))
+        may_fetch = desk.services.settings.allow_model_downloads
+        Choices.of(request).switch_plugin(plugin, asked.model_name, await _present(desk), may_fetch=may_fetch)
     return JSONResponse(None)  # also for a plugin that is not there, as the original
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from protocol.editing import BackgroundModel, BackgroundResult, Resampling, UpscaleModel
 from protocol.requests import TaskName
 from protocol.retouching import FaceModel
+from protocol.segmenting import SegmentModel
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.requests import RunPluginRequest
 
@@ -24,15 +25,18 @@ class Served(NamedTuple):
     Attributes:
         params: of our task, that choose it.
         needs: name of the model whose weights have to be here; None: it comes with the server.
+        is_fetched: those weights are fetched by the first request that needs them, where the server downloads models.
         instead: parameters that do as well as they can while those weights are not here; None: nothing does.
     """
 
     params: Mapping[str, Any]
     needs: str | None = None
     instead: Mapping[str, Any] | None = None
+    is_fetched: bool = False
 
-    def is_here(self, present: Collection[str]) -> bool:
-        return self.needs is None or self.needs in present or self.instead is not None
+    def is_here(self, present: Collection[str], *, may_fetch: bool = False) -> bool:
+        is_there = self.needs is None or self.needs in present or self.instead is not None
+        return is_there or (self.is_fetched and may_fetch)
 
     def chosen(self, present: Collection[str]) -> Mapping[str, Any]:
         """Parameters for what is here."""
@@ -77,13 +81,14 @@ class Plugin:
             "support_gen_mask": self.mask is not None,
         }
 
-    def usable(self, present: Collection[str]) -> list[str]:
+    def usable(self, present: Collection[str], *, may_fetch: bool = False) -> list[str]:
         """Its models that can be used now.
 
         Args:
             present: names of the models whose weights are on this server.
+            may_fetch: the server downloads models that requests need.
         """
-        return [name for name, served in self.served.items() if served.is_here(present)]
+        return [name for name, served in self.served.items() if served.is_here(present, may_fetch=may_fetch)]
 
 
 def _segment(request: RunPluginRequest) -> Work:
@@ -119,6 +124,28 @@ def _background(model: BackgroundModel) -> Served:
     return Served(_named(model=model.value), needs=model.value)
 
 
+def _segmenter(model: SegmentModel) -> Served:
+    return Served(_named(model=model.value), needs=model.value, is_fetched=True)
+
+
+_SEGMENTERS: Final[Mapping[str, Served]] = {
+    "vit_b": _segmenter(SegmentModel.SAM_VIT_B),
+    "vit_l": _segmenter(SegmentModel.SAM_VIT_L),
+    "vit_h": _segmenter(SegmentModel.SAM_VIT_H),
+    "sam_hq_vit_b": _segmenter(SegmentModel.SAM_HQ_VIT_B),
+    "sam_hq_vit_l": _segmenter(SegmentModel.SAM_HQ_VIT_L),
+    "sam_hq_vit_h": _segmenter(SegmentModel.SAM_HQ_VIT_H),
+    "mobile_sam": Served(_named(model=SegmentModel.MOBILE_SAM.value)),
+    "sam2_tiny": _segmenter(SegmentModel.SAM2_TINY),
+    "sam2_small": _segmenter(SegmentModel.SAM2_SMALL),
+    "sam2_base": _segmenter(SegmentModel.SAM2_BASE),
+    "sam2_large": _segmenter(SegmentModel.SAM2_LARGE),
+    "sam2_1_tiny": _segmenter(SegmentModel.SAM2_1_TINY),
+    "sam2_1_small": _segmenter(SegmentModel.SAM2_1_SMALL),
+    "sam2_1_base": _segmenter(SegmentModel.SAM2_1_BASE),
+    "sam2_1_large": _segmenter(SegmentModel.SAM2_1_LARGE),
+}
+"""In the order the original lists them."""
 _BACKGROUNDS: Final[Mapping[str, Served]] = {
     "briaai/RMBG-1.4": _background(BackgroundModel.RMBG_1_4),
     "briaai/RMBG-2.0": _background(BackgroundModel.RMBG_2_0),
@@ -143,24 +170,8 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
     for plugin in (
         Plugin(
             name="InteractiveSeg",
-            listed=(
-                "vit_b",
-                "vit_l",
-                "vit_h",
-                "sam_hq_vit_b",
-                "sam_hq_vit_l",
-                "sam_hq_vit_h",
-                "mobile_sam",
-                "sam2_tiny",
-                "sam2_small",
-                "sam2_base",
-                "sam2_large",
-                "sam2_1_tiny",
-                "sam2_1_small",
-                "sam2_1_base",
-                "sam2_1_large",
-            ),
-            served={"mobile_sam": Served({})},
+            listed=tuple(_SEGMENTERS),
+            served=_SEGMENTERS,
             mask=_segment,
             model_key="interactiveSegModel",
             models_key="interactiveSegModels",

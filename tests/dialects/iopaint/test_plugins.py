@@ -101,7 +101,7 @@ def test_a_model_that_is_here_can_be_switched_to_and_is_told(http: httpx.Client)
 
 @pytest.mark.parametrize(
     "switch",
-    [("RealESRGAN", "nope"), ("InteractiveSeg", "sam2_1_tiny"), ("RemoveBG", "briaai/RMBG-1.4")],
+    [("RealESRGAN", "nope"), ("InteractiveSeg", "sam2_1_huge"), ("RemoveBG", "briaai/RMBG-1.4")],
 )
 def test_a_model_that_is_not_here_changes_nothing(http: httpx.Client, switch: tuple[str, str]) -> None:
     """The original answers 500, or downloads it while the caller waits."""

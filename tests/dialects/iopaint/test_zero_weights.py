@@ -47,10 +47,10 @@ def test_a_plugin_answers_as_recorded(zeroed: ThreadServer, case: Case) -> None:
 def test_what_answered_was_the_model_of_zeros(zeroed: ThreadServer, plugin: str) -> None:
     """And none that stands in while its weights are not there."""
     tasks = {"AnimeSeg": "remove_background", "InteractiveSeg": "segment", "RealESRGAN": "upscale"}
-    models = {"AnimeSeg": "isnet-anime", "RealESRGAN": "general"}
+    models = {"AnimeSeg": "isnet-anime", "InteractiveSeg": "mobile_sam", "RealESRGAN": "general"}
     case = next(case for case in RECORDED if case.request.get("json", {}).get("name") == plugin and case.status == 200)
     with zeroed.client() as client:
         assert send(client, case).status_code == 200
         job = next(job for job in client.get("/v1/jobs").json()["jobs"] if job["task"] == tasks[plugin])
     assert job["status"] == "succeeded"
-    assert job["params"].get("model") == models.get(plugin)
+    assert job["params"]["model"] == models[plugin]

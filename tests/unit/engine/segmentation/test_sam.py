@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 import torch
 
+from engine.interface import EngineError
 from engine.segmentation.embeddings import EmbeddingCache, content_key
+from engine.segmentation.loading import load_segmenter
 from engine.segmentation.mask_decoder import MaskDecoder
 from engine.segmentation.prompt_encoder import PromptEncoder
-from engine.segmentation.sam import Click, Edges, MobileSam, load_sam, scaled_size
+from engine.segmentation.sam import MobileSam, scaled_size
+from engine.segmentation.segmenter import Click, Edges
 from engine.segmentation.tiny_vit import AttentionBlock, ConvNorm, StageSize, TinyViT
+from protocol.errors import ErrorCode
+from protocol.segmenting import SegmentModel
 
 TINY = (
     StageSize(width=8, depth=1, is_reduced=True),
@@ -157,20 +162,25 @@ def test_a_mask_has_the_size_of_a_picture_that_is_not_square(untrained):
     assert answer.mask.dtype == np.bool_
 
 
-def test_a_file_with_other_parameters_is_refused(tmp_path):
+@pytest.mark.parametrize("model", SegmentModel)
+def test_a_file_with_other_parameters_is_refused_with_the_names_of_model_and_file(model, tmp_path):
     torch.save({"image_encoder.something": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_sam(tmp_path / "other.pt", "cpu")
+    with pytest.raises(EngineError, match=rf"'{model.value}' cannot be used: other\.pt does not hold") as refused:
+        load_segmenter(model, tmp_path / "other.pt", "cpu")
+    assert refused.value.code is ErrorCode.BAD_MODEL
+    assert str(tmp_path) not in refused.value.message
 
 
-def test_a_file_that_would_run_code_is_not_unpickled(tmp_path):
+@pytest.mark.parametrize("model", [SegmentModel.MOBILE_SAM, SegmentModel.SAM_HQ_VIT_B, SegmentModel.SAM2_TINY])
+def test_a_file_that_would_run_code_is_not_unpickled(model, tmp_path, capsys):
     class Evil:
         def __reduce__(self):
             return (print, ("unpickled",))
 
     torch.save({"image_encoder.something": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        load_sam(tmp_path / "evil.pt", "cpu")
+    with pytest.raises(EngineError, match="holds no weights that can be read"):
+        load_segmenter(model, tmp_path / "evil.pt", "cpu")
+    assert capsys.readouterr().out == ""
 
 
 def test_embeddings_that_were_not_used_for_longest_go_first():
@@ -187,13 +197,18 @@ def test_the_key_of_a_picture_is_its_content(tmp_path):
     (tmp_path / "a").write_bytes(b"same")
     (tmp_path / "b").write_bytes(b"same")
     (tmp_path / "c").write_bytes(b"other")
-    keys = [content_key(tmp_path / name) for name in "abc"]
+    keys = [content_key(tmp_path / name, "sam_vit_b") for name in "abc"]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_what_one_model_made_of_a_picture_is_not_given_to_another(tmp_path):
+    (tmp_path / "a").write_bytes(b"same")
+    assert content_key(tmp_path / "a", "sam_vit_b") != content_key(tmp_path / "a", "sam_hq_vit_b")
 
 
 @pytest.mark.models
 def test_the_published_weights_fit(models_dir):
-    load_sam(models_dir / "mobile_sam.pt", "cpu")
+    load_segmenter(SegmentModel.MOBILE_SAM, models_dir / "mobile_sam.pt", "cpu")
 
 
 def test_nothing_is_left_behind_on_the_cpu_when_the_network_is_elsewhere():

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from engine.images import Picture
-from engine.interface import EngineError, OutOfMemory
+from engine.interface import Call, EngineError, OutOfMemory
 from engine.models.residency import Residency
 from engine.segmentation.embeddings import EmbeddingCache
-from engine.segmentation.sam import Click, Edges, SegmentedMask
+from engine.segmentation.segmenter import Click, Edges, SegmentedMask
 from engine.tasks.segment import box_around, segment, tinted
 from protocol.errors import ErrorCode
 from protocol.events import OutputReady
@@ -91,6 +91,38 @@ def test_another_picture_under_the_same_name_is_encoded_anew(tmp_path):
     run(save(tmp_path / "in.png", texture(60, 80, seed=1)), network, cache, **CLICK)
     again = run(save(tmp_path / "in.png", texture(60, 80, seed=2)), network, cache, **CLICK)
     assert "embed" in stages(again)
+
+
+def test_another_model_encodes_the_same_picture_anew_and_is_looked_for_among_the_published_ones(tmp_path):
+    path, cache = save(tmp_path / "in.png", texture(60, 80)), EmbeddingCache()
+    run(path, Pretender(), cache, **CLICK)
+    (tmp_path / "sam_hq_vit_b.pth").write_bytes(b"weights")
+    network, loaded = Pretender(), []
+
+    class Kept(Shelf):
+        def keep(self, name, size_bytes, steps, *, stamp, files):
+            loaded.append((name, files))
+            yield Call(lambda: None, stage="load")
+            return network
+
+    shelf = Kept({}, models_dir=tmp_path)
+    made = make_run(TaskName.SEGMENT, {**CLICK, "model": "sam_hq_vit_b"}, inputs={"image": path})
+    driver = drive(lambda run, context: segment(run, context, shelf, cache), made)
+    assert "embed" in stages(driver)
+    assert loaded == [("sam_hq_vit_b", (tmp_path / "sam_hq_vit_b.pth",))]
+    assert len(network.asked) == 1
+    assert len(cache) == 2
+
+
+def test_a_model_that_is_not_there_is_named_before_the_picture_is_encoded(tmp_path):
+    made = make_run(
+        TaskName.SEGMENT,
+        {**CLICK, "model": "sam2_1_large"},
+        inputs={"image": save(tmp_path / "a.png", texture(60, 80))},
+    )
+    with pytest.raises(EngineError, match=r"'sam2_1_large' is not there: put sam2\.1_hiera_large\.pt") as refused:
+        drive(lambda run, context: segment(run, context, Shelf({}, models_dir=tmp_path), EmbeddingCache()), made)
+    assert refused.value.code is ErrorCode.MODEL_MISSING
 
 
 def test_clicks_and_box_reach_the_network_in_pixels(tmp_path):
