@@ -8,7 +8,6 @@ from typing import Any, Final
 from torch import Tensor
 
 from engine.diffusion.generation_job import GenerationJob
-from engine.diffusion.job_brush import JobBrush
 from engine.diffusion.previews import Watch
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler, total_steps
 from engine.diffusion.studio import ReadyModel
@@ -24,7 +23,6 @@ class Rendering:
 
     def __init__(self, job: GenerationJob) -> None:
         self._job = job
-        self._brush = JobBrush(job)
 
     def parameters(self) -> Mapping[str, Any]:
         """What the call of the job's own pipeline takes, by name."""
@@ -45,11 +43,9 @@ class Rendering:
     def pipeline(self, scheduler: Scheduler) -> Any:
         """The job's own, with what it adds to its model."""
         loaded, additions = self._job.model.loaded, self._job.additions
-        has_own_vae = additions.vae is not None or self._job.tile_px is not None
-        replaced: dict[str, Any] = {"vae": self._job.vae} if has_own_vae else {}
+        replaced: dict[str, Any] = {} if additions.vae is None else {"vae": additions.vae.vae}
         if additions.controls is not None:
             replaced |= additions.controls.components()
-        replaced |= self._brush.components(scheduler)
         return loaded.pipeline(self._job.kind, scheduler, of_class=self._controlled_class(), **replaced)
 
     def run_through(
