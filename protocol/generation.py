@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.guidance import GuidanceParams
+from protocol.brushnet import BrushedParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
 from protocol.performance import Performance
 from protocol.repainting import InstructedParams, RepaintingParams
@@ -157,7 +158,7 @@ class ImageToImageParams(InstructedParams, GenerationParams):
     height: Side | None = None
 
 
-class InpaintParams(RepaintingParams, InstructedParams, GenerationParams):
+class InpaintParams(RepaintingParams, InstructedParams, BrushedParams, GenerationParams):
     """Repaint what the mask or the regions cover, by the prompt. Every other pixel keeps its value."""
 
     has_hole: ClassVar[bool] = True
@@ -185,7 +186,7 @@ class InpaintParams(RepaintingParams, InstructedParams, GenerationParams):
         return self
 
 
-class OutpaintParams(RepaintingParams, GenerationParams):
+class OutpaintParams(RepaintingParams, BrushedParams, GenerationParams):
     """Enlarge the canvas and paint what lies beyond the picture. The picture itself keeps its pixels."""
 
     has_hole: ClassVar[bool] = True

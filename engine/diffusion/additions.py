@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
 
+from engine.diffusion.brushed_unet import brush_state
+from engine.diffusion.brushes import Brush, check_brush, choose_brush
 from engine.diffusion.chosen_vae import ReadyVae, choose_vae
 from engine.diffusion.controls import Controls, check_controls, choose_controlnet
 from engine.diffusion.freeu import can_freeu, freeu_state
@@ -18,6 +20,7 @@ from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
+from protocol.brushnet import BrushedParams
 from protocol.errors import ErrorCode
 from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, ImagePromptRef, LoraRef
 
@@ -34,6 +37,7 @@ class Additions:
         prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
         controls: ControlNets beside the denoiser.
+        brush: a BrushNet beside it.
         image_prompts: IP-Adapters over it.
         refiner: goes on where the model ends.
         adapters: over the modules while the job's calls run.
@@ -43,6 +47,7 @@ class Additions:
     prompt: str
     vae: ReadyVae | None = None
     controls: Controls | None = None
+    brush: Brush | None = None
     image_prompts: ImagePrompts | None = None
     refiner: Refiner | None = None
     adapters: AdapterState = NO_ADAPTERS
@@ -65,6 +70,7 @@ def bring_additions(
     _check(params.loras, tagged)
     vae = None if params.vae is None else _vae(studio, params.vae, model, held)
     controls = _controls(studio, params.controls, model, held) if params.controls else None
+    brush = _brush(studio, params, model, held)
     loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
     over_all = model.loras.state(loras)
     over_denoiser = _freeu(params, model, warn)
@@ -72,13 +78,15 @@ def bring_additions(
     over_attention = NO_ADAPTERS
     if prompts is not None:
         over_attention = model.ip_adapters.state(prompts.adapters, [ref.weight for ref in prompts.refs])
-    adapters = all_of(over_all, over_denoiser, over_attention)
+    over_layers = NO_ADAPTERS if brush is None else brush_state(model.loaded.denoiser)
+    adapters = all_of(over_all, over_denoiser, over_attention, over_layers)
     held.callback(lift_off, adapters)
     refiner = None if params.refiner is None else _refiner(studio, params.refiner, params.refiner_start, model, held)
     return Additions(
         prompt=prompt,
         vae=vae,
         controls=controls,
+        brush=brush,
         image_prompts=prompts,
         refiner=refiner,
         adapters=adapters,
@@ -100,6 +108,15 @@ def _controls(studio: Studio, refs: Sequence[ControlRef], model: ReadyModel, hel
         held.enter_context(studio.in_use(net))
         nets.append(net)
     return Controls(nets, refs)
+
+
+def _brush(studio: Studio, params: GenerationParams, model: ReadyModel, held: ExitStack) -> Brush | None:
+    if not isinstance(params, BrushedParams) or params.brushnet is None:
+        return None
+    check_brush(model.loaded)
+    ready = await_steps(choose_brush(studio, _found(studio, params.brushnet.model, ModelKind.BRUSHNET), model))
+    held.enter_context(studio.in_use(ready))
+    return Brush(ready, params.brushnet)
 
 
 def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyModel, held: ExitStack) -> ImagePrompts:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from engine.diffusion.generation_job import GenerationJob
+from engine.diffusion.job_brush import JobBrush
 from engine.diffusion.previews import Watch
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler, total_steps
 from engine.diffusion.studio import ReadyModel
@@ -23,6 +24,7 @@ class Rendering:
 
     def __init__(self, job: GenerationJob) -> None:
         self._job = job
+        self._brush = JobBrush(job)
 
     def parameters(self) -> Mapping[str, Any]:
         """What the call of the job's own pipeline takes, by name."""
@@ -46,6 +48,7 @@ class Rendering:
         replaced: dict[str, Any] = {} if additions.vae is None else {"vae": additions.vae.vae}
         if additions.controls is not None:
             replaced |= additions.controls.components()
+        replaced |= self._brush.components(scheduler)
         return loaded.pipeline(self._job.kind, scheduler, of_class=self._controlled_class(), **replaced)
 
     def run_through(

@@ -60,13 +60,18 @@ def draw(studio: Studio, params: Mapping[str, Any], **about: Any) -> Pixels:
     return pixels(make(studio, params, **about).outputs[0].content)
 
 
-def draw_at_once(studio: Studio, *jobs: Mapping[str, Any], inputs: Mapping[str, Path] | None = None) -> list[Pixels]:
-    """The first pictures of several jobs for pictures from text, alive on one executor at the same time."""
+def draw_at_once(
+    studio: Studio,
+    *jobs: Mapping[str, Any],
+    task: TaskName = TaskName.TEXT_TO_IMAGE,
+    inputs: Mapping[str, Path] | None = None,
+) -> list[Pixels]:
+    """The first pictures of several jobs, alive on one executor at the same time."""
     with bench() as at:
         gate = at.hold_device()
         names = [f"job-{number}" for number in range(len(jobs))]
         for name, params in zip(names, jobs, strict=True):
-            asked = make_run(TaskName.TEXT_TO_IMAGE, {**_USUAL, **params}, inputs=inputs)
+            asked = make_run(task, {**_USUAL, **params}, inputs=inputs)
             at.submit(name, _Task(studio, asked))
         gate.open()
         at.sink.wait_end(*names)
@@ -90,4 +95,5 @@ class _Task:
         # As the backend does for its thread.
         torch.set_grad_enabled(False)
         torch.set_num_threads(1)
-        return text_to_image(replace(self._asked, job_id=run.job_id), context, self._studio)
+        asked = replace(self._asked, job_id=run.job_id)
+        return _TASKS[asked.task](asked, context, self._studio)

@@ -172,6 +172,8 @@ def test_weights_in_pieces_are_whole_only_with_all_pieces(tmp_path):
         ({"_class_name": "ControlNetModel", "cross_attention_dim": 768}, ModelKind.CONTROLNET, Family.SD1),
         ({"_class_name": "ControlNetModel", "cross_attention_dim": 1024}, ModelKind.CONTROLNET, Family.SD2),
         ({"_class_name": "ControlNetModel", "addition_embed_type": "text_time"}, ModelKind.CONTROLNET, Family.SDXL),
+        ({"_class_name": "BrushNetModel", "cross_attention_dim": 768}, ModelKind.BRUSHNET, Family.SD1),
+        ({"_class_name": "BrushNetModel", "addition_embed_type": "text_time"}, ModelKind.BRUSHNET, Family.SDXL),
         ({"architectures": ["CLIPVisionModelWithProjection"]}, ModelKind.IMAGE_ENCODER, Family.OTHER),
     ],
 )

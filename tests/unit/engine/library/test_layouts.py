@@ -161,6 +161,7 @@ def test_our_own_folders_hint_at_every_kind_that_has_one():
         "loras",
         "vae",
         "controlnet",
+        "brushnet",
         "ip_adapter",
         "upscalers",
         "embeddings",

@@ -146,6 +146,21 @@ def test_controlnet_is_told_in_both_forms(shapes, family):
     assert (sniffed.kind, sniffed.family, sniffed.problem) == (ModelKind.CONTROLNET, family, None)
 
 
+@pytest.mark.parametrize(
+    ("more", "family"),
+    [
+        ({}, Family.SD1),
+        ({"down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight": (320, 768)}, Family.SD1),
+        ({"add_embedding.linear_1.weight": (1280, 2816)}, Family.SDXL),
+    ],
+    ids=["sd1", "with attention", "sdxl"],
+)
+def test_brushnet_is_no_checkpoint_without_its_text_encoder(more, family):
+    names = ("conv_in_condition.weight", "time_embedding.linear_1.weight", "brushnet_down_blocks.0.weight")
+    sniffed = sniff({**dict.fromkeys(names, (320, 9, 3, 3)), **more})
+    assert (sniffed.kind, sniffed.family, sniffed.problem) == (ModelKind.BRUSHNET, family, None)
+
+
 def test_control_lora_is_no_usable_controlnet():
     assert sniff({"lora_controlnet": (0,), "input_hint_block.0.weight": (2, 3, 3, 3)}).problem == CONTROL_LORA
 

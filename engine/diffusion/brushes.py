@@ -1,0 +1,109 @@
+"""The BrushNet a job asked for: in memory, and what it is shown of the job's picture."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.diffusion.brushnet_files import PART, brushnet_loading
+from engine.diffusion.control_pictures import Subject
+from engine.diffusion.kinship import may_fit
+from engine.diffusion.loaded import LoadedModel
+from engine.diffusion.offload import Placement
+from engine.diffusion.parts import variant_of
+from engine.diffusion.studio import ReadyModel, Studio
+from engine.images import to_tensor
+from engine.interface import Call, EngineError
+from engine.library.records import Family, FoundModel
+from protocol.brushnet import BrushNet
+from protocol.errors import ErrorCode
+
+_FAMILIES: Final = frozenset({Family.SD1, Family.SD2, Family.SDXL})
+"""Whose UNets see four channels, as the ones BrushNets were trained beside."""
+_ALIKE: Final = ("block_out_channels", "layers_per_block", "in_channels", "addition_embed_type")
+"""Settings in which a BrushNet has to be like the denoiser it works with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyBrush:
+    """A BrushNet in memory, and where its weights are."""
+
+    net: Any
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """The BrushNet of a job, and what the job wants of it."""
+
+    ready: ReadyBrush
+    ref: BrushNet
+
+    def see(self, vae: Any, subject: Subject) -> Tensor:
+        """What the network is given in every step. In a job's greenlet: it calls the encoder.
+
+        Args:
+            vae: that the job's latents are made with.
+            subject: with its hole.
+
+        Returns:
+            (1, latent channels + 1, H, W): latents of the picture with a black hole, and 1 where it is kept. That is
+            how the published networks were trained, which took one pixel of the mask for each latent.
+        """
+        assert subject.hole is not None, "only tasks with a hole have a BrushNet"
+        hole = torch.from_numpy(subject.hole)[None, None]
+        shown = to_tensor(subject.rgb) * (1 - hole)
+        weight = next(vae.parameters())
+        encoded = vae.encode((2 * shown - 1).to(weight.device, weight.dtype))
+        # The middle of what the encoder is unsure between: drawing would cost the picture's own noise a number.
+        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        latents = latents * vae.config.scaling_factor
+        kept = functional.interpolate(1 - hole, size=latents.shape[-2:]).to(latents)
+        return torch.cat([latents, kept], dim=1)
+
+
+def check_brush(model: LoadedModel) -> None:
+    """Raises EngineError: `invalid_params`; BrushNets mean nothing to this model."""
+    if model.family not in _FAMILIES:
+        message = (
+            f"brushnet: {model.name!r} is of the family {model.family}, which takes none; "
+            f"{', '.join(sorted(_FAMILIES))} do, at $.params.brushnet"
+        )
+        raise EngineError(ErrorCode.INVALID_PARAMS, message)
+
+
+def choose_brush(studio: Studio, found: FoundModel, model: ReadyModel) -> Generator[Call, Any, ReadyBrush]:
+    """The BrushNet in memory, loaded if it is not. Use with `yield from`.
+
+    Raises:
+        EngineError: `bad_model`: it cannot be loaded; `invalid_params`: it is made for another family.
+    """
+    unet: Any = model.loaded.denoiser
+    if not may_fit(found.family, model.loaded.family):
+        raise _of_another(found, model, f"is made for {found.family}")
+    variant = variant_of(found, unet.config, model.loaded.dtype)
+    ready = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
+    for setting in _ALIKE:
+        mine, its = (_plain(net.config.get(setting)) for net in (ready.net, unet))
+        if mine != its:
+            raise _of_another(found, model, f"has {mine!r:.80} for {setting}")
+    return ready
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, list | tuple) else value
+
+
+def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
+    message = f"brushnet: {found.name!r} {what}, and {model.found.name!r} is of the family {model.loaded.family}"
+    return EngineError(ErrorCode.INVALID_PARAMS, message)
+
+
+def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyBrush]:
+    net = yield from brushnet_loading(found, model)
+    placement = yield from studio.take_in({PART: net}, model)
+    return ReadyBrush(net=net, placement=placement)
