@@ -31,7 +31,7 @@ from protocol.generation import (
     OutpaintParams,
     TextToImageParams,
 )
-from protocol.params import MAX_SIDE_PX, OutputFormat, Region, TaskParams
+from protocol.params import LARGEST_SEED, MAX_SIDE_PX, OutputFormat, Region, TaskParams
 from protocol.retouching import AdjustMaskParams, MaskOperation, RestoreFaceParams
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -89,7 +89,7 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Produc
 
 def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
     """Plain paper of a colour that prompt and seed decide, within the mask or around the picture if there is one."""
-    seed = ((params.seed or 0) + index) % 2**32
+    seed = ((params.seed or 0) + index * params.vary_seed) % (LARGEST_SEED + 1)
     colour = np.random.default_rng([seed, *params.prompt.encode()]).random(3, np.float32)
     before = _canvas(params, inputs)
     painted = np.ones((before.height, before.width), np.bool_)

@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.guidance import GuidanceParams
 from protocol.brushnet import BrushedParams
-from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, ModelName, PictureOutParams, Region, Seed
+from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
 from protocol.repainting import InstructedParams, RepaintingParams
 from protocol.sampling import NoiseSchedule, SchedulerName
@@ -112,7 +112,7 @@ class GenerationParams(GuidanceParams, PictureOutParams):
     refiner_start: StrictFloat = Field(
         0.8, ge=0.01, le=0.99, description="Share of the noise schedule after which the refiner takes over."
     )
-    images: StrictInt = Field(1, ge=1, le=64, description="How many; image i has the seed `seed` + i.")
+    images: StrictInt = Field(1, ge=1, le=64, description="How many.")
     performance: Performance | None = Field(None, description="A mode of speed: steps, and what few steps need.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(
@@ -121,7 +121,8 @@ class GenerationParams(GuidanceParams, PictureOutParams):
     scheduler: SchedulerName | None = Field(None, description="The noise scheduler, also called sampler.")
     noise_schedule: NoiseSchedule | None = Field(None, description="How the noise levels are spread over the steps.")
     eta: StrictFloat | None = Field(None, ge=0, le=1, description="Fresh noise in each step; for `ddim` and `tcd`.")
-    seed: Seed | None = Field(None, description="Without one the server picks; the output tells which.")
+    seed: LongSeed | None = Field(None, description="Without one the server picks; the output tells which.")
+    vary_seed: StrictBool = Field(True, description="Image i has the seed `seed` + i; else all have the same.")
     clip_skip: StrictInt = Field(0, ge=0, le=11, description="Last layers of the text encoder to leave out.")
     deterministic: StrictBool = Field(
         False, description="Run every step alone: byte for byte the same file, whatever else runs; slower under load."

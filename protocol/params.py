@@ -28,6 +28,9 @@ ImageRef = Annotated[
 ]
 ModelName = Annotated[str, Field(min_length=1, max_length=300, description="As `/v1/models` lists it.")]
 Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]
+LARGEST_SEED: Final = 2**63 - 1
+"""Of those that begin the noise of a picture. Clients that read numbers as doubles know them up to 2^53 only."""
+LongSeed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
 
 
 class Frozen(BaseModel):

@@ -6,12 +6,11 @@ It runs in a greenlet. Wherever the stock pipeline calls one of the model's netw
 call is run, and with whose: see `engine.diffusion.interception`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from engine.diffusion.rendering import Rendering, call_parameters
 from engine.diffusion.scene import Compose, Scene
 from engine.diffusion.performance import as_performed
 from engine.diffusion.scope import JobScope, job_scope
+from engine.diffusion.seeds import image_seed
 from engine.diffusion.studio import Studio
 from engine.diffusion.unused import tell_unused
 from engine.images import Floats, encode, from_tensor
@@ -36,26 +36,16 @@ from engine.library.records import FoundModel
 from engine.steps import await_call, await_steps, blocking
 from protocol.generation import GenerationParams
 
-_SEEDS: Final = 2**32
-
 
 def generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> Steps:
     """Make the pictures of a generating task, one output each.
 
-    Image i of a job is the picture a job for one image with the seed `seed` + i makes.
+    Image i of a job is the picture a job for one image with its seed makes; see `engine.diffusion.seeds`.
 
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: the model cannot do this; `bad_image`.
     """
     return blocking(partial(_generate, run, context, studio, kind, compose))
-
-
-def seed_of(run: Run) -> int:
-    """The seed of a job's first image: the one asked for, or one of the job's own, the same at every attempt."""
-    assert isinstance(run.params, GenerationParams)
-    if run.params.seed is not None:
-        return run.params.seed
-    return int.from_bytes(hashlib.sha256(run.job_id.encode()).digest()[:4])
 
 
 def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> None:
@@ -116,7 +106,7 @@ class _Pictures:
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         job, rendering = self._job, self._rendering
-        seed = (seed_of(job.run) + index) % _SEEDS
+        seed = image_seed(job.run, index)
         generator = torch.Generator().manual_seed(seed)
         given = {**self._prompts.of(index), **fixed, "generator": generator}
         refined = {} if self._refiner_prompts is None else self._refiner_prompts.of(index)

@@ -36,6 +36,7 @@ from protocol.events import (
     StepFinished,
 )
 from protocol.ids import new_id
+from protocol.params import LARGEST_SEED
 from protocol.requests import Priority, TaskName
 
 AT = "2026-11-21T10:00:00.000000Z"
@@ -150,6 +151,14 @@ def test_both_codecs_use_the_same_names_and_values(data: st.DataObject, kind: ty
 def test_message_is_the_same_after_the_wire(message: dict[str, object]) -> None:
     assert MSGPACK.decode(MSGPACK.encode(message)) == message
     assert JSON.decode(JSON.encode(message).decode("utf-8")) == message
+
+
+def test_the_largest_seed_keeps_every_digit(codec: Codec) -> None:
+    body = OutputReady(
+        index=0, url="/o/0", media_type="image/png", size_bytes=1, sha256="0" * 64, seed=LARGEST_SEED, data={}
+    )
+    event = Event(body, job_id=new_id(), seq=1, at=AT, cursor="c")
+    assert event_from(codec.decode(on_the_wire(codec, event))) == event
 
 
 def test_event_is_encoded_once_however_many_watch(codec: Codec) -> None:

@@ -39,7 +39,7 @@ GENERATION: dict[str, tuple[int | float, int | float]] = {
     "steps": (1, 500),
     "guidance_scale": (0.0, 100.0),
     "eta": (0.0, 1.0),
-    "seed": (0, 2**32 - 1),
+    "seed": (0, 2**63 - 1),
     "clip_skip": (0, 11),
     "preview_px": (32, 1024),
     "refiner_start": (0.01, 0.99),
@@ -149,7 +149,8 @@ def test_value_beside_a_range_is_refused_by_name_with_the_whole_range(
         error = refusal({"task": task, "params": LEAST[task] | {field: value}})
         assert error.code is ErrorCode.INVALID_PARAMS
         assert error.field == f"$.params.{field}"
-        assert error.message == f"{field}: expected {low:.12g}..{high:.12g}, got {value} at $.params.{field}"
+        least, most = (f"{bound:.12g}" if isinstance(bound, float) else str(bound) for bound in (low, high))
+        assert error.message == f"{field}: expected {least}..{most}, got {value} at $.params.{field}"
 
 
 @pytest.mark.parametrize(("task", "field", "low", "high"), CASES)

@@ -67,6 +67,7 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "noise_schedule": {"noise_schedule": "karras"},
     "eta": {"eta": 0.7},
     "seed": {"seed": 6},
+    "vary_seed": {"images": 2, "vary_seed": False},
     "clip_skip": {"clip_skip": 1},
     "preview_px": {"preview_px": 40},
     "format": {"format": "webp"},

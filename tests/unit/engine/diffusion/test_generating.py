@@ -97,6 +97,19 @@ def test_image_i_is_the_picture_of_seed_plus_i(studio: Studio) -> None:
     assert both.outputs[0].content != both.outputs[1].content
 
 
+def test_images_of_one_seed_are_the_same_picture(studio: Studio) -> None:
+    both = make(studio, TaskName.TEXT_TO_IMAGE, {"images": 2, "vary_seed": False})
+    assert [output.seed for output in both.of_type(OutputReady)] == [5, 5]
+    assert both.outputs[0].content == both.outputs[1].content
+
+
+def test_after_the_largest_seed_comes_the_smallest(studio: Studio) -> None:
+    largest = 2**63 - 1
+    both = make(studio, TaskName.TEXT_TO_IMAGE, {"images": 2, "seed": largest})
+    assert [output.seed for output in both.of_type(OutputReady)] == [largest, 0]
+    assert both.outputs[1].content == make(studio, TaskName.TEXT_TO_IMAGE, {"seed": 0}).outputs[0].content
+
+
 def test_work_begins_again_at_the_first_image_without_output(studio: Studio) -> None:
     driver = make(studio, TaskName.TEXT_TO_IMAGE, {"images": 3}, first_image=2)
     assert list(driver.outputs) == [2]
