@@ -12,7 +12,7 @@ from starlette.requests import Request
 from protocol.erasing import EraseModel
 from service.dialects.base import Desk
 from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.model_info import PREFERRED, Listed, eraser, listed
+from service.dialects.iopaint.model_info import PREFERRED, Listed, by_name, eraser, listed
 from service.dialects.iopaint.plugins import Plugin
 from service.profiles import Part, part_of
 from service.wiring import Services
@@ -69,7 +69,7 @@ class Choices(Part):
         wanted = self.model or desk.services.settings.iopaint_model
         if wanted in set(EraseModel):  # known without a look at the disk; absent weights are fetched by the first job
             return eraser(EraseModel(wanted))
-        there = {model.name: model for model in await self.models(desk)}
+        there = by_name(await self.models(desk))
         if wanted in there:
             return there[wanted]
         return next(there[name.value] for name in PREFERRED if name.value in there)
@@ -80,7 +80,7 @@ class Choices(Part):
         Raises:
             Refused: 404: there is none, or its weights are not there.
         """
-        there = {model.name: model for model in await self.models(desk)}
+        there = by_name(await self.models(desk))
         if name not in there:
             names = ", ".join(list(there)[:_SHOWN_NAMES])
             raise Refused(404, f"model: {name!r:.80} is not on this server; there are {names}")

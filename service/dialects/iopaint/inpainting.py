@@ -10,9 +10,9 @@ from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
 from service.dialects.iopaint.controls import chosen_control
 from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.model_info import Listed
+from service.dialects.iopaint.model_info import Editor, Listed
 from service.dialects.iopaint.pictures import Size
-from service.dialects.iopaint.requests import Cv2Flag, InpaintRequest
+from service.dialects.iopaint.requests import Cv2Flag, InpaintRequest, PowerPaintTask
 from service.dialects.iopaint.samplers import sampler_named
 
 _ANY_SEED: Final = -1
@@ -23,17 +23,23 @@ _MOST_BLUR_PX: Final = 256
 _MOST_STEPS: Final = 500
 _LEAST_SCALE: Final = 0.05
 _MOST_LDM_STEPS: Final = 1000
+_MOST_GUIDANCE: Final = 100.0
 _STRATEGIES: Final = {"Crop": HdStrategy.CROP, "Resize": HdStrategy.RESIZE, "Original": HdStrategy.ORIGINAL}
 _METHODS: Final = {Cv2Flag.NAVIER_STOKES: FillMethod.NAVIER_STOKES, Cv2Flag.TELEA: FillMethod.TELEA}
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The pictures of a request, decoded from base64: files, whole as they came; and the size of the image."""
+    """The pictures of a request, decoded from base64: files, whole as they came; and the size of the image.
+
+    Attributes:
+        example: of what to paint, if one came.
+    """
 
     image: bytes
     mask: bytes
     size: Size
+    example: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,12 @@ def order(request: InpaintRequest, model: Listed, picture: Pictures, *, quality:
     if model.eraser is not None:
         return Order(TaskName.ERASE, {**out, **_erasing(request, model.eraser, picture)}, seed)
     _refuse_what_is_not_served(request)
+    out |= {**_diffusing(request, model), **_editing(request, model, picture)}
     if request.use_extender:
-        return Order(TaskName.OUTPAINT, {**out, **_diffusing(request, model), **_borders(request, picture)}, seed)
-    return Order(TaskName.INPAINT, {**out, **_diffusing(request, model), **_repainting(request, model, picture)}, seed)
+        if not model.can_extend:
+            raise Refused(422, f"use_extender: {model.name!r} changes what is there, and cannot paint beyond it")
+        return Order(TaskName.OUTPAINT, {**out, **_borders(request, picture)}, seed)
+    return Order(TaskName.INPAINT, {**out, **_repainting(request, model, picture)}, seed)
 
 
 def _erasing(request: InpaintRequest, model: EraseModel, picture: Pictures) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def _diffusing(request: InpaintRequest, model: Listed) -> dict[str, Any]:
     """What inpainting and outpainting share."""
     sampler = sampler_named(request.sd_sampler)
     params: dict[str, Any] = {
-        "model": model.name,
+        "model": model.model,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "steps": _within("sd_steps", request.sd_steps, 1, _MOST_STEPS),
@@ -122,20 +131,36 @@ def _diffusing(request: InpaintRequest, model: Listed) -> dict[str, Any]:
     return params
 
 
+def _editing(request: InpaintRequest, model: Listed, picture: Pictures) -> dict[str, Any]:
+    """What models of some families are told beside."""
+    params: dict[str, Any] = {} if picture.example is None else {"example": picture.example}
+    if model.editor is Editor.POWERPAINT:
+        params["repaint_task"] = request.powerpaint_task.value
+        is_fitted = request.powerpaint_task is PowerPaintTask.SHAPE_GUIDED
+        if is_fitted or "fitting_degree" in request.model_fields_set:
+            params["fitting_degree"] = request.fitting_degree
+    if model.editor is Editor.INSTRUCT_PIX2PIX:
+        scale = request.p2p_image_guidance_scale
+        # Below 1 the original's pipeline is not guided at all, whatever the other scale is.
+        params |= {"guidance_scale": 1.0} if scale < 1 else {"image_guidance_scale": min(scale, _MOST_GUIDANCE)}
+    return params
+
+
 def _repainting(request: InpaintRequest, model: Listed, picture: Pictures) -> dict[str, Any]:
-    if request.sd_strength <= 0:
+    if request.sd_strength <= 0 and model.has_strength:
         raise Refused(422, f"sd_strength: expected above 0 and at most 1, got {request.sd_strength:g}")
     params: dict[str, Any] = {
         **_controlled(request, model),
         "image": picture.image,
         "mask": picture.mask,
-        "strength": request.sd_strength,
         "mask_blur_px": min(max(request.sd_mask_blur, 0), _MOST_BLUR_PX),
         # The original shows the model the whole picture.
         "crop": False,
         "scale": max(request.sd_scale, _LEAST_SCALE),
         "match_histograms": request.sd_match_histograms,
     }
+    if model.has_strength or request.sd_strength < 1:
+        params["strength"] = max(0.0, request.sd_strength)
     if request.use_croper:
         area = {
             "x": request.croper_x,

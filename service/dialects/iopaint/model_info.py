@@ -39,26 +39,63 @@ _TYPES: Final[Mapping[str, ModelType]] = {
 """Family of a checkpoint -> type; others are `diffusers_other`."""
 
 
+class Editor(StrEnum):
+    """Families with fields of their own in the original's requests."""
+
+    INSTRUCT_PIX2PIX = "instruct_pix2pix"
+    PAINT_BY_EXAMPLE = "paint_by_example"
+    POWERPAINT = "powerpaint"
+
+
+_PUBLISHED: Final[Mapping[Editor, str]] = {
+    Editor.INSTRUCT_PIX2PIX: "timbrooks/instruct-pix2pix",
+    Editor.PAINT_BY_EXAMPLE: "Fantasy-Studio/Paint-by-Example",
+    Editor.POWERPAINT: "Sanster/PowerPaint-V1-stable-diffusion-inpainting",
+}
+"""The original has one model of each; its page shows their fields for a model of that name alone."""
+_GOES_WITH: Final[Mapping[str, str]] = {Editor.INSTRUCT_PIX2PIX: "sd1", Editor.POWERPAINT: "sd1"}
+"""Family -> family of the LoRAs and ControlNets for it, where that is not its own without `_inpaint`."""
+_UNCONTROLLED: Final = frozenset({Editor.INSTRUCT_PIX2PIX, Editor.PAINT_BY_EXAMPLE})
+"""Take no ControlNets."""
+_STARTS_FROM_NOISE: Final = frozenset({Editor.INSTRUCT_PIX2PIX, Editor.PAINT_BY_EXAMPLE})
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One model on IOPaint's list.
 
     Attributes:
         name: by which clients switch to it.
+        own_name: ours for it, where that is another.
         eraser: which erase model it is; None for a diffusion model.
+        editor: which of the models with fields of their own it is, if any.
+        can_extend: it paints beyond the picture.
         lcm_lora: the LoRA that `sd_lcm_lora` means for it; None if the server has none.
         controls: the ControlNets that can be used with it; see `controls_for`.
     """
 
     name: str
     type: ModelType
+    own_name: str = ""
     eraser: EraseModel | None = None
+    editor: Editor | None = None
+    can_extend: bool = True
     lcm_lora: str | None = None
     controls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_diffusion(self) -> bool:
         return self.eraser is None
+
+    @property
+    def model(self) -> str:
+        """What our tasks call it."""
+        return self.own_name or self.name
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it can start from what is there."""
+        return self.is_diffusion and self.editor not in _STARTS_FROM_NOISE
 
     def shown(self) -> dict[str, Any]:
         """As the original writes it. What is claimed is what the server can do, whatever the type can elsewhere."""
@@ -67,11 +104,11 @@ class Listed:
             "path": self.name,
             "model_type": self.type.value,
             "is_single_file_diffusers": False,
-            "need_prompt": self.is_diffusion,
+            "need_prompt": self.is_diffusion and self.editor is not Editor.PAINT_BY_EXAMPLE,
             "controlnets": list(self.controls),
             "brushnets": [],
-            "support_strength": self.is_diffusion,
-            "support_outpainting": self.is_diffusion,
+            "support_strength": self.has_strength,
+            "support_outpainting": self.is_diffusion and self.can_extend,
             "support_lcm_lora": self.lcm_lora is not None,
             "support_controlnet": bool(self.controls),
             "support_brushnet": False,
@@ -82,7 +119,17 @@ class Listed:
 def listed(models: Sequence[ModelInfo]) -> tuple[Listed, ...]:
     """IOPaint's list, from ours."""
     there = [model for model in models if model.is_present and model.problem is None]
-    return (*_erasers(there), *(_diffusion(model, there) for model in there if _inpaints(model)))
+    painting = [model for model in there if _inpaints(model)]
+    shown = _published_names(painting)
+    return (*_erasers(there), *(_diffusion(model, there, shown.get(model.name, "")) for model in painting))
+
+
+def by_name(models: Iterable[Listed]) -> Mapping[str, Listed]:
+    """Each under the name clients know and, where that is free, under ours."""
+    found = {model.name: model for model in models}
+    for model in list(found.values()):
+        found.setdefault(model.model, model)
+    return found
 
 
 def eraser(model: EraseModel) -> Listed:
@@ -99,13 +146,28 @@ def _inpaints(model: ModelInfo) -> bool:
     return model.kind is ModelKind.CHECKPOINT and TaskName.INPAINT in model.tasks
 
 
-def _diffusion(model: ModelInfo, there: Iterable[ModelInfo]) -> Listed:
-    family = (model.family or "").removesuffix("_inpaint")
+def _published_names(painting: Iterable[ModelInfo]) -> Mapping[str, str]:
+    """Our name -> the original's, for one model of each family that it has one of: the best called, else the first."""
+    found: dict[str, str] = {}
+    for family, published in _PUBLISHED.items():
+        last = published.rpartition("/")[2].lower()
+        names = [model.name for model in painting if model.family == family]
+        if names:
+            found[min(names, key=lambda name: last not in name.lower())] = published
+    return found
+
+
+def _diffusion(model: ModelInfo, there: Iterable[ModelInfo], published: str) -> Listed:
+    editor = Editor(model.family) if model.family in set(Editor) else None
+    family = _GOES_WITH.get(model.family or "", (model.family or "").removesuffix("_inpaint"))
     fitting = [other for other in there if other.family == family]
     loras = (other.name for other in fitting if other.kind is ModelKind.LORA and _LCM in other.name.lower())
     return Listed(
-        model.name,
+        published or model.name,
         _TYPES.get(model.family or "", ModelType.DIFFUSERS_OTHER),
+        own_name=model.name,
+        editor=editor,
+        can_extend=TaskName.OUTPAINT in model.tasks,
         lcm_lora=next(loras, None),
-        controls=controls_for(family, fitting),
+        controls={} if editor in _UNCONTROLLED else controls_for(family, fitting),
     )

@@ -17,7 +17,7 @@ from service.dialects.iopaint.choices import Choices
 from service.dialects.iopaint.errors import EXCEPTION_HANDLERS
 from service.dialects.iopaint.files import MediaFolders
 from service.dialects.iopaint.inpainting import Pictures
-from service.dialects.iopaint.model_info import listed
+from service.dialects.iopaint.model_info import Editor, Listed, listed
 from service.dialects.iopaint.pictures import size_of
 from service.dialects.iopaint.samplers import SAMPLERS
 from service.dialects.iopaint.socketio import PATH as SOCKET_IO
@@ -73,7 +73,7 @@ async def switch_model(request: Request) -> Response:
         return JSONResponse(current.shown())
     model = await choices.find(desk, asked.name)
     if model.is_diffusion:
-        await desk.run(TaskName.LOAD_MODEL, {"model": model.name}, key=key, request=request, labels=LABELS)
+        await desk.run(TaskName.LOAD_MODEL, {"model": model.model}, key=key, request=request, labels=LABELS)
     choices.model = model.name
     return JSONResponse(model.shown())
 
@@ -90,12 +90,21 @@ async def inpaint(request: Request) -> Response:
     model = await Choices.of(request).current(desk)
     image = await picture_in(desk, asked.image, "image")
     mask = await picture_in(desk, asked.mask, "mask")
-    pictures = Pictures(image, mask, size_of(image, "image"))
+    example = await example_in(desk, asked, model)
+    pictures = Pictures(image, mask, size_of(image, "image"), example)
     order = inpainting.order(asked, model, pictures, quality=desk.services.settings.iopaint_quality)
     progress = SocketIo.of(request).progress(request, key)
     job = await desk.run(order.task, order.params, key=key, request=request, labels=LABELS, on_event=progress.on_event)
     await progress.finish()
     return file_answer(desk.output(job), headers={"X-Seed": str(order.seed)})
+
+
+async def example_in(desk: Desk, asked: requests.InpaintRequest, model: Listed) -> bytes | None:
+    """The picture of what to paint; one that came for a diffusion model of another kind goes along, and is told of."""
+    needs_one = model.editor is Editor.PAINT_BY_EXAMPLE
+    if not needs_one and not (model.is_diffusion and asked.paint_by_example_example_image):
+        return None
+    return await picture_in(desk, asked.paint_by_example_example_image, "paint_by_example_example_image")
 
 
 ROUTES: Final = (
