@@ -12,6 +12,7 @@ from PIL import Image
 
 from engine import images
 from engine.colour import Warn
+from engine.diffusion.sizes import Size, WorkingSize
 from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
 from protocol.editing import (
@@ -32,6 +33,7 @@ from protocol.generation import (
     TextToImageParams,
 )
 from protocol.params import LARGEST_SEED, MAX_SIDE_PX, OutputFormat, Region, TaskParams
+from protocol.replay import SizeRule
 from protocol.retouching import AdjustMaskParams, MaskOperation, RestoreFaceParams
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -39,6 +41,8 @@ Inputs: TypeAlias = Mapping[str, Picture]
 
 _TEXT_CONFIDENCE: Final = 0.99
 _BEST_SCORE: Final = 0.95
+_SIDE_PX: Final = 64
+"""Of the squares that the fake model makes by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +97,10 @@ def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
     colour = np.random.default_rng([seed, *params.prompt.encode()]).random(3, np.float32)
     before = _canvas(params, inputs)
     painted = np.ones((before.height, before.width), np.bool_)
-    if isinstance(params, InpaintParams):
-        painted = _covered(before, params.regions)
-        if "mask" in inputs:
-            painted |= _mask_like(before, inputs["mask"])
-    elif isinstance(params, OutpaintParams):
+    if isinstance(params, InpaintParams | OutpaintParams):
         inner = inputs["image"]
-        painted[params.top : params.top + inner.height, params.left : params.left + inner.width] = False
+        within = np.s_[params.top : params.top + inner.height, params.left : params.left + inner.width]
+        painted[within] = _hole(params, inputs) if isinstance(params, InpaintParams) else False
     after = before.with_rgb(np.where(painted[..., None], colour, before.rgb).astype(np.float32))
     encode = partial(images.encode_for, after, params)
     return Product(before=before, after=after, encode=encode, seed=seed, data={"model": "fake"})
@@ -108,16 +109,37 @@ def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
 def _canvas(params: GenerationParams, inputs: Inputs) -> Picture:
     """What a generating task starts from, in the size of its output."""
     if isinstance(params, TextToImageParams):
-        return Picture(np.full((params.height or 64, params.width or 64, 3), 0.5, np.float32))
+        return Picture(np.full((params.height or _SIDE_PX, params.width or _SIDE_PX, 3), 0.5, np.float32))
     picture = inputs["image"]
-    if isinstance(params, OutpaintParams):
+    if isinstance(params, InpaintParams | OutpaintParams):
         sides = ((params.top, params.bottom), (params.left, params.right), (0, 0))
+        if not any(map(sum, sides)):
+            return picture
         return Picture(np.pad(images.on_white(picture), sides, mode="edge"))
     if isinstance(params, ImageToImageParams):
         size = (params.width or picture.width, params.height or picture.height)
+        if params.upscale is not None:
+            size = (int(picture.width * params.upscale), int(picture.height * params.upscale))
+        elif params.size_rule is SizeRule.MODEL:
+            ruled = WorkingSize(_SIDE_PX, 8).between(Size(*size), 1, 2)
+            size = (ruled.width, ruled.height)
         resized = Image.fromarray(images.to_uint8(images.on_white(picture))).resize(size)
         return Picture(images.from_uint8(np.asarray(resized)))
     return picture
+
+
+def _hole(params: InpaintParams, inputs: Inputs) -> Mask:
+    """What is repainted within the picture. How far a mask is grown makes no difference here."""
+    picture = inputs["image"]
+    hole = _covered(picture, params.regions)
+    if "mask" in inputs:
+        given = inputs["mask"]
+        if params.fit_mask:
+            rows = np.arange(picture.height) * given.height // picture.height
+            columns = np.arange(picture.width) * given.width // picture.width
+            given = Picture(given.rgb[rows[:, None], columns])
+        hole |= _mask_like(picture, given)
+    return ~hole if params.invert_mask else hole
 
 
 def _mask_like(picture: Picture, given: Picture) -> Mask:

@@ -97,14 +97,19 @@ def decode(source: Path | bytes, *, threshold: int = 128, warn: Warn | None = No
     return picture.rgb @ _BT_601 >= least
 
 
-def for_picture(source: Path | bytes, width: int, height: int) -> Mask:
+def for_picture(source: Path | bytes, width: int, height: int, *, fits: bool = False) -> Mask:
     """Like `decode`, for a picture of this size.
+
+    Args:
+        fits: a mask of another size is brought to this one; a pixel that is half covered is 1.
 
     Raises:
         EngineError: `invalid_params`: the mask has another size.
     """
     mask = decode(source)
     if mask.shape != (height, width):
+        if fits:
+            return _resized(mask, width, height)
         message = f"mask: expected {width} x {height} px like the image, got {mask.shape[1]} x {mask.shape[0]}"
         raise EngineError(ErrorCode.INVALID_PARAMS, f"{message} at $.params.mask")
     return mask
@@ -174,6 +179,16 @@ def dilate(mask: Mask, by_px: int, *, is_box: bool = False) -> Mask:
         if rows > 0:
             part[max(0, down) :][:rows] |= nearest[max(0, -down) :][:rows] <= reach
     return grown
+
+
+def moved(mask: Mask, by_px: int, *, is_box: bool = False) -> Mask:
+    """Move the edge of the mask outwards, or inwards if `by_px` is below 0, by a disc or a square.
+
+    What lies beyond the edge of the picture counts as masked where it moves inwards: the edge itself does not move.
+    """
+    if by_px < 0:
+        return ~moved(~mask, -by_px, is_box=is_box)
+    return dilate(mask, by_px, is_box=True) if is_box else grow(mask, by_px)
 
 
 def feather(mask: Mask, width_px: int) -> Floats:
@@ -249,6 +264,14 @@ def paste_back(original: Floats, patch: Floats, mask: Mask, *, feather_px: int =
         raise ShapeMismatch(f"original {original.shape}, patch {patch.shape} and mask {mask.shape} differ in size")
     weights = feather(mask, feather_px)[..., None]
     return original * (1 - weights) + patch * weights
+
+
+def _resized(mask: Mask, width: int, height: int) -> Mask:
+    is_smaller = width * height < mask.size
+    shares = cv2.resize(
+        mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    )
+    return np.asarray(shares >= np.float32(0.5))
 
 
 def _nearest_in_row(mask: Mask) -> NDArray[np.int32]:

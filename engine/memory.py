@@ -5,7 +5,7 @@ from typing import Final
 
 from protocol.editing import BackgroundModel, RemoveBackgroundParams, TestPatternParams, UpscaleParams
 from protocol.erasing import EraseModel, EraseParams, HdStrategy
-from protocol.generation import ImageToImageParams, OutpaintParams, TextToImageParams
+from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TaskName
 from protocol.retouching import RestoreFaceParams
@@ -64,7 +64,12 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):
         pictures += (params.width or _USUAL_SIDE_PX) * (params.height or _USUAL_SIDE_PX) * 4 * _FLOAT_RGB
-    if isinstance(params, OutpaintParams):
+    if isinstance(params, ImageToImageParams) and params.upscale is not None:
+        pictures += int(input_pixels * 16 * _UINT8_RGB + input_pixels * params.upscale**2 * 4 * _FLOAT_RGB)
+        pictures += _WORKING_SET_BYTES[TaskName.UPSCALE]
+    if isinstance(params, InpaintParams) and params.upscale_model is not None:
+        pictures += _USUAL_SIDE_PX**2 * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
+    if isinstance(params, OutpaintParams | InpaintParams) and params.left + params.top + params.right + params.bottom:
         # Nothing is known of the picture but its area: as if it were square.
         side = int(input_pixels**0.5)
         area = (side + params.left + params.right) * (side + params.top + params.bottom)

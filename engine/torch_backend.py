@@ -206,8 +206,8 @@ class TorchBackend:
         )
         return {
             TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
-            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio),
-            TaskName.INPAINT: partial(inpaint, studio=studio),
+            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio, plugins=self._plugins),
+            TaskName.INPAINT: partial(inpaint, studio=studio, plugins=self._plugins),
             TaskName.OUTPAINT: partial(outpaint, studio=studio),
             TaskName.LOAD_MODEL: partial(load_model, studio=studio),
         }

@@ -4,15 +4,17 @@ Where a parameter is left out, the model's own default counts: its size, steps, 
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.guidance import GuidanceParams
 from protocol.brushnet import BrushedParams
+from protocol.holes import Border, HoleParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
 from protocol.repainting import InstructedParams, RepaintingParams
+from protocol.replay import UPSCALE_STRENGTH, ReplayParams, ResizingParams, SizeRule
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 MAX_GENERATED_SIDE_PX = 4096
@@ -22,7 +24,6 @@ MAX_LORAS = 16
 MAX_LORA_WEIGHT = 4
 
 Side = Annotated[StrictInt, Field(ge=16, le=MAX_GENERATED_SIDE_PX)]
-Border = Annotated[StrictInt, Field(ge=0, le=MAX_GENERATED_SIDE_PX)]
 
 
 class LoraRef(Frozen):
@@ -148,7 +149,7 @@ class TextToImageParams(GenerationParams):
     height: Side | None = None
 
 
-class ImageToImageParams(InstructedParams, GenerationParams):
+class ImageToImageParams(InstructedParams, ResizingParams, ReplayParams, GenerationParams):
     """Make pictures from a prompt and a picture to start from."""
 
     image: ImageRef
@@ -158,9 +159,25 @@ class ImageToImageParams(InstructedParams, GenerationParams):
     width: Side | None = Field(None, description="By default the picture's own.")
     height: Side | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _changes_an_enlarged_picture_less(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("upscale") is not None and "strength" not in given:
+            return {**given, "strength": UPSCALE_STRENGTH}
+        return given
 
-class InpaintParams(RepaintingParams, InstructedParams, BrushedParams, GenerationParams):
-    """Repaint what the mask or the regions cover, by the prompt. Every other pixel keeps its value."""
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        is_sized = self.width is not None or self.height is not None
+        if is_sized + (self.upscale is not None) + (self.size_rule is not SizeRule.PICTURE) > 1:
+            raise ValueError("needs one of width and height, upscale, and size_rule")
+        if self.upscale_model is not None and self.upscale is None:
+            raise ValueError("needs an upscale for its upscale_model")
+        return self
+
+
+class InpaintParams(RepaintingParams, InstructedParams, HoleParams, BrushedParams, ReplayParams, GenerationParams):
+    """Repaint by the prompt what mask or regions cover, or lies beyond the picture. All else keeps its value."""
 
     has_hole: ClassVar[bool] = True
 
@@ -168,7 +185,7 @@ class InpaintParams(RepaintingParams, InstructedParams, BrushedParams, Generatio
     mask: ImageRef | None = Field(None, description="Same size as the image; white (1) is repainted.")
     regions: tuple[Region, ...] = Field((), max_length=1000)
     strength: StrictFloat = Field(1.0, ge=0, le=1, description="1 forgets what was there; less starts from it.")
-    grow_px: StrictInt = Field(0, ge=0, le=256, description="Widen the mask.")
+    grow_px: StrictInt = Field(0, ge=-256, le=256, description="Widen the mask; below 0, narrow it.")
     mask_blur_px: StrictInt = Field(4, ge=0, le=256, description="Width of the soft edge, inside the mask.")
     crop: StrictBool = Field(True, description="Work on the masked part and its surroundings, in the model's own size.")
     crop_margin_px: StrictInt = Field(32, ge=0, le=MAX_SIDE_PX, description="Surroundings shown to the model.")
@@ -182,12 +199,15 @@ class InpaintParams(RepaintingParams, InstructedParams, BrushedParams, Generatio
 
     @model_validator(mode="after")
     def _has_something_to_repaint(self) -> Self:
-        if self.mask is None and not self.regions:
-            raise ValueError("needs a mask or at least one region")
+        is_wider = bool(self.left or self.top or self.right or self.bottom)
+        if self.mask is None and not self.regions and not is_wider:
+            raise ValueError("needs a mask, at least one region, or one of left, top, right and bottom above 0")
+        if self.area is not None and (is_wider or self.context is not None):
+            raise ValueError("needs no area beside a context or a side above 0")
         return self
 
 
-class OutpaintParams(RepaintingParams, BrushedParams, GenerationParams):
+class OutpaintParams(RepaintingParams, BrushedParams, ReplayParams, GenerationParams):
     """Enlarge the canvas and paint what lies beyond the picture. The picture itself keeps its pixels."""
 
     has_hole: ClassVar[bool] = True

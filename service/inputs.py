@@ -213,7 +213,8 @@ def _check_fit(request: JobRequest, probes: Mapping[str, Probe], at: str) -> Non
     params, image = request.params, probes["image"]
     size = f"{image.width} x {image.height}"
     mask = probes.get("mask")
-    if mask is not None and (mask.width, mask.height) != (image.width, image.height):
+    fits_any = isinstance(params, InpaintParams) and params.fit_mask
+    if mask is not None and not fits_any and (mask.width, mask.height) != (image.width, image.height):
         raise MaskMisfit(image, mask, f"{at}.params.mask")
     regions: list[tuple[str, Region]] = []
     if isinstance(params, EraseParams | RemoveTextParams | InpaintParams):

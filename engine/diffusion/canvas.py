@@ -10,6 +10,7 @@ from PIL import Image
 from engine import masks
 from engine.diffusion.histograms import matched
 from engine.diffusion.sizes import Size, WorkingSize
+from engine.diffusion.surroundings import with_margin, with_share
 from engine.images import Floats
 from engine.masks import Box, Mask
 
@@ -26,8 +27,10 @@ class Canvas:
         mask: (H, W) bool; 1 repaints.
         box: the part of the picture the model sees.
         size: at which it sees it.
-        blur_px: width of the soft edge within the mask.
+        blur_px: width of the soft edge.
         matches_histograms: what was made gets the colours back that the model took from what lies around it.
+        is_soft_outside: the soft edge lies around the mask; else within it.
+        enlarged: the picture in `box`, already larger than it is there.
     """
 
     original: Floats
@@ -36,11 +39,14 @@ class Canvas:
     size: Size
     blur_px: int
     matches_histograms: bool = False
+    is_soft_outside: bool = False
+    enlarged: Floats | None = None
 
     @property
     def image(self) -> Floats:
-        """(size.height, size.width, 3): what the model starts from."""
-        return resize(self.original[self.box.slices], self.size)
+        """(size.height, size.width, 3): what the model is shown."""
+        shown = self.original[self.box.slices] if self.enlarged is None else self.enlarged
+        return resize(shown, self.size)
 
     @property
     def model_mask(self) -> Floats:
@@ -54,14 +60,15 @@ class Canvas:
         return resize(resize(picture, Size(width, height))[self.box.slices], self.size)
 
     def pasted(self, generated: Floats) -> Floats:
-        """The whole picture with what the model made, exactly `original` outside the mask.
+        """The whole picture with what the model made, exactly `original` outside the mask and its soft edge.
 
         Args:
             generated: (size.height, size.width, 3) in [0, 1].
         """
         result = self.original.copy()
         patch = resize(generated, Size(self.box.width, self.box.height))
-        weights = soft_inside(self.mask, self.blur_px)[self.box.slices][..., None]
+        soften = masks.feather if self.is_soft_outside else soft_inside
+        weights = soften(self.mask, self.blur_px)[self.box.slices][..., None]
         inside = result[self.box.slices]
         if self.matches_histograms:
             patch = matched(patch, inside, where=~self.mask[self.box.slices])
@@ -78,28 +85,37 @@ def cut_out(
     margin_px: int | None,
     blur_px: int,
     area: Box | None = None,
+    share: float | None = None,
     scale: float = 1.0,
     matches_histograms: bool = False,
+    is_soft_outside: bool = False,
 ) -> Canvas:
     """Choose the part to work on and its size.
 
     Args:
         margin_px: surroundings of the mask that the model sees; None shows it the whole picture.
         area: what it sees instead; the mask lies in it.
+        share: it sees a square around the mask instead, and at least this share of both sides of the picture.
         scale: of the size it would see it at, up to 1.
     """
     height, width = mask.shape
-    if area is not None:
-        box, margin_px = area, None
-    else:
-        box = Box(0, 0, width, height) if margin_px is None else _with_surroundings(mask, margin_px)
-    whole = Size(box.width, box.height)
     # A part is looked at as closely as the model can; a whole picture is not made larger than it is.
-    size = working.at_most(whole, share=_LARGEST) if margin_px is None else working.natively(whole)
+    if area is not None:
+        box = area
+        size = working.at_most(Size(box.width, box.height), share=_LARGEST)
+    elif share is not None:
+        box = with_share(mask, share)
+        size = working.in_blocks(Size(box.width, box.height))
+    elif margin_px is not None:
+        box = with_margin(mask, margin_px)
+        size = working.natively(Size(box.width, box.height))
+    else:
+        box = Box(0, 0, width, height)
+        size = working.at_most(Size(width, height), share=_LARGEST)
     if scale < 1:
         smaller = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
         size = working.at_most(smaller, share=_LARGEST)
-    return Canvas(original, mask, box, size, blur_px, matches_histograms)
+    return Canvas(original, mask, box, size, blur_px, matches_histograms, is_soft_outside)
 
 
 def soft_inside(mask: Mask, width_px: int) -> Floats:
@@ -130,32 +146,3 @@ def resize(values: Floats, size: Size) -> Floats:
     ]
     stacked = np.clip(np.stack(resized, axis=2), 0, 1)
     return np.ascontiguousarray(stacked[..., 0] if values.ndim == 2 else stacked)
-
-
-def stretch(rgb: Floats, *, left: int, top: int, right: int, bottom: int) -> Floats:
-    """A larger canvas around a picture, filled with its own mirrored and blurred edges: something to start from.
-
-    Returns:
-        (top + H + bottom, left + W + right, 3), exactly `rgb` in its place.
-    """
-    height, width = rgb.shape[:2]
-    canvas = np.pad(rgb, ((top, bottom), (left, right), (0, 0)), mode="edge")
-    sigma = max(left, top, right, bottom) / 8
-    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), sigmaX=max(sigma, 0.5)), np.float32)
-    canvas[top : top + height, left : left + width] = rgb
-    return canvas
-
-
-def _with_surroundings(mask: Mask, margin_px: int) -> Box:
-    """The mask's bounds with the margin, no flatter than 1 to 2 where the picture has the room."""
-    box = masks.crop_around(mask, margin_px)
-    assert box is not None, "an empty mask has no canvas"
-    height, width = mask.shape
-    left, box_width = _wide_enough(box.x, box.width, box.height // 2, width)
-    top, box_height = _wide_enough(box.y, box.height, box.width // 2, height)
-    return Box(left, top, box_width, box_height)
-
-
-def _wide_enough(start: int, length: int, least: int, limit: int) -> tuple[int, int]:
-    wanted = min(max(length, least), limit)
-    return min(max(0, start - (wanted - length) // 2), limit - wanted), wanted

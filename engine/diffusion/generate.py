@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.diffusion.additions import bring_additions
 from engine.diffusion.alterations import Alterations
+from engine.diffusion.beginning import begin
 from engine.diffusion.editors import edited
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generation_job import GenerationJob
@@ -24,7 +25,8 @@ from engine.diffusion.job_guides import guides
 from engine.diffusion.job_prompts import JobPrompts
 from engine.diffusion.refiner import Refiner
 from engine.diffusion.rendering import Rendering, call_parameters
-from engine.diffusion.scene import Compose, Scene
+from engine.diffusion.replay import replay, runs_all_steps
+from engine.diffusion.scene import Compose, Develop, Scene
 from engine.diffusion.performance import as_performed
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.seeds import image_seed
@@ -37,18 +39,39 @@ from engine.steps import await_call, await_steps, blocking
 from protocol.generation import GenerationParams
 
 
-def generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> Steps:
+def generate(
+    run: Run,
+    context: RunContext,
+    studio: Studio,
+    kind: PipelineKind,
+    compose: Compose,
+    *,
+    develop: Develop | None = None,
+    tile_px: int | None = None,
+) -> Steps:
     """Make the pictures of a generating task, one output each.
 
     Image i of a job is the picture a job for one image with its seed makes; see `engine.diffusion.seeds`.
 
+    Args:
+        develop: what other networks have to do to the scene before the first step.
+        tile_px: side of the tiles that the VAE works in; None is whole pictures.
+
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: the model cannot do this; `bad_image`.
     """
-    return blocking(partial(_generate, run, context, studio, kind, compose))
+    return blocking(partial(_generate, run, context, studio, kind, compose, develop, tile_px))
 
 
-def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind, compose: Compose) -> None:
+def _generate(
+    run: Run,
+    context: RunContext,
+    studio: Studio,
+    kind: PipelineKind,
+    compose: Compose,
+    develop: Develop | None,
+    tile_px: int | None,
+) -> None:
     params = run.params
     assert isinstance(params, GenerationParams)
     # Beside the device: it may have to look through folders.
@@ -62,6 +85,8 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
         run = replace(run, params=params)
         additions = bring_additions(studio, params, model, held, context.warn)
         scene = cast("Scene", await_call(Call(partial(compose, run, context, model), Where.POOL, "read")))
+        if develop is not None:
+            scene = await_steps(develop(scene))
         job = GenerationJob(
             run=run,
             params=params,
@@ -71,6 +96,7 @@ def _generate(run: Run, context: RunContext, studio: Studio, kind: PipelineKind,
             additions=additions,
             kind=kind,
             scene=scene,
+            tile_px=tile_px,
         )
         _Pictures(job).make_all()
 
@@ -112,24 +138,31 @@ class _Pictures:
         refined = {} if self._refiner_prompts is None else self._refiner_prompts.of(index)
         scheduler = rendering.scheduler(job.model)
         pipeline = rendering.pipeline(scheduler)
-        if "strength" in given:  # the least there is: one step
-            given["strength"] = max(given["strength"], 1.0001 / job.steps)
+        begin(pipeline, job.params, given.get("strength", 1.0), job.warn)
+        if "strength" in given:
+            given |= self._replayed(given["strength"])
         refiner = self._refiner_of(pipeline, given)
         if refiner is None:
             made = rendering.run_through(pipeline, index, given)
         else:
+            refined = {**refined, "num_inference_steps": given.get("num_inference_steps", job.steps)}
             given |= {"denoising_end": refiner.start, "output_type": "latent"}
             latents = rendering.run_through(pipeline, index, given, left=partial(refiner.steps_left, scheduler))
             made = self._refine(refiner, latents, index, {**refined, "generator": generator}, pipeline.num_timesteps)
         generated = from_tensor(made[:1])
         await_steps(job.context.output(index, partial(self._encode, generated), seed=seed, data=job.data()))
 
+    def _replayed(self, strength: float) -> Mapping[str, Any]:
+        """What a pipeline that starts from a picture is given for its strength."""
+        asked = replay(self._job.steps, strength, is_full=runs_all_steps(self._job.params))
+        return {"num_inference_steps": asked.levels, "strength": asked.strength}
+
     def _refiner_of(self, pipeline: Any, given: Mapping[str, Any]) -> Refiner | None:
         """The refiner, if there is something for it to take over."""
         refiner = self._job.additions.refiner
         if refiner is None:
             return None
-        if "strength" in given and refiner.begins_too_late(given["strength"], self._job.steps):
+        if "strength" in given and refiner.begins_too_late(given["strength"], given["num_inference_steps"]):
             unused = f"with this strength the picture begins after refiner_start, {refiner.start:g}"
         elif "denoising_end" not in call_parameters(type(pipeline)):
             unused = "changing a picture along a control cannot be handed over"

@@ -9,6 +9,7 @@ from engine.diffusion.families import PipelineKind
 from engine.diffusion.guidance import embeds_guidance
 from engine.diffusion.scene import Scene
 from engine.diffusion.studio import ReadyModel, Studio
+from engine.diffusion.tiled_vae import tiled
 from engine.images import Floats, decode, on_white
 from engine.interface import Run, RunContext
 from protocol.generation import GenerationParams
@@ -26,6 +27,7 @@ class GenerationJob:
     additions: Additions
     kind: PipelineKind
     scene: Scene
+    tile_px: int | None = None
     _told: set[str] = field(default_factory=set)
 
     @property
@@ -46,7 +48,8 @@ class GenerationJob:
     @property
     def vae(self) -> Any:
         """What makes pictures of the job's latents."""
-        return (self.additions.vae or self.model.loaded).vae
+        vae = (self.additions.vae or self.model.loaded).vae
+        return vae if self.tile_px is None else tiled(vae, self.tile_px)
 
     def read_all(self, parameter: str) -> list[Floats]:
         """The pictures in the items of a parameter. On the side pool."""

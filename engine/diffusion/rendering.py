@@ -45,7 +45,8 @@ class Rendering:
     def pipeline(self, scheduler: Scheduler) -> Any:
         """The job's own, with what it adds to its model."""
         loaded, additions = self._job.model.loaded, self._job.additions
-        replaced: dict[str, Any] = {} if additions.vae is None else {"vae": additions.vae.vae}
+        has_own_vae = additions.vae is not None or self._job.tile_px is not None
+        replaced: dict[str, Any] = {"vae": self._job.vae} if has_own_vae else {}
         if additions.controls is not None:
             replaced |= additions.controls.components()
         replaced |= self._brush.components(scheduler)

@@ -1,13 +1,13 @@
 """What a generating task starts from, and what becomes of what the model makes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from engine.diffusion.control_pictures import Subject
 from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel
 from engine.images import Floats, Picture
-from engine.interface import Run, RunContext
+from engine.interface import Call, Run, RunContext
 
 
 class Scene(Protocol):
@@ -49,3 +49,5 @@ class Scene(Protocol):
 
 Compose: TypeAlias = Callable[[Run, RunContext, ReadyModel], Scene]
 """Reads what the picture is made from. On the side pool."""
+Develop: TypeAlias = Callable[[Scene], Generator[Call, Any, Scene]]
+"""What other networks do to a scene before the model sees it."""

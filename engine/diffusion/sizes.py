@@ -11,6 +11,8 @@ from typing import Final
 
 _MOST_SIDES: Final = 4
 """The longer side of what is generated is at most this many times the shorter one."""
+_BLOCKS: Final = 16
+"""Of the native side: 64 px of 1024."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,30 @@ class WorkingSize:
             return self.natively(asked)
         scale = min(1.0, math.sqrt(share * self.native_px**2 / asked.area))
         return self._rounded(asked.width * scale, asked.height * scale, math.ceil if scale == 1.0 else round)
+
+    @property
+    def block_px(self) -> int:
+        """A sixteenth of the native side, in whole multiples: what some ways to choose a size round to."""
+        return max(1, self.native_px // _BLOCKS // self.multiple) * self.multiple
+
+    def in_blocks(self, asked: Size) -> Size:
+        """Like `natively`, with sides in whole blocks."""
+        return self.natively(asked) if self.is_fixed else WorkingSize(self.native_px, self.block_px).natively(asked)
+
+    def between(self, asked: Size, least: float, most: float) -> Size:
+        """`asked` if the side of a square of its area lies between `least` and `most` native ones, up to a block more.
+
+        Else the nearest size with about its sides that does, in whole blocks.
+        """
+        side = math.sqrt(asked.area)
+        block = self.block_px
+        upwards = math.ceil(side / block) * block
+        lowest, highest = least * self.native_px, most * self.native_px
+        if lowest <= upwards <= highest:
+            return asked
+        scale, whole = (lowest / side, math.ceil) if upwards < lowest else (highest / side, math.floor)
+        width, height = (max(1, whole(length * scale / block)) * block for length in (asked.width, asked.height))
+        return Size(int(width), int(height))
 
     def _rounded(self, width: float, height: float, whole: Callable[[float], int]) -> Size:
         width, height = (max(1, whole(side / self.multiple)) * self.multiple for side in (width, height))

@@ -19,7 +19,7 @@ def tell_unused(params: GenerationParams, known: Collection[str], warn: Callable
         warn("guidance_scale_unused", "guidance_scale has no effect on this model, which is not guided")
     if params.eta and "eta" not in known:
         warn("eta_unused", "eta has no effect on this model")
-    if "strength" in asked and "strength" not in known:
+    if {"strength", "full_steps"} & asked and "strength" not in known:
         warn("strength_unused", "strength has no effect on this model, which always starts from noise")
     if "refiner_start" in asked and params.refiner is None:
         warn("refiner_unused", "refiner_start has no effect without a refiner")

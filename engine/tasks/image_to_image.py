@@ -1,7 +1,9 @@
 """Make pictures from a prompt and a picture to start from."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from engine import images
@@ -11,22 +13,45 @@ from engine.diffusion.families import PipelineKind
 from engine.diffusion.generate import generate
 from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio
+from engine.diffusion.tiled_vae import TILE_PX
 from engine.images import Floats, Picture
-from engine.interface import Run, RunContext, Steps
+from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.origin import Origin
+from engine.partway import Partway
+from engine.plugins.files import PluginFiles
+from engine.tasks.upscale import enlarge
+from protocol.editing import UpscaleModel
 from protocol.generation import ImageToImageParams
+from protocol.replay import SizeRule
 
 MOST_AREA: Final = 2.25
 """A picture nobody gave a size for is worked on at no more than this many times the model's own area."""
+MOST_REDRAWN_PX: Final = 2800
+"""Side of the largest square that an enlarged picture is made anew at."""
+_MOST_SIDES: Final = 2
+"""With `size_rule` model, the side of a square of the picture's area, in native sides."""
+_ENLARGED: Final = 0.2
+"""Share of the whole job."""
 
 
-def image_to_image(run: Run, context: RunContext, studio: Studio) -> Steps:
+def image_to_image(run: Run, context: RunContext, studio: Studio, plugins: PluginFiles | None = None) -> Steps:
     """One output per image, of the size asked or the picture's own; transparency is laid on white.
+
+    With `upscale` the calls and steps of the task `upscale` come first. What it made is then worked on as a whole,
+    between tiles of the VAE, or is the output itself where it is too large for that.
 
     Raises:
         EngineError: see `engine.diffusion.generate.generate`.
+
+    Warns:
+        upscale_only: the enlarged picture is too large to be made anew.
     """
-    return generate(run, context, studio, PipelineKind.IMAGE_TO_IMAGE, _compose)
+    params = run.params
+    assert isinstance(params, ImageToImageParams)
+    read = partial(images.decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    if params.upscale is None:
+        return generate(run, context, studio, PipelineKind.IMAGE_TO_IMAGE, partial(_compose, read))
+    return _upscaled(run, context, studio, plugins, params, read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +84,54 @@ class _FromPicture:
         return Picture(resize(generated, self.asked), origin=self.origin)
 
 
-def _compose(run: Run, context: RunContext, model: ReadyModel) -> _FromPicture:
-    params = run.params
+def _upscaled(
+    run: Run, context: RunContext, studio: Studio, plugins: PluginFiles | None, params: ImageToImageParams, read: Any
+) -> Steps:
+    assert params.upscale is not None
+    model = params.upscale_model or UpscaleModel.AUTO
+    picture: Picture = yield Call(read, Where.POOL, "read")
+    side_px = math.sqrt(picture.width * picture.height) * params.upscale
+    is_redrawn = side_px <= MOST_REDRAWN_PX
+    enlarged = yield from enlarge(
+        picture,
+        params.upscale,
+        model,
+        studio.residency,
+        plugins,
+        context,
+        until=_ENLARGED if is_redrawn else 0.9,
+        shows=not is_redrawn,
+    )
+    if is_redrawn:
+        rest = Partway(context, since=_ENLARGED)
+        yield from generate(
+            run, rest, studio, PipelineKind.IMAGE_TO_IMAGE, partial(_compose, lambda: enlarged), tile_px=TILE_PX
+        )
+        return
+    message = f"an enlarged picture of {enlarged.width} x {enlarged.height} px is too large to be made anew"
+    context.warn("upscale_only", f"{message}; it is the output as Real-ESRGAN made it")
+    encode = partial(images.encode_for, Picture(images.on_white(enlarged), origin=enlarged.origin), params)
+    for index in range(run.first_image, params.images):
+        yield from context.output(index, encode, data={"model": model.value, "factor": params.upscale})
+
+
+def _compose(read: Any, run: Run, _context: RunContext, model: ReadyModel) -> _FromPicture:
+    params, working = run.params, model.working
     assert isinstance(params, ImageToImageParams)
-    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    picture: Picture = read()
     own = Size(picture.width, picture.height)
     asked = Size(params.width or own.width, params.height or own.height)
-    is_asked = params.width is not None or params.height is not None
-    size = model.working.exactly(asked) if is_asked else model.working.at_most(asked, MOST_AREA)
+    if params.width is not None or params.height is not None:
+        size = working.exactly(asked)
+    elif working.is_fixed:
+        size = working.natively(asked)
+    elif params.upscale is not None:
+        asked = working.between(own, 1, math.inf)
+        size = working.exactly(asked)
+    elif params.size_rule is SizeRule.MODEL:
+        asked = working.between(own, 1, _MOST_SIDES)
+        size = working.exactly(asked)
+    else:
+        size = working.at_most(asked, MOST_AREA)
     start = resize(images.on_white(picture), size)
     return _FromPicture(size, asked, start, params.strength, picture.origin)

@@ -10,7 +10,7 @@ from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.plugins.files import PluginFiles
 from engine.steps import twice
-from engine.tasks.upscale import enhance
+from engine.tasks.upscale import enlarge
 from protocol.retouching import FaceModel, RestoreFaceParams
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def restore_face(run: Run, context: RunContext, residency: Residency, plugins: P
     result, start = picture, 0.0
     if params.enhance_background:
         start = _ENHANCED
-        result = yield from enhance(picture, params.background_model, residency, plugins, context, until=start)
+        result = yield from enlarge(picture, 1.0, params.background_model, residency, plugins, context, until=start)
     finder = yield from residency.use(_FACE_FINDER, _load_finder)
     image = to_uint8(on_white(picture))
     faces: list[FaceWithPoints] = yield from twice(

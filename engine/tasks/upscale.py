@@ -89,26 +89,30 @@ def upscale(run: Run, context: RunContext, residency: Residency, plugins: Plugin
     yield from context.output(0, finish, data=data)
 
 
-def enhance(
+def enlarge(
     picture: Picture,
+    factor: float,
     model: UpscaleModel,
     residency: Residency,
-    plugins: PluginFiles,
+    plugins: PluginFiles | None,
     context: RunContext,
     *,
     until: float,
+    shows: bool = False,
 ) -> Generator[Call, Any, Picture]:
-    """The picture in its own size as it looks when it is enlarged and made smaller again. Use with `yield from`.
+    """The picture enlarged, as a part of another task. Use with `yield from`.
 
-    Calls and steps are those of `upscale`.
+    Calls, steps and warnings are those of `upscale`; from four times the size it is made smaller by Lanczos.
 
     Args:
+        factor: 1 gives the picture as it looks when it is enlarged and made smaller again.
         until: how much of the whole job is done then.
+        shows: make previews.
     """
-    params = UpscaleParams(image="-", factor=1.0, model=model, resampling=Resampling.LANCZOS)
+    params = UpscaleParams(image="-", factor=factor, model=model, resampling=Resampling.LANCZOS)
     plan = _plan(params, picture, residency.device, context)
-    network = yield from _use(plan.model, residency, plugins)
-    enlargement = yield from _enlarge(picture, network, plan, context, shows=False, until=until)
+    network = yield from _use(plan.model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
+    enlargement = yield from _enlarge(picture, network, plan, context, shows=shows, until=until)
     finished: Picture = yield Call(
         lambda: enlargement.finished(picture, plan.factor, plan.resampling), Where.POOL, "resize"
     )

@@ -73,11 +73,22 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
     "restore_face": {"quality": (1, 100), "min_confidence": (0.05, 1.0)},
     "describe": {"max_tags": (1, 100)},
     "text_to_image": {**GENERATION, "width": (16, 4096), "height": (16, 4096)},
-    "image_to_image": {**GENERATION, "width": (16, 4096), "height": (16, 4096), "strength": (0.0, 1.0)},
+    "image_to_image": {
+        **GENERATION,
+        "width": (16, 4096),
+        "height": (16, 4096),
+        "strength": (0.0, 1.0),
+        "upscale": (1.0, 8.0),
+    },
     "inpaint": {
         **GENERATION,
         "strength": (0.0, 1.0),
-        "grow_px": (0, 256),
+        "left": (0, 4096),
+        "top": (0, 4096),
+        "right": (0, 4096),
+        "bottom": (0, 4096),
+        "context": (0.0, 1.0),
+        "grow_px": (-256, 256),
         "mask_blur_px": (0, 256),
         "crop_margin_px": (0, 16_384),
         "scale": (0.05, 1.0),
@@ -278,3 +289,36 @@ def test_request_cannot_be_changed_once_read() -> None:
         request.params.image = "other"  # type: ignore[attr-defined] # the very thing that must not work
     with pytest.raises(ValidationError, match="frozen"):
         request.priority = Priority.HIGH  # type: ignore[misc] # the very thing that must not work
+
+
+def test_an_enlarged_picture_is_changed_less_unless_a_strength_is_given() -> None:
+    assert read("image_to_image").params.strength == 0.75
+    assert read("image_to_image", upscale=2.0).params.strength == 0.382
+    assert read("image_to_image", upscale=2.0, strength=0.6).params.strength == 0.6
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"upscale": 2.0, "width": 512}, {"upscale": 2.0, "size_rule": "model"}, {"height": 64, "size_rule": "model"}],
+)
+def test_a_picture_has_one_size(params: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="needs one of width and height, upscale, and size_rule"):
+        read("image_to_image", **params)
+
+
+def test_weights_to_enlarge_with_need_a_factor() -> None:
+    with pytest.raises(ProtocolError, match="needs an upscale for its upscale_model"):
+        read("image_to_image", upscale_model="compact")
+
+
+def test_a_side_is_enough_to_repaint() -> None:
+    bare = {"prompt": "a cat", "image": IMAGE}
+    assert parse_job_request({"task": "inpaint", "params": {**bare, "top": 1}}).params.top == 1
+    with pytest.raises(ProtocolError, match="needs a mask, at least one region, or one of left, top, right and bottom"):
+        parse_job_request({"task": "inpaint", "params": bare})
+
+
+@pytest.mark.parametrize("params", [{"left": 1}, {"context": 0.5}])
+def test_an_area_is_all_the_model_sees(params: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="needs no area beside a context or a side above 0"):
+        read("inpaint", area={"x": 0, "y": 0, "width": 8, "height": 8}, **params)

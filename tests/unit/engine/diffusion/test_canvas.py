@@ -1,11 +1,13 @@
 """Of `engine.diffusion.canvas`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.diffusion.canvas import cut_out, resize, soft_inside, stretch
+from engine.diffusion.canvas import cut_out, resize, soft_inside
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.images import Floats
 from engine.masks import Box, Mask
@@ -81,12 +83,29 @@ def test_resizing_keeps_what_has_the_size_already(photo: Floats) -> None:
     assert resize(photo, Size(70, 45)).mean() == pytest.approx(photo.mean(), abs=0.01)
 
 
-def test_a_stretched_canvas_holds_the_picture_and_goes_on_from_its_edges(photo: Floats) -> None:
-    photo[:, :30] = 0.25
-    wide = stretch(photo, left=40, top=0, right=0, bottom=7)
-    assert wide.shape == (97, 180, 3)
-    assert np.array_equal(wide[:90, 40:], photo)
-    assert wide[:80, :20] == pytest.approx(0.25, abs=0.02)
+def test_a_soft_edge_outside_fades_into_the_picture_around_the_mask(photo: Floats) -> None:
+    mask = square(40, 30)
+    canvas = cut_out(photo, mask, WORKING, margin_px=None, blur_px=4, is_soft_outside=True)
+    pasted = canvas.pasted(np.ones((canvas.size.height, canvas.size.width, 3), np.float32))
+    assert (pasted[mask] == 1).all()
+    expected = photo[40, 34:40] + np.array([0, 0, 0.2, 0.4, 0.6, 0.8], np.float32)[:, None] * (1 - photo[40, 34:40])
+    assert pasted[40, 34:40] == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_enlarged_part_is_what_the_model_is_shown(photo: Floats) -> None:
+    canvas = cut_out(photo, square(40, 30), WORKING, margin_px=8, blur_px=4)
+    larger = np.full((100, 100, 3), 0.25, np.float32)
+    assert np.allclose(replace(canvas, enlarged=larger).image, 0.25, atol=1e-4)
+
+
+def test_a_share_of_the_picture_is_shown_in_blocks_of_the_models_own_area(photo: Floats) -> None:
+    working = WorkingSize(512, 8)
+    canvas = cut_out(photo, square(40, 30), working, margin_px=4, blur_px=4, share=0.5)
+    assert canvas.box == Box(15, 5, 70, 70)
+    assert canvas.size == Size(512, 512)
+    whole = cut_out(photo, square(40, 30), working, margin_px=4, blur_px=4, share=1.0)
+    assert whole.box == Box(0, 0, 140, 90)
+    assert (whole.size.width % 32, whole.size.height % 32) == (0, 0)
 
 
 def test_an_area_is_all_that_the_model_sees(photo: Floats) -> None:

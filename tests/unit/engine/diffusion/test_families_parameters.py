@@ -12,10 +12,12 @@ from torch import nn
 
 from engine.diffusion.studio import Studio
 from engine.interface import EngineError
+from engine.models.residency import Residency
 from protocol.errors import ErrorCode
 from protocol.events import StepFinished
 from protocol.requests import TASKS, TaskName
 from tests import tiny_adapters, tiny_models
+from tests.servers import MODELS_DIR
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
 from tests.unit.engine.diffusion.studios import make, studio_of
 from tests.unit.engine.driver import Driver
@@ -47,6 +49,9 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "prompt too long": {"prompt": "a cat " * 400},
     "tagged lora": {"prompt": "a cat <lora:FAMILY-lora:1.0>"},
     "negative_prompt": {"negative_prompt": "blurred"},
+    "prompt_syntax": {"prompt": "a cat\nin a hat", "prompt_syntax": "fooocus"},
+    "styles": {"styles": ["SAI Anime"]},
+    "wildcards_in_order": {"wildcards_in_order": True},
     "vae": {"vae": "FAMILY-vae"},
     "loras": {"loras": [{"name": "FAMILY-lora"}]},
     "freeu": {"freeu": {}},
@@ -78,6 +83,20 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "mask": {"mask": "upload:x"},
     "regions": {"regions": [{"x": 4, "y": 4, "width": 40, "height": 36}]},
     "grow_px": {"grow_px": 9},
+    "grow_px inwards": {"grow_px": -3},
+    "grow_shape": {"grow_px": 9, "grow_shape": "box"},
+    "fit_mask": {"mask": "upload:x", "fit_mask": True},
+    "invert_mask": {"invert_mask": True},
+    "context": {"context": 0.5},
+    "upscale_model": {"upscale": 1.5, "upscale_model": "compact"},
+    "shown upscaled": {"crop": True, "crop_margin_px": 8, "upscale_model": "compact"},
+    "fill": {"fill": "blur"},
+    "start": {"start": "picture"},
+    "start from noise": {"start": "noise", "strength": 0.4},
+    "soft_edge": {"soft_edge": "outside"},
+    "full_steps": {"full_steps": True, "strength": 0.4},
+    "size_rule": {"size_rule": "model"},
+    "upscale": {"upscale": 1.5},
     "mask_blur_px": {"mask_blur_px": 0},
     "crop": {"crop": True, "crop_margin_px": 8},
     "crop_margin_px": {"crop": True, "crop_margin_px": 2},
@@ -116,6 +135,8 @@ _TOLD_SIZES = ("sdxl", "sdxl_inpaint")
 TOLD: Final = [
     *((name, change, "prompt_weights_ignored") for name in _TRANSFORMERS for change in ("weights", "break")),
     *((name, "embedding", "embedding_ignored") for name in _TRANSFORMERS),
+    *((name, "prompt_syntax", "prompt_texts_joined") for name in _TRANSFORMERS),
+    *((name, "wildcards_in_order", "wildcards_in_order_unused") for name in WAYS),
     *((name, "freeu", "freeu_unused") for name in _TRANSFORMERS),
     *((name, "prompt too long", "prompt_truncated") for name in _TRANSFORMERS),
     *((name, "clip_skip", "clip_skip_unused") for name in ("flux", "flux_dev", "pixart")),
@@ -128,6 +149,8 @@ TOLD: Final = [
     *((name, "adaptive_guidance", "adaptive_guidance_unused") for name in ("flux", "flux_dev", "pixart")),
     *((name, "size_conditioning", "size_conditioning_unused") for name in WAYS if name not in _TOLD_SIZES),
     *((name, "control_softness", "control_softness_unused") for name in WAYS),
+    ("sd3", "fill", "fill_unused"),
+    ("sd3", "start", "start_unused"),
     *((name, "performance", "performance_unused") for name in WAYS),
 ]
 """What changes nothing, or not all of it, and is said."""
@@ -162,7 +185,8 @@ def studio(tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) ->
     save_file(tiny_adapters.ip_adapter(sd1.unet), added / "ip_adapter" / "sd1-style.safetensors")
     tiny_models.make_image_encoder().save_pretrained(added / "ip_adapter" / "image_encoder")
     tiny_folder("controlnet")
-    return studio_of(tiny_folder("sd1").parent, added)
+    # With the packaged weights of Real-ESRGAN.
+    return studio_of(tiny_folder("sd1").parent, added, residency=Residency(MODELS_DIR, "cpu"))
 
 
 def lora(pipeline: Any) -> dict[str, torch.Tensor]:
@@ -245,7 +269,7 @@ def test_every_parameter_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(("name", "change"), CASES)
 def test_a_parameter_acts_or_is_said_not_to(run: Any, name: str, change: str) -> None:
-    before = run(name, {"crop": True, "crop_margin_px": 8} if change == "crop_margin_px" else {})
+    before = run(name, {"crop": True, "crop_margin_px": 8} if change in ("crop_margin_px", "shown upscaled") else {})
     assert before.warnings == []
     refused, after = tried(run, name, change)
     assert refused == REFUSED.get((name, change)), "refused, or made, other than expected"

@@ -1,0 +1,31 @@
+"""Of `engine.diffusion.replay`: as the pipelines read what they are asked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.diffusion.replay import replay
+
+
+def made(levels: int, strength: float) -> int:
+    """The steps that a stock pipeline makes."""
+    return min(int(levels * strength), levels)
+
+
+@given(st.integers(1, 500), st.floats(0, 1, exclude_max=True))
+def test_all_steps_are_made_at_any_strength(steps: int, strength: float) -> None:
+    asked = replay(steps, strength, is_full=True)
+    assert made(asked.levels, asked.strength) == steps
+    assert asked.levels <= 1000
+
+
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_otherwise_their_share_is_made_and_at_least_one(steps: int, strength: float) -> None:
+    asked = replay(steps, strength, is_full=False)
+    assert asked.levels == steps
+    assert made(asked.levels, asked.strength) == max(1, int(steps * strength))
+
+
+@pytest.mark.parametrize(("steps", "strength", "levels"), [(30, 0.5, 60), (30, 0.85, 36), (18, 0.382, 48), (30, 1, 30)])
+def test_the_schedule_is_cut_as_much_finer_as_its_share_is_small(steps: int, strength: float, levels: int) -> None:
+    assert replay(steps, strength, is_full=True).levels == levels
