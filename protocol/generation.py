@@ -124,7 +124,9 @@ class GenerationParams(GuidanceParams, PictureOutParams):
     eta: StrictFloat | None = Field(None, ge=0, le=1, description="Fresh noise in each step; for `ddim` and `tcd`.")
     seed: LongSeed | None = Field(None, description="Without one the server picks; the output tells which.")
     vary_seed: StrictBool = Field(True, description="Image i has the seed `seed` + i; else all have the same.")
-    clip_skip: StrictInt = Field(0, ge=0, le=11, description="Last layers of the text encoder to leave out.")
+    clip_skip: StrictInt = Field(
+        0, ge=-1, le=11, description="Last layers of the text encoder to leave out beside what the family leaves out."
+    )
     deterministic: StrictBool = Field(
         False, description="Run every step alone: byte for byte the same file, whatever else runs; slower under load."
     )

@@ -45,6 +45,8 @@ class ClipEncoder:
         spare = 2 if is_penultimate else 1
         self.max_clip_skip: int = max(0, config.num_hidden_layers - spare)
         """Layers that may be skipped so that one is left."""
+        self.min_clip_skip: int = -1 if is_penultimate else 0
+        """-1 takes the last layer as well; without the final norm, like those before it."""
         self._takes_mask = bool(getattr(config, "use_attention_mask", False)) and not is_penultimate
 
     @property
@@ -71,7 +73,7 @@ class ClipEncoder:
         """Run the encoder once, on one chunk: so the result does not depend on what else is encoded.
 
         Args:
-            clip_skip: last layers to leave out, 0..`max_clip_skip`; the pooled output always has seen all.
+            clip_skip: layers to leave out, `min_clip_skip`..`max_clip_skip`; the pooled output always has seen all.
             vectors: (width) each; an id of -1 in the chunk stands for the first, -2 for the second, and so on.
         """
         if not any(token_id < 0 for token_id in chunk.ids):

@@ -92,7 +92,7 @@ def _clip_skip(clip_skip: int, model: LoadedModel, known: Collection[str], warn:
     # One is left out in any case, and one has to stay.
     most = max(0, layers - 2)
     if clip_skip > most:
-        message = f"clip_skip: expected 0..{most} for this model, got {clip_skip}"
+        message = f"clip_skip: expected -1..{most} for this model, got {clip_skip}"
         raise EngineError(ErrorCode.INVALID_PARAMS, message)
     return {"clip_skip": clip_skip}
 

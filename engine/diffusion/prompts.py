@@ -121,6 +121,11 @@ class PromptEncoder:
         return min((encoder.max_clip_skip for encoder in self._encoders), default=0)
 
     @property
+    def min_clip_skip(self) -> int:
+        """The least: -1, the last layer, where the family leaves that out."""
+        return max((encoder.min_clip_skip for encoder in self._encoders), default=0)
+
+    @property
     def size_bytes(self) -> int:
         """Of the prompts remembered."""
         return sum(encoded.size_bytes for encoded in self._known.values())
@@ -146,11 +151,12 @@ class PromptEncoder:
 
         Args:
             guidance: whether negative embeddings are needed.
-            clip_skip: last layers to leave out beside what the family leaves out, 0..`max_clip_skip`.
+            clip_skip: last layers to leave out beside what the family leaves out, `min_clip_skip`..`max_clip_skip`.
             embeddings: name -> file of the textual inversions that may be named in the prompts.
             state: equal only if whatever lies over the encoders is, LoRA above all.
             warn: told, each time, of what has no effect: `prompt_syntax_ignored`, `prompt_truncated`,
-                `embedding_missing`; where None is returned, `prompt_weights_ignored` and `embedding_ignored`.
+                `embedding_missing`, `clip_skip_unused`; where None is returned, `prompt_weights_ignored` and
+                `embedding_ignored`.
 
         Returns:
             None for families whose pipelines have to encode prompts themselves; weights mean nothing there.
@@ -165,8 +171,12 @@ class PromptEncoder:
             for texts in (wanted, unwanted) if guidance else (wanted,):
                 warn_of_plain(texts.whole, offered, warn, texts.syntax)
             return None
-        if not 0 <= clip_skip <= self.max_clip_skip:
-            message = f"clip_skip: expected 0..{self.max_clip_skip} for this model, got {clip_skip}"
+        least = self.min_clip_skip
+        if clip_skip == -1 and least == 0:
+            warn("clip_skip_unused", "clip_skip: this model takes the last layer of its text encoder in any case")
+            clip_skip = 0
+        if not least <= clip_skip <= self.max_clip_skip:
+            message = f"clip_skip: expected {least}..{self.max_clip_skip} for this model, got {clip_skip}"
             raise EngineError(ErrorCode.INVALID_PARAMS, message)
         over = _Over(clip_skip, state, tuple((encoder.device, encoder.dtype) for encoder in self._encoders))
         positive = self._read(wanted, over, offered, warn)

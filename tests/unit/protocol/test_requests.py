@@ -40,7 +40,7 @@ GENERATION: dict[str, tuple[int | float, int | float]] = {
     "guidance_scale": (0.0, 100.0),
     "eta": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
-    "clip_skip": (0, 11),
+    "clip_skip": (-1, 11),
     "preview_px": (32, 1024),
     "refiner_start": (0.01, 0.99),
     "sharpness": (0.0, 30.0),

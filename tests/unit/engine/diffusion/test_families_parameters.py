@@ -74,6 +74,7 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "seed": {"seed": 6},
     "vary_seed": {"images": 2, "vary_seed": False},
     "clip_skip": {"clip_skip": 1},
+    "last layer": {"clip_skip": -1},
     "preview_px": {"preview_px": 40},
     "format": {"format": "webp"},
     "quality": {"format": "jpeg", "quality": 10},
@@ -131,6 +132,7 @@ REFUSED: Final = {
 }
 """What fails the job: an addition for another family, or one this family takes none of."""
 _TRANSFORMERS = ("sd3", "flux", "flux_dev", "pixart")
+_PENULTIMATE = ("sdxl", "sdxl_inpaint", "sdxl_refiner")
 _TOLD_SIZES = ("sdxl", "sdxl_inpaint")
 TOLD: Final = [
     *((name, change, "prompt_weights_ignored") for name in _TRANSFORMERS for change in ("weights", "break")),
@@ -140,6 +142,7 @@ TOLD: Final = [
     *((name, "freeu", "freeu_unused") for name in _TRANSFORMERS),
     *((name, "prompt too long", "prompt_truncated") for name in _TRANSFORMERS),
     *((name, "clip_skip", "clip_skip_unused") for name in ("flux", "flux_dev", "pixart")),
+    *((name, "last layer", "clip_skip_unused") for name in WAYS if name not in (*_PENULTIMATE, "sd3")),
     *((name, "negative_prompt", "negative_prompt_unused") for name in ("flux", "flux_dev")),
     *((name, "scheduler", "sampler_not_for_model") for name in ("sd3", "flux", "flux_dev")),
     *((name, "flow scheduler", "sampler_not_for_model") for name in WAYS if name not in ("sd3", "flux", "flux_dev")),
@@ -298,7 +301,7 @@ def test_flux_with_guidance_of_its_own_has_no_use_for_a_negative_prompt(run: Any
 
 def test_more_clip_skip_than_there_are_layers_is_refused(run: Any) -> None:
     for name in ("sd1", "sdxl", "sd3"):
-        with pytest.raises(EngineError, match=r"clip_skip: expected 0\.\.1 for this model, got 2"):
+        with pytest.raises(EngineError, match=r"clip_skip: expected (0|-1)\.\.1 for this model, got 2"):
             run(name, {"clip_skip": 2})
 
 

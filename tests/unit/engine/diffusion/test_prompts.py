@@ -25,6 +25,7 @@ MAKERS: dict[Family, Callable[[], Any]] = {
     Family.SD3: tiny_models.make_sd3,
 }
 CLIP_FAMILIES = (Family.SD1, Family.SD2, Family.SDXL, Family.SDXL_REFINER)
+_LAYER = "CLIPEncoderLayer"
 CHUNK = 75
 """Letters in a chunk of text: the tiny tokenizer has one token for each, none for blanks."""
 
@@ -139,15 +140,36 @@ def test_clip_skip_equals_what_diffusers_skips_on_sdxl_and_changes_the_prompt(pi
     components = {**pipeline.components, "text_encoder": first}
     encoder = PromptEncoder(components, Family.SDXL)
     pipeline = type(pipeline)(**components, add_watermarker=False)
-    made = [ours(encoder, "a cat", None, clip_skip=skip) for skip in (0, 1, 2)]
-    for skip in (0, 1, 2):
-        expected = stock(pipeline, "a cat", None, clip_skip=skip)
-        assert are_equal(made[skip], expected)
+    made = {skip: ours(encoder, "a cat", None, clip_skip=skip) for skip in (-1, 0, 1, 2)}
+    for skip, encoded in made.items():
+        assert are_equal(encoded, stock(pipeline, "a cat", None, clip_skip=skip))
     assert not torch.equal(made[0][0], made[1][0])  # type: ignore[arg-type] # encoded, so not None
+    assert not torch.equal(made[0][0], made[-1][0])  # type: ignore[arg-type] # encoded, so not None
     assert torch.equal(made[0][2], made[1][2])  # type: ignore[arg-type] # the same
 
 
-@pytest.mark.parametrize("clip_skip", [-1, 2, 100])
+def test_the_last_layer_is_taken_without_the_final_norm(pipelines: dict[Family, Any]) -> None:
+    components = pipelines[Family.SDXL].components
+    seen: list[Tensor] = []
+    layers = [module for _, module in components["text_encoder"].named_modules() if type(module).__name__ == _LAYER]
+    handle = layers[-1].register_forward_hook(lambda _layer, _given, made: seen.append(made))
+    try:
+        made = ours(PromptEncoder(components, Family.SDXL), "a cat", "", clip_skip=-1)
+    finally:
+        handle.remove()
+    assert made[0] is not None
+    assert torch.equal(made[0][..., : seen[0].shape[-1]], seen[0])
+
+
+def test_a_model_that_takes_its_last_layer_anyway_says_so(pipelines: dict[Family, Any]) -> None:
+    encoder = PromptEncoder(pipelines[Family.SD1].components, Family.SD1)
+    told: list[str] = []
+    made = ours(encoder, "a cat", "", clip_skip=-1, warn=lambda code, _: told.append(code))
+    assert told == ["clip_skip_unused"]
+    assert are_equal(made, ours(encoder, "a cat", ""))
+
+
+@pytest.mark.parametrize("clip_skip", [-2, 2, 100])
 def test_more_clip_skip_than_layers_is_refused(pipelines: dict[Family, Any], clip_skip: int) -> None:
     encoder = PromptEncoder(pipelines[Family.SD1].components, Family.SD1)
     assert encoder.max_clip_skip == 1
