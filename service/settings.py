@@ -52,6 +52,13 @@ class Synchronous(StrEnum):
     FULL = "full"
 
 
+class FooocusApiVersion(StrEnum):
+    """Whose words clients of Fooocus-API are answered in, where its versions differ."""
+
+    V0_5 = "0.5"
+    V0_4 = "0.4"
+
+
 class SettingsError(Exception):
     """A setting is wrong; the message names it, what is allowed, and where it was read from."""
 
@@ -208,6 +215,20 @@ class Settings(BaseSettings):
     text_removal_timeout_s: Seconds = Field(300.0, description="Text-removal clients that wait get a 504 after this.")
     text_removal_max_side_px: Count | None = Field(
         None, description="Longest side of a picture from text-removal clients; none: what our own API takes."
+    )
+
+    # The dialects of Fooocus-API and FooocusAPI
+    fooocus_api_version: FooocusApiVersion = Field(
+        FooocusApiVersion.V0_5, description="Fooocus-API: base64 and failures as version 0.5 or 0.4 tells of them."
+    )
+    fooocus_api_persistent: bool = Field(
+        False, description="Fooocus-API: the history with all parameters, in pages, as with its --persistent."
+    )
+    fooocus_base_url: str | None = Field(
+        None, pattern=r"^https?://", description="Begins the URLs of pictures; by default as the client calls us."
+    )
+    fooocus_webhook_url: str | None = Field(
+        None, pattern=r"^https?://", description="Told of the end of jobs whose request names no webhook_url."
     )
 
     # Stopping and telling

@@ -1,8 +1,6 @@
 """`/v1/uploads` and the outputs of jobs."""
 
-import io
 import re
-from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
@@ -17,12 +15,10 @@ from service.api.accept import acceptable
 from service.api.requests import body_chunks, caller, services_of
 from service.auth import Scope
 from service.clock import timestamp
+from service.conversion import PICTURES, converted
 from service.files import SUFFIXES
 from service.probe import probe
 
-_PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
-_PILLOW_NAMES: Final = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
-_QUALITY: Final = 90
 _UNSAFE: Final = re.compile(r"[^\w .()+-]")
 _MOST_DIGITS: Final = 6
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
@@ -65,7 +61,7 @@ async def output(request: Request) -> Response:
         message = f"job {job.id}: has {len(job.outputs)} outputs so far, and none numbered {number}"
         raise ProtocolError(ErrorCode.NOT_FOUND, message)
     is_picture = ready.media_type.startswith("image/")
-    offered = (ready.media_type, *(kind for kind in _PICTURES if is_picture and kind != ready.media_type))
+    offered = (ready.media_type, *(kind for kind in PICTURES if is_picture and kind != ready.media_type))
     chosen = acceptable(request.headers.get("accept"), offered)
     if chosen is None:
         raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this output can be had as {', '.join(offered)}")
@@ -79,7 +75,7 @@ async def output(request: Request) -> Response:
             raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is damaged")
         if chosen == ready.media_type:
             return FileResponse(path, media_type=chosen, headers=headers)
-        content = await anyio.to_thread.run_sync(_convert, path, chosen)
+        content = await anyio.to_thread.run_sync(converted, path, chosen)
     except FileNotFoundError:
         raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is gone") from None
     return Response(content, media_type=chosen, headers=headers)
@@ -106,21 +102,6 @@ def _headers(job_id: str, ready: OutputReady, media_type: str) -> dict[str, str]
 
 def _etags(request: Request) -> set[str]:
     return {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-
-
-def _convert(path: Path, media_type: str) -> bytes:
-    """Re-encode a picture we wrote ourselves. Blocks."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        picture: Image.Image = image
-        if media_type == "image/jpeg" and picture.mode not in {"RGB", "L"}:
-            with_alpha = picture.convert("RGBA")
-            picture = Image.new("RGB", with_alpha.size, "white")
-            picture.paste(with_alpha, mask=with_alpha.getchannel("A"))
-        buffer = io.BytesIO()
-        picture.save(buffer, _PILLOW_NAMES[media_type], quality=_QUALITY)
-    return buffer.getvalue()
 
 
 ROUTES: Final = (

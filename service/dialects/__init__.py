@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from service.dialects.fooocus_api.routes import DIALECT as FOOOCUS_API
 from service.dialects.iopaint.routes import DIALECT as IOPAINT
 from service.dialects.text_removal.routes import DIALECT as TEXT_REMOVAL
 from service.profiles import Dialect, Profile
@@ -10,5 +11,6 @@ from service.profiles import Dialect, Profile
 DIALECTS: Final[Mapping[Profile, Dialect]] = {
     Profile.IOPAINT: IOPAINT,
     Profile.TEXT_REMOVAL: TEXT_REMOVAL,
+    Profile.FOOOCUS_API: FOOOCUS_API,
 }
 """The dialects there are; where two have a route in common, the first answers on a listener without a profile."""

@@ -1,0 +1,52 @@
+"""Pictures that we wrote ourselves, in another format."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
+"""Media types that can be made."""
+_PILLOW_NAMES: Final = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
+_QUALITY: Final = 90
+
+
+def converted(path: Path, media_type: str, *, longest_px: int | None = None) -> bytes:
+    """The picture of a file, encoded anew; in JPEG its transparent parts are white. Blocks.
+
+    Args:
+        media_type: one of `PICTURES`.
+        longest_px: a larger picture is made smaller, to this longest side.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        picture: Image.Image = image
+        if longest_px is not None:
+            picture.thumbnail((longest_px, longest_px))
+        return _encoded(picture, media_type)
+
+
+def converted_bytes(content: bytes, media_type: str) -> bytes:
+    """The same of the contents of a file. Blocks."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        return _encoded(image, media_type)
+
+
+def _encoded(picture: "Image.Image", media_type: str) -> bytes:
+    from PIL import Image
+
+    if media_type == "image/jpeg" and picture.mode not in {"RGB", "L"}:
+        with_alpha = picture.convert("RGBA")
+        picture = Image.new("RGB", with_alpha.size, "white")
+        picture.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    buffer = io.BytesIO()
+    picture.save(buffer, _PILLOW_NAMES[media_type], quality=_QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,93 @@
+"""Pictures given beside the prompt, as our own API takes them: for IP-Adapters, or for ControlNets.
+
+Fooocus has one fixed model for each kind. Here it is the first one of the server's that is for the kind by its name
+and, if both are known, of the family of the checkpoint.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from protocol.events import JobWarning
+from protocol.generation import Preprocess
+from protocol.models import ModelInfo, ModelKind
+from service.dialects.fooocus.choices import GuideKind
+from service.dialects.fooocus.shelf import Known
+from service.dialects.fooocus.wishes import Guide
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a kind of guide is done.
+
+    Attributes:
+        kind: of the model.
+        words: one of which is in its name; the earlier the better.
+        preprocess: what a ControlNet's picture is made by.
+    """
+
+    kind: ModelKind
+    words: tuple[str, ...]
+    preprocess: Preprocess = Preprocess.NONE
+
+
+_WAYS: Final[Mapping[GuideKind, _Way]] = {
+    GuideKind.IMAGE_PROMPT: _Way(ModelKind.IP_ADAPTER, ("plus", "")),
+    GuideKind.FACE_SWAP: _Way(ModelKind.IP_ADAPTER, ("face",)),
+    GuideKind.PYRA_CANNY: _Way(ModelKind.CONTROLNET, ("canny",), Preprocess.CANNY),
+    GuideKind.CPDS: _Way(ModelKind.CONTROLNET, ("cpds", "depth"), Preprocess.CANNY),
+}
+_FACE: Final = "face"
+
+
+@dataclass(slots=True)
+class GuideParams:
+    """Parameters of ours, and what of the guides cannot be done."""
+
+    image_prompts: list[Mapping[str, Any]] = field(default_factory=list)
+    controls: list[Mapping[str, Any]] = field(default_factory=list)
+    notes: list[JobWarning] = field(default_factory=list)
+
+
+def guide_params(
+    guides: Sequence[Guide], known: Known, *, family: str | None, skips_preprocessing: bool = False
+) -> GuideParams:
+    """What the guides of a request become.
+
+    Args:
+        family: of the checkpoint, if it is known.
+        skips_preprocessing: the pictures are control pictures already.
+    """
+    made = GuideParams()
+    for guide in guides:
+        way = _WAYS[guide.kind]
+        model = _model(way, known, family)
+        if model is None:
+            what = f"{way.kind.replace('_', '-')} for {guide.kind}"
+            made.notes.append(
+                JobWarning(code="guide_unused", message=f"image_prompts: there is no {what} on this server; left out")
+            )
+        elif way.kind is ModelKind.IP_ADAPTER:
+            made.image_prompts.append({"model": model.name, "image": guide.picture, "weight": float(guide.weight)})
+        else:
+            preprocess = Preprocess.NONE if skips_preprocessing else way.preprocess
+            made.controls.append(
+                {
+                    "model": model.name,
+                    "image": guide.picture,
+                    "preprocess": preprocess.value,
+                    "scale": float(guide.weight),
+                    "end": float(guide.stop),
+                }
+            )
+    return made
+
+
+def _model(way: _Way, known: Known, family: str | None) -> ModelInfo | None:
+    there = [model for model in known.all(way.kind) if family is None or model.family is None or model.family == family]
+    for word in way.words:
+        for model in there:
+            name = model.name.casefold()
+            if word in name and (_FACE in way.words or _FACE not in name):
+                return model
+    return None

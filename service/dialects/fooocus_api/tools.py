@@ -1,0 +1,85 @@
+"""The tools: words for a picture, and a mask of what is in it."""
+
+import base64
+from enum import StrEnum
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import JobWarning
+from protocol.requests import TaskName
+from service.dialects.base import Desk, StoredFile
+from service.dialects.fooocus.answers import json_answer
+from service.dialects.fooocus.choices import MaskModel
+from service.dialects.fooocus.fields import Foreign
+from service.dialects.fooocus.pictures import needed_picture
+from service.dialects.fooocus.reading import form_of, missing, read_json, read_query
+from service.dialects.fooocus_api.requests import GenerateMaskRequest
+
+_LABELS = {"dialect": "fooocus_tools"}
+"""These jobs are none of the history's."""
+_WHOLE = "full"
+
+
+class ImageType(StrEnum):
+    """What kind of picture is to be described."""
+
+    PHOTO = "Photo"
+    ANIME = "Anime"
+
+
+class _Described(Foreign):
+    image_type: ImageType | None = None
+    type: ImageType | None = None
+    """As the documents call it."""
+
+    @property
+    def chosen(self) -> ImageType:
+        return self.image_type or self.type or ImageType.PHOTO
+
+
+async def describe_image(request: Request) -> Response:
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    read_query(request, _Described)
+    form = await form_of(request)
+    if "image" not in form.files:
+        raise missing("body", "image", body=form.echo())
+    job = await desk.run(TaskName.DESCRIBE, {"image": form.files["image"]}, key=key, request=request, labels=_LABELS)
+    return JSONResponse({"describe": description(desk.output(job))})
+
+
+def description(output: StoredFile) -> str:
+    """What the task `describe` found, in one line."""
+    data: Any = output.data or {}
+    tags = [str(tag["tag"]) for tag in data.get("tags", ())]
+    return str(data.get("caption") or ", ".join(tags))
+
+
+async def generate_mask(request: Request) -> Response:
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    asked = await read_json(request, GenerateMaskRequest)
+    if asked.mask_model is MaskModel.SAM:
+        message = "mask_model: nothing is searched for by words on this server; name one of the others, or send a mask"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
+    params = {
+        "image": await needed_picture(desk, asked.image, "image"),
+        "model": asked.mask_model.value,
+        "result": "mask",
+        "format": "png",
+    }
+    job = await desk.submit(TaskName.REMOVE_BACKGROUND, params, key=key, labels=_LABELS, notes=_notes(asked))
+    ended = await desk.finish(job, key, request=request)
+    content = await anyio.to_thread.run_sync(desk.output(ended).path.read_bytes)
+    return await json_answer(request, base64.b64encode(content).decode())
+
+
+def _notes(asked: GenerateMaskRequest) -> list[JobWarning]:
+    if asked.mask_model is not MaskModel.U2NET_CLOTH_SEG or asked.cloth_category == _WHOLE:
+        return []
+    message = f"cloth_category: {asked.cloth_category!r:.60} has no effect; the mask is of all clothes"
+    return [JobWarning(code="parameter_unused", message=message)]
