@@ -15,6 +15,8 @@ from engine.fake_pictures import Product, make_products
 from engine.images import Bytes
 from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
 from engine.memory import default_budget_bytes
+from engine.prompting.expand import Wordsmith
+from engine.prompting.styles import StyleBook
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
 from protocol.editing import TestPatternParams
@@ -33,14 +35,22 @@ class FakeBackend:
         batch_limit: how many steps of different test patterns run as one; 1 is none.
         load_s: how long loading takes.
         tell: hears `model.loading`, `model.loaded` and `model.unloaded`.
+        wordsmith: has the styles and wildcards for prompts; None takes the packaged ones.
     """
 
     def __init__(
-        self, *, step_s: float = 0.0, batch_limit: int = 1, load_s: float = 0.0, tell: Tell = say_nothing
+        self,
+        *,
+        step_s: float = 0.0,
+        batch_limit: int = 1,
+        load_s: float = 0.0,
+        tell: Tell = say_nothing,
+        wordsmith: Wordsmith | None = None,
     ) -> None:
         self._step_s = step_s
         self._load_s = load_s
         self._memory = FakeMemory(tell)
+        self._wordsmith = wordsmith or Wordsmith(StyleBook())
         self._group = HoldTogether(batch_limit) if batch_limit > 1 else None
 
     def load(self) -> str:
@@ -58,7 +68,7 @@ class FakeBackend:
             return GeneratorJob(draw_test_pattern(run, context, group=self._group, step_s=self._step_s))
         if isinstance(run.params, LoadModelParams):
             return GeneratorJob(_load_model(run.params.model, context, self._memory, self._step_s))
-        return GeneratorJob(_work(run, context, self._step_s))
+        return GeneratorJob(_work(run, context, self._wordsmith, self._step_s))
 
     def free_memory(self) -> None:
         """There are no caches."""
@@ -85,9 +95,9 @@ def _load_model(name: str, context: RunContext, memory: FakeMemory, step_s: floa
     context.step(1, 1, progress=1.0, stage="load")
 
 
-def _work(run: Run, context: RunContext, step_s: float) -> Steps:
+def _work(run: Run, context: RunContext, wordsmith: Wordsmith, step_s: float) -> Steps:
     assert not isinstance(run.params, TestPatternParams)
-    products: list[Product] = yield Call(partial(_prepare, run, context), where=Where.POOL, stage="read")
+    products: list[Product] = yield Call(partial(_prepare, run, context, wordsmith), where=Where.POOL, stage="read")
     for index, product in enumerate(products):
         if index < run.first_image:
             continue
@@ -100,9 +110,16 @@ def _work(run: Run, context: RunContext, step_s: float) -> Steps:
         yield from context.output(index, product.encode, seed=product.seed, data=product.data)
 
 
-def _prepare(run: Run, context: RunContext) -> list[Product]:
+def _prepare(run: Run, context: RunContext, wordsmith: Wordsmith) -> list[Product]:
     inputs = {name: images.decode(path, warn=context.warn) for name, path in run.inputs.items()}
-    return make_products(run.params, inputs, context.warn)
+    told: set[str] = set()
+
+    def warn(code: str, message: str) -> None:
+        if message not in told:  # once, however many images there are
+            told.add(message)
+            context.warn(code, message)
+
+    return make_products(run.params, inputs, warn, wordsmith)
 
 
 def _between(product: Product, done: float) -> Bytes:

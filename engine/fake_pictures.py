@@ -15,6 +15,8 @@ from engine.colour import Warn
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
+from engine.prompting.asked import told_of, written_in
+from engine.prompting.expand import Wordsmith
 from protocol.editing import (
     BackgroundResult,
     DescribeParams,
@@ -63,7 +65,7 @@ class Product:
     data: Mapping[str, Any] | None = None
 
 
-def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Product]:
+def make_products(params: TaskParams, inputs: Inputs, warn: Warn, wordsmith: Wordsmith) -> list[Product]:
     """All outputs of a job, in order.
 
     Raises:
@@ -87,14 +89,16 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn) -> list[Produc
         case DescribeParams():
             return [_describe(params, inputs)]
         case GenerationParams():
-            return [_generate(params, inputs, index) for index in range(params.images)]
+            return [_generate(params, inputs, index, warn, wordsmith) for index in range(params.images)]
     raise TypeError(f"the fake engine knows no task with {type(params).__name__}")
 
 
-def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
+def _generate(params: GenerationParams, inputs: Inputs, index: int, warn: Warn, wordsmith: Wordsmith) -> Product:
     """Plain paper of a colour that prompt and seed decide, within the mask or around the picture if there is one."""
     seed = ((params.seed or 0) + index * params.vary_seed) % (LARGEST_SEED + 1)
-    colour = np.random.default_rng([seed, *params.prompt.encode()]).random(3, np.float32)
+    written = written_in(params)
+    wording = wordsmith.expand(written, image=index, seed=seed, warn=warn)
+    colour = np.random.default_rng([seed, *wording.positive.whole.encode()]).random(3, np.float32)
     before = _canvas(params, inputs)
     painted = np.ones((before.height, before.width), np.bool_)
     if isinstance(params, InpaintParams | OutpaintParams):
@@ -103,7 +107,9 @@ def _generate(params: GenerationParams, inputs: Inputs, index: int) -> Product:
         painted[within] = _hole(params, inputs) if isinstance(params, InpaintParams) else False
     after = before.with_rgb(np.where(painted[..., None], colour, before.rgb).astype(np.float32))
     encode = partial(images.encode_for, after, params)
-    return Product(before=before, after=after, encode=encode, seed=seed, data={"model": "fake"})
+    return Product(
+        before=before, after=after, encode=encode, seed=seed, data={"model": "fake", **told_of(written, wording)}
+    )
 
 
 def _canvas(params: GenerationParams, inputs: Inputs) -> Picture:

@@ -13,6 +13,7 @@ from protocol.brushnet import BrushedParams
 from protocol.holes import Border, HoleParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
+from protocol.prompting import PromptingParams
 from protocol.repainting import InstructedParams, RepaintingParams
 from protocol.replay import UPSCALE_STRENGTH, ReplayParams, ResizingParams, SizeRule
 from protocol.sampling import NoiseSchedule, SchedulerName
@@ -89,7 +90,7 @@ class ImagePromptRef(Frozen):
     weight: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
 
 
-class GenerationParams(GuidanceParams, PictureOutParams):
+class GenerationParams(PromptingParams, GuidanceParams, PictureOutParams):
     """What all generating tasks take."""
 
     has_picture: ClassVar[bool] = True

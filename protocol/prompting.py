@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from protocol.params import PictureOutParams
+from protocol.params import TaskParams
 
 MAX_STYLES: Final = 32
 
@@ -27,7 +27,7 @@ class PromptSyntax(StrEnum):
 StyleName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PromptingParams(PictureOutParams):
+class PromptingParams(TaskParams):
     """How the prompts of a generating task become the texts that its model reads."""
 
     prompt_syntax: PromptSyntax = Field(

@@ -25,6 +25,7 @@ from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.settings import Settings
 from service.store import Store, StoreUnavailable
+from service.styles import Styles
 
 _RETRY_AFTER_S: Final = 5.0
 _MOST_RETRY_AFTER_S: Final = 600.0
@@ -80,6 +81,7 @@ class Submissions:
         admission: Admission,
         inputs: Inputs,
         models: ModelCheck,
+        styles: Styles,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -87,6 +89,7 @@ class Submissions:
         self._admission = admission
         self._inputs = inputs
         self._models = models
+        self._styles = styles
         self._arrival = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
         self._accepting: set[asyncio.Task[Accepted]] = set()
@@ -157,6 +160,7 @@ class Submissions:
         self._check_queue(submission.key)
         # Before the pictures: those may have to be fetched.
         await self._models.check(request, at=submission.at)
+        await self._styles.check(request, at=submission.at)
         job_id = new_id()
         inputs = await self._inputs.prepare(
             job_id, request, submission.key, at=submission.at, attached=submission.attached

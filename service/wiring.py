@@ -17,6 +17,7 @@ from engine.models.shelf import Shelf as ModelShelf
 from engine.models.shelf import packaged
 from engine.models.wanted import WantedModels
 from engine.plugins.files import PluginFiles
+from engine.prompting.expand import Wordsmith, make_wordsmith
 from protocol.models import ModelInfo
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
@@ -38,6 +39,7 @@ from service.outlet import BufferedOutlet
 from service.pump import Pump
 from service.settings import EngineKind, Settings, Synchronous
 from service.store import Store
+from service.styles import Styles
 from service.submissions import Submissions
 from service.wanted_files import WantedFiles
 from service.webhooks import Webhooks
@@ -81,6 +83,7 @@ class Services:
     webhooks: Webhooks
     metrics: Metrics
     models: Models
+    styles: Styles
     downloads: Downloads
     wanted_files: WantedFiles
     sockets: set[Socket] = field(default_factory=set)
@@ -100,8 +103,10 @@ def wire(settings: Settings) -> Services:
     announcer = Announcer()
     library = _library(settings)
     shelf = _shelf(settings, library)
+    wordsmith = make_wordsmith(settings.models_dir, settings.model_folders)
+    styles = Styles(wordsmith.styles)
     wanted_files = WantedFiles(settings, announcer)
-    engine = _engine(settings, library, announcer, wanted_files)
+    engine = _engine(settings, library, wordsmith, announcer, wanted_files)
     downloads = Downloads(settings, shelf, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     feeds = Feeds(ledger, store, bus, pump)
@@ -114,6 +119,7 @@ def wire(settings: Settings) -> Services:
         admission=admission,
         inputs=inputs,
         models=ModelCheck(_wanted(settings, library)),
+        styles=styles,
     )
     jobs = JobManager(
         settings,
@@ -146,6 +152,7 @@ def wire(settings: Settings) -> Services:
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),
+        styles=styles,
         downloads=downloads,
         wanted_files=wanted_files,
     )
@@ -164,7 +171,9 @@ def wire(settings: Settings) -> Services:
     return services
 
 
-def _engine(settings: Settings, library: Library, announcer: Announcer, downloader: Downloader) -> Engine:
+def _engine(
+    settings: Settings, library: Library, wordsmith: Wordsmith, announcer: Announcer, downloader: Downloader
+) -> Engine:
     options = ExecutorOptions(
         worker=settings.worker,
         budget_bytes=settings.memory_budget_bytes,
@@ -174,15 +183,17 @@ def _engine(settings: Settings, library: Library, announcer: Announcer, download
         preview_interval_s=settings.preview_interval_s,
         model_idle_s=settings.model_idle_s,
     )
-    return Executor(LazyBackend(partial(_backend, settings, library, announcer, downloader)), options)
+    return Executor(LazyBackend(partial(_backend, settings, library, wordsmith, announcer, downloader)), options)
 
 
-def _backend(settings: Settings, library: Library, announcer: Announcer, downloader: Downloader) -> Backend:
+def _backend(
+    settings: Settings, library: Library, wordsmith: Wordsmith, announcer: Announcer, downloader: Downloader
+) -> Backend:
     # On the executor thread, and imported here: both need libraries that take long to import.
     if settings.engine is EngineKind.FAKE:
         from engine.fake import FakeBackend
 
-        return FakeBackend(step_s=settings.fake_step_s, tell=announcer)
+        return FakeBackend(step_s=settings.fake_step_s, tell=announcer, wordsmith=wordsmith)
     from engine.torch_backend import TorchBackend
 
     return TorchBackend(
@@ -196,6 +207,7 @@ def _backend(settings: Settings, library: Library, announcer: Announcer, downloa
         threads=settings.cpu_threads,
         erase_weights=_weights(settings),
         downloader=downloader,
+        wordsmith=wordsmith,
     )
 
 

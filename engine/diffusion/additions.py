@@ -13,7 +13,7 @@ from engine.diffusion.controls import Controls, check_controls, choose_controlne
 from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
-from engine.diffusion.prompt_loras import take_out_loras
+from engine.diffusion.prompt_loras import take_out_loras, with_tagged
 from engine.diffusion.refiner import Refiner, check_refiner
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of, lift_off
 from engine.diffusion.studio import ReadyModel, Studio
@@ -23,6 +23,7 @@ from engine.steps import await_call, await_steps
 from protocol.brushnet import BrushedParams
 from protocol.errors import ErrorCode
 from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, ImagePromptRef, LoraRef
+from protocol.prompting import PromptSyntax
 
 Warn = Callable[[str, str], None]
 
@@ -34,7 +35,6 @@ class Additions:
     """All of it, in memory.
 
     Attributes:
-        prompt: without what it says of LoRAs.
         vae: in the place of the model's own.
         controls: ControlNets beside the denoiser.
         brush: a BrushNet beside it.
@@ -44,7 +44,6 @@ class Additions:
         text_state: of these what the encoding of a prompt depends on.
     """
 
-    prompt: str
     vae: ReadyVae | None = None
     controls: Controls | None = None
     brush: Brush | None = None
@@ -61,17 +60,16 @@ def bring_additions(
 
     Args:
         held: what is brought stays in memory until it is closed.
-        warn: told of `lora_without_effect` and `freeu_unused`.
+        warn: told of `lora_without_effect`, `lora_missing`, `lora_unused` and `freeu_unused`.
 
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: it does not go with the model.
     """
-    prompt, tagged = take_out_loras(params.prompt)
-    _check(params.loras, tagged)
+    refs = _all_loras(studio, params, warn)
     vae = None if params.vae is None else _vae(studio, params.vae, model, held)
     controls = _controls(studio, params.controls, model, held) if params.controls else None
     brush = _brush(studio, params, model, held)
-    loras = [_lora(studio, ref, model, held, warn) for ref in (*params.loras, *tagged)]
+    loras = [_lora(studio, ref, model, held, warn) for ref in refs]
     over_all = model.loras.state(loras)
     over_denoiser = _freeu(params, model, warn)
     prompts = _image_prompts(studio, params.image_prompts, model, held) if params.image_prompts else None
@@ -83,7 +81,6 @@ def bring_additions(
     held.callback(lift_off, adapters)
     refiner = None if params.refiner is None else _refiner(studio, params.refiner, params.refiner_start, model, held)
     return Additions(
-        prompt=prompt,
         vae=vae,
         controls=controls,
         brush=brush,
@@ -144,6 +141,24 @@ def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn
     if not lora.has_effect:
         warn("lora_without_effect", f"loras: {ref.name!r} changes nothing in {model.found.name!r}")
     return lora
+
+
+def _all_loras(studio: Studio, params: GenerationParams, warn: Warn) -> Sequence[LoraRef]:
+    """Those of the parameter and those that the prompt names."""
+    _, tagged = take_out_loras(params.prompt)
+    if params.prompt_syntax is PromptSyntax.FOOOCUS:
+        tagged = with_tagged(params.loras, tagged, partial(_lora_name, studio), warn)[len(params.loras) :]
+    _check(params.loras, tagged)
+    return [*params.loras, *tagged]
+
+
+def _lora_name(studio: Studio, name: str) -> str | None:
+    try:
+        return _found(studio, name, ModelKind.LORA).name
+    except EngineError as error:
+        if error.code is ErrorCode.MODEL_MISSING:
+            return None
+        raise
 
 
 def _freeu(params: GenerationParams, model: ReadyModel, warn: Warn) -> AdapterState:

@@ -23,11 +23,12 @@ from engine.diffusion.families import PipelineKind
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_guides import guides
 from engine.diffusion.job_prompts import JobPrompts
+from engine.diffusion.job_wording import JobWording
+from engine.diffusion.performance import as_performed
 from engine.diffusion.refiner import Refiner
 from engine.diffusion.rendering import Rendering, call_parameters
 from engine.diffusion.replay import replay, runs_all_steps
 from engine.diffusion.scene import Compose, Develop, Scene
-from engine.diffusion.performance import as_performed
 from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.seeds import image_seed
 from engine.diffusion.studio import Studio
@@ -108,9 +109,12 @@ class _Pictures:
         self._job = job
         self._rendering = Rendering(job)
         self._parameters = self._rendering.parameters()
-        self._prompts = JobPrompts(job, job.model, self._parameters)
+        self._wording = JobWording(job)
+        self._prompts = JobPrompts(job, self._wording, job.model, self._parameters)
         refiner = job.additions.refiner
-        self._refiner_prompts = None if refiner is None else JobPrompts(job, refiner.model, {}, is_told=False)
+        self._refiner_prompts = (
+            None if refiner is None else JobPrompts(job, self._wording, refiner.model, {}, is_told=False)
+        )
         self._alterations = Alterations(job, self._rendering)
 
     def make_all(self) -> None:
@@ -150,7 +154,8 @@ class _Pictures:
             latents = rendering.run_through(pipeline, index, given, left=partial(refiner.steps_left, scheduler))
             made = self._refine(refiner, latents, index, {**refined, "generator": generator}, pipeline.num_timesteps)
         generated = from_tensor(made[:1])
-        await_steps(job.context.output(index, partial(self._encode, generated), seed=seed, data=job.data()))
+        data = {**job.data(), **self._wording.data(index)}
+        await_steps(job.context.output(index, partial(self._encode, generated), seed=seed, data=data))
 
     def _replayed(self, strength: float) -> Mapping[str, Any]:
         """What a pipeline that starts from a picture is given for its strength."""

@@ -69,6 +69,12 @@ class GenerationJob:
             "generated_height": self.scene.size.height,
         }
 
+    def warn_each(self, code: str, message: str) -> None:
+        """Once per job and message, for what can be wrong at several places."""
+        if message not in self._told:
+            self._told.add(message)
+            self.context.warn(code, message)
+
     def warn(self, code: str, message: str) -> None:
         """Once per job and code, however many images there are."""
         if code not in self._told:

@@ -10,6 +10,7 @@ from engine.diffusion.guidance import embeds_guidance
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.prompt_weights import parse_prompt
 from engine.interface import EngineError
+from engine.prompting.texts import PromptTexts
 from protocol.errors import ErrorCode
 
 Warn = Callable[[str, str], None]
@@ -19,8 +20,8 @@ _T5_TOKENS: Final = "max_sequence_length"
 
 
 def plain_prompts(
-    prompt: str,
-    negative_prompt: str,
+    prompt: PromptTexts,
+    negative_prompt: PromptTexts,
     *,
     model: LoadedModel,
     parameters: Mapping[str, Any],
@@ -34,18 +35,21 @@ def plain_prompts(
     former if the model has no place for the latter.
 
     Args:
-        prompt, negative_prompt: with weights or without; only their text counts.
+        prompt, negative_prompt: with weights or without; only their text counts, and several are joined.
         parameters: of the pipeline's call, by name.
         clip_skip: last layers to leave out of the CLIP encoders, beside what the family leaves out.
-        warn: told of `prompt_unused`, `negative_prompt_unused`, `clip_skip_unused` and `prompt_truncated`.
+        warn: told of `prompt_unused`, `negative_prompt_unused`, `clip_skip_unused`, `prompt_texts_joined` and
+            `prompt_truncated`.
 
     Raises:
         EngineError: `invalid_params`: more clip skip than the encoders have layers.
     """
-    text, negative = parse_prompt(prompt).text, parse_prompt(negative_prompt).text
+    text, negative = (parse_prompt(said.whole, said.syntax).text for said in (prompt, negative_prompt))
     if "prompt" not in parameters:
         _tell_no_prompt(text, negative, clip_skip, warn)
         return {}
+    if max(len(prompt.texts), len(negative_prompt.texts)) > 1:
+        warn("prompt_texts_joined", "prompt: this model reads one text: the lines and styles are joined with commas")
     given: dict[str, Any] = {"prompt": text}
     given |= _guidance(negative, model, parameters, guidance_scale, warn)
     if clip_skip:

@@ -1,12 +1,14 @@
-"""`<lora:NAME:WEIGHT>` in a prompt, as users of AUTOMATIC1111's web UI type it. Imports no torch."""
+"""`<lora:NAME:WEIGHT>` in a prompt, as users of AUTOMATIC1111's web UI and of Fooocus type it. Imports no torch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from protocol.generation import LoraRef
 
 _TAG: Final = re.compile(r"<lora:([^<>:]{1,300})(?::\s*([+-]?(?:\d{1,4}(?:\.\d{0,16})?|\.\d{1,16}))\s*)?>", re.ASCII)
+MAX_FOOOCUS_LORAS: Final = 5
+"""In the syntax of Fooocus tags add to the LoRAs of the request up to this number."""
 _SPACES: Final = re.compile(r"[ \t]{2,}")
 
 
@@ -26,3 +28,31 @@ def take_out_loras(prompt: str) -> tuple[str, Sequence[LoraRef]]:
     if not named:
         return prompt, ()
     return _SPACES.sub(" ", _TAG.sub("", prompt)).strip(), named
+
+
+def with_tagged(
+    asked: Sequence[LoraRef],
+    tagged: Sequence[LoraRef],
+    found_as: Callable[[str], str | None],
+    warn: Callable[[str, str], None],
+) -> Sequence[LoraRef]:
+    """The LoRAs of a request in the syntax of Fooocus: those asked for, then those of tags that are none of them.
+
+    Args:
+        found_as: the LoRA that a name means; None if there is none.
+        warn: told of `lora_missing` and `lora_unused`.
+    """
+    loras = list(asked)
+    chosen = {found_as(ref.name) for ref in asked}
+    for ref in tagged:
+        found = found_as(ref.name)
+        if found is None:
+            warn("lora_missing", f"prompt: there is no lora {ref.name[:80]!r}; it is left out")
+        elif found in chosen:
+            warn("lora_unused", f"prompt: the lora {found!r} is chosen already; the one in the prompt is left out")
+        elif len(loras) >= MAX_FOOOCUS_LORAS:
+            warn("lora_unused", f"prompt: {MAX_FOOOCUS_LORAS} loras are chosen already; {found!r} is left out")
+        else:
+            chosen.add(found)
+            loras.append(ref)
+    return loras

@@ -17,6 +17,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.generation import GenerationParams
 from protocol.named_models import NamedModel, named_models
 from protocol.params import TaskParams
+from protocol.prompting import PromptSyntax
 
 _NO_DEFAULT: Final = "there is no model to make pictures with on this server"
 
@@ -87,7 +88,8 @@ class WantedModels:
 
 def _named(params: TaskParams) -> Iterator[NamedModel]:
     yield from named_models(params)
-    if isinstance(params, GenerationParams):
+    # In the syntax of Fooocus a LoRA that is not there is left out, and told.
+    if isinstance(params, GenerationParams) and params.prompt_syntax is PromptSyntax.A1111:
         _, tagged = take_out_loras(params.prompt)
         yield from (NamedModel(ModelKind.LORA, lora.name, "prompt") for lora in tagged)
 

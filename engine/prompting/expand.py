@@ -14,12 +14,15 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from engine.diffusion.prompt_loras import take_out_loras
+from engine.interface import EngineError
 from engine.prompting.arrays import pick_items
 from engine.prompting.expansion import expanded
 from engine.prompting.lines import joined, split_lines
-from engine.prompting.styles import PLACEHOLDER, Style, StyleBook, Styles, is_named
+from engine.prompting.styles import PLACEHOLDER, Style, StyleBook, Styles, UnknownStyle, is_named
 from engine.prompting.texts import PromptTexts, one_text, separate_texts
 from engine.prompting.wildcards import Wildcards, fill_wildcards
+from protocol.errors import ErrorCode
 from protocol.prompting import EXPANSION_STYLE, RANDOM_STYLE, PromptSyntax
 
 Warn = Callable[[str, str], None]
@@ -41,8 +44,8 @@ class WrittenPrompt:
 
     @property
     def is_as_it_is(self) -> bool:
-        """Whether every image is made from just that."""
-        return self.syntax is PromptSyntax.A1111 and not self.styles
+        """Whether every image is made from just that, with nothing to say of it."""
+        return self.syntax is PromptSyntax.A1111 and not self.styles and not self.wildcards_in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +79,16 @@ class Wordsmith:
         """Word one image; see `expand_prompts`. Looks at the disk, unless there is nothing to do.
 
         Raises:
-            UnknownStyle
+            EngineError: `invalid_params`: a style has gone since the request was accepted.
         """
         if written.is_as_it_is:
             return as_it_is(written)
         styles = self.styles.look() if written.styles else Styles({})
         wildcards = Wildcards(self._wildcard_folders)
-        return expand_prompts(written, image=image, seed=seed, styles=styles, wildcards=wildcards, warn=warn)
+        try:
+            return expand_prompts(written, image=image, seed=seed, styles=styles, wildcards=wildcards, warn=warn)
+        except UnknownStyle as error:
+            raise EngineError(ErrorCode.INVALID_PARAMS, f"styles: {error}") from None
 
 
 def make_wordsmith(models_dir: Path, folders: Sequence[Path] = ()) -> Wordsmith:
@@ -105,7 +111,8 @@ def expand_prompts(
     Args:
         image: 0-based number in its job.
         seed: of the image; draws lines, styles and words.
-        warn: told of `wildcard_missing`, `wildcards_cut`, `wildcards_in_order_unused` and `style_unused`.
+        warn: told of `wildcard_missing`, `wildcards_cut`, `wildcards_in_order_unused`, `style_unused` and
+            `lora_unused`.
 
     Raises:
         UnknownStyle: there is none of that name.
@@ -120,7 +127,10 @@ def expand_prompts(
 
     def filled(text: str) -> str:
         at = image if written.wildcards_in_order else None
-        return fill_wildcards(text, wildcards, lots, at=at, warn=warn)
+        said, tags = take_out_loras(fill_wildcards(text, wildcards, lots, at=at, warn=warn))
+        for tag in tags:
+            warn("lora_unused", f"prompt: <lora:{tag.name[:80]}> counts only where it is written in the prompt itself")
+        return said
 
     main, *more = split_lines(written.prompt) or [""]
     without, *more_without = split_lines(written.negative_prompt) or [""]

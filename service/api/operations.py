@@ -8,6 +8,7 @@ from protocol.requests import TaskName
 from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
 from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
+from service.api.styles import STYLE_OPERATIONS
 from service.auth import Scope
 from service.jobs import MAX_PAGE
 
@@ -262,6 +263,7 @@ OPERATIONS: Final = (
         errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
     ),
     *MODEL_OPERATIONS,
+    *STYLE_OPERATIONS,
     Operation(
         id="live",
         method="GET",

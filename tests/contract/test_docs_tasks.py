@@ -50,7 +50,8 @@ def wanted_type(name: str, field: Mapping[str, Any], definitions: Mapping[str, A
         values = definitions[target].get("enum")
         return target.lower() if values is None else ", ".join(f"`{value}`" for value in values)
     if kind["type"] == "array":
-        of = _PLURALS[kind["items"]["$ref"].rpartition("/")[2]]
+        items = kind["items"]
+        of = "names" if items.get("type") == "string" else _PLURALS[items["$ref"].rpartition("/")[2]]
         return f"list, at most {kind['maxItems']} {of}"
     if kind["type"] == "string":
         return f"text, at most {kind['maxLength']} characters" if "maxLength" in kind else "picture"

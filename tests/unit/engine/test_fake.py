@@ -162,3 +162,13 @@ def test_steps_of_test_patterns_can_be_run_as_one_when_a_limit_is_given(image: P
     assert isinstance(grouped, Call)
     assert alone.group is None
     assert grouped.group == HoldTogether(8)
+
+
+def test_generating_tells_what_an_image_is_made_from_as_the_real_engine_does(image: Path) -> None:
+    asked = {"prompt": "a [[cat,dog]]\n__nobody__", "prompt_syntax": "fooocus", "styles": ["Fooocus V2"], "seed": 3}
+    driver = run_fake(run_of(TaskName.TEXT_TO_IMAGE, image, **asked))
+    data = [told.data or {} for told in driver.of_type(OutputReady)]
+    assert [told["prompt"][:2] for told in data] == [["a cat", "nobody"], ["a dog", "nobody"]]
+    assert [told["styles"] for told in data] == [["Fooocus V2"]] * 2
+    assert data[0]["prompt_expansion"] != data[1]["prompt_expansion"]
+    assert driver.warnings == ["wildcard_missing"]

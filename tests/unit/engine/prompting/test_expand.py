@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.interface import EngineError
 from engine.prompting.expand import Wording, WrittenPrompt, make_wordsmith
 from engine.prompting.expansion import quality_words
-from engine.prompting.styles import UnknownStyle
+from protocol.errors import ErrorCode
 from protocol.prompting import PromptSyntax
 
 STYLES = [
@@ -170,8 +171,9 @@ def test_in_the_other_syntax_a_style_without_a_negative_part_leaves_that_alone(s
 
 
 def test_an_unknown_style_is_an_error(shop: Shop) -> None:
-    with pytest.raises(UnknownStyle):
+    with pytest.raises(EngineError, match="there is no style") as caught:
         shop.word("a cat", "", "nobody's")
+    assert caught.value.code is ErrorCode.INVALID_PARAMS
 
 
 def test_a_fooocus_folder_gives_its_styles_and_wildcards(tmp_path: Path) -> None:
