@@ -61,6 +61,7 @@ class ModelInfo(BaseModel):
 
     name: str = Field(description="Unique among those of its kind; what `model` of a task means.")
     title: str
+    file: str | None = Field(None, description="Path of its file in the folder it was found in; of a folder none.")
     tasks: tuple[TaskName, ...]
     licence: str = Field(description="Of the weights; `unknown` where the files do not tell.")
     size_bytes: int = Field(ge=0)

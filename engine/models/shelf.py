@@ -178,6 +178,7 @@ class Shelf:
             id=_id(model),
             name=model.name,
             title=model.name,
+            file=None if model.is_folder else f"{model.relative}{model.path.suffix}",
             tasks=_tasks(model),
             licence=_LICENCES.get(model.name, "unknown") if model.source == "embedded" else "unknown",
             size_bytes=model.size_bytes,

@@ -15,6 +15,7 @@ from service.profiles import Part
 from service.wiring import Services
 
 _LOOK_AGAIN_S: Final = 5.0
+_KIND_FOLDER: Final = re.compile(r"^(models/)?(checkpoints|loras|vae|controlnet|ip_adapter|Stable-diffusion|Lora|VAE)/")
 _EXTENSION: Final = re.compile(r"\.(safetensors|ckpt|pth|pt|bin|gguf|fooocus\.patch)$", re.IGNORECASE)
 
 
@@ -74,6 +75,11 @@ class Shelf(Part):
         self._known = Known(by_stem, default)
         self._look_at = time.monotonic() + _LOOK_AGAIN_S
         return self._known
+
+
+def file_name(model: ModelInfo) -> str:
+    """What clients know a model by: its file, below the folder of its kind; of a folder its name."""
+    return model.name if model.file is None else _KIND_FOLDER.sub("", model.file)
 
 
 def _stem(name: str) -> str:

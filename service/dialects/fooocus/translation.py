@@ -240,7 +240,7 @@ class _Translation:
             },
             "scheduler": chosen.scheduler.value,
             "noise_schedule": chosen.noise_schedule.value,
-            "clip_skip": self._clip_skip(),
+            "clip_skip": advanced.clip_skip - _USUAL_CLIP_SKIP,
             "preview_px": self._preview_px(),
         }
         if advanced.overwrite_step > 0:
@@ -248,13 +248,6 @@ class _Translation:
         if advanced.freeu_enabled:
             params["freeu"] = {name: float(getattr(advanced, f"freeu_{name}")) for name in ("b1", "b2", "s1", "s2")}
         return params
-
-    def _clip_skip(self) -> int:
-        """Layers left out beside the one that SDXL leaves out anyway."""
-        skip = self._advanced.clip_skip - _USUAL_CLIP_SKIP
-        if skip < 0:
-            self._note("parameter_unused", "clip_skip: 1, the very last layer, is not used; 2 was taken instead")
-        return max(0, skip)
 
     def _preview_px(self) -> int:
         """Of the longer side; that of a picture whose size is not known yet as of a usual one."""

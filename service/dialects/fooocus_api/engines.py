@@ -7,7 +7,7 @@ from protocol.models import ModelKind
 from service.auth import Scope
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
-from service.dialects.fooocus.shelf import Shelf
+from service.dialects.fooocus.shelf import Shelf, file_name
 from service.profiles import part_of
 
 _REASON = "asked by a client"
@@ -20,8 +20,8 @@ async def all_models(request: Request) -> Response:
     return await json_answer(
         request,
         {
-            "model_filenames": [model.name for model in known.all(ModelKind.CHECKPOINT)],
-            "lora_filenames": [model.name for model in known.all(ModelKind.LORA)],
+            "model_filenames": [file_name(model) for model in known.all(ModelKind.CHECKPOINT)],
+            "lora_filenames": [file_name(model) for model in known.all(ModelKind.LORA)],
         },
     )
 

@@ -46,6 +46,15 @@ def test_a_checkpoint_is_for_what_its_family_can_do(tmp_path: Path) -> None:
     assert {info.family for info in found.values()} == {"sd1", "sd1_inpaint", "sdxl_refiner", "instruct_pix2pix"}
 
 
+def test_a_model_tells_the_path_of_its_file_and_a_folder_has_none(tmp_path: Path) -> None:
+    (tmp_path / "loras" / "drawn").mkdir(parents=True)
+    write(tmp_path / "loras" / "drawn" / "ink.safetensors", LORA_SD1)
+    write_pipeline(tmp_path / "checkpoints" / "pipeline", "StableDiffusionPipeline")
+    found = listed(shelf(tmp_path))
+    assert found["lora:ink"].file == "loras/drawn/ink.safetensors"
+    assert found["checkpoint:pipeline"].file is None
+
+
 def test_other_kinds_are_listed_too_and_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     write(tmp_path / "ink.safetensors", LORA_SD1)
     write(tmp_path / "style.safetensors", EMBEDDING)
