@@ -83,6 +83,9 @@ class NoiseSchedule(StrEnum):
     TRAILING = "trailing"
     ALIGN_YOUR_STEPS = "align_your_steps"
     KL_OPTIMAL = "kl_optimal"
+    TURBO = "turbo"
+    LCM = "lcm"
+    EDM = "edm"
 
 
 NOISE_SCHEDULE_DESCRIPTIONS: Final[Mapping[NoiseSchedule, str]] = {
@@ -96,5 +99,8 @@ NOISE_SCHEDULE_DESCRIPTIONS: Final[Mapping[NoiseSchedule, str]] = {
     NoiseSchedule.TRAILING: "Every so many timesteps from the last downwards; for few-step and zero-SNR models.",
     NoiseSchedule.ALIGN_YOUR_STEPS: "Published levels found by optimisation for SD 1.5 and SDXL; good at 10 steps.",
     NoiseSchedule.KL_OPTIMAL: "Evenly spaced in the arctangent of sigma.",
+    NoiseSchedule.TURBO: "Every hundredth timestep from the last downwards, for SD and SDXL Turbo: up to 10 steps.",
+    NoiseSchedule.LCM: "Timesteps evenly spaced over those LCMs were distilled to; also for TCD.",
+    NoiseSchedule.EDM: "Karras between sigma 120 and 0.002, for models trained so; run as `karras` on others.",
 }
 """Total: every name has one line."""

@@ -18,6 +18,8 @@ from protocol.sampling import NoiseSchedule
 Levels = NDArray[np.float64]
 
 KARRAS_RHO: Final = 7.0
+TURBO_STEPS: Final = 10
+LCM_TIMESTEPS: Final = 50
 BETA_SHAPE: Final = 0.6
 """Both parameters of the Beta distribution. Source: Lee et al., "Beta Sampling is All You Need", 2024."""
 
@@ -30,6 +32,7 @@ def noise_levels(schedule: NoiseSchedule, table: Levels, steps: int, *, is_sdxl:
     """The noise levels `steps` steps begin at, and 0 at the end.
 
     Args:
+        schedule: any but `edm`, whose levels lie outside of such tables.
         table: (T,) sigmas the model was trained on, rising.
         is_sdxl: which published table `align_your_steps` takes; SDXL's, or SD 1.5's.
 
@@ -87,6 +90,24 @@ def _trailing(table: Levels, steps: int) -> Levels:
     return np.take(table, np.maximum(places, 0))
 
 
+def _turbo(table: Levels, steps: int) -> Levels:
+    """Distilled to tenths of the table: the first of them, so fewer steps end at more noise.
+
+    Source: Sauer et al., "Adversarial Diffusion Distillation", 2023; ComfyUI for the choice of tenths.
+    """
+    tenths = TURBO_STEPS - np.arange(steps)
+    return np.take(table, tenths * len(table) // TURBO_STEPS - 1) if steps <= TURBO_STEPS else _trailing(table, steps)
+
+
+def _lcm(table: Levels, steps: int) -> Levels:
+    """Even between the last and the first of the timesteps that are kept, without the first.
+
+    Source: Luo et al., "Latent Consistency Models", 2023, for the 50 timesteps; ComfyUI for the spacing.
+    """
+    last, first = len(table) - 1, len(table) // LCM_TIMESTEPS - 1
+    return _sigmas_at(np.linspace(last, first, steps + 1)[:-1], table)
+
+
 def _karras(table: Levels, steps: int) -> Levels:
     """Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", 2022, equation 5."""
     roots = np.linspace(table[-1] ** (1 / KARRAS_RHO), table[0] ** (1 / KARRAS_RHO), steps)
@@ -140,4 +161,6 @@ _MAKERS: Final[dict[NoiseSchedule, Callable[[Levels, int], Levels]]] = {
     NoiseSchedule.DDIM_UNIFORM: _ddim_uniform,
     NoiseSchedule.TRAILING: _trailing,
     NoiseSchedule.KL_OPTIMAL: _kl_optimal,
+    NoiseSchedule.TURBO: _turbo,
+    NoiseSchedule.LCM: _lcm,
 }

@@ -38,6 +38,10 @@ _STAND_INS: Final = {
 }
 """Classes of diffusers that ours stand in for. The first two need packages that are not ours to ask for."""
 
+_EDM_CLASSES: Final = frozenset({"EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"})
+_EDM_LEVELS: Final = {"sigma_min": 0.002, "sigma_max": 120.0, "rho": 7.0, "sigma_schedule": "karras"}
+"""As Fooocus samples Playground 2.5."""
+
 _NO_SPACING: Final = {
     "use_karras_sigmas": False,
     "use_exponential_sigmas": False,
@@ -62,7 +66,7 @@ def make_scheduler(
 
     Args:
         config: of the model's own scheduler, with `_class_name`.
-        warn: told `approximated_sampler`, `sampler_not_for_model` or `noise_schedule_unused`.
+        warn: told `approximated_sampler`, `approximated_schedule`, `sampler_not_for_model` or `noise_schedule_unused`.
         is_sdxl: the model is of the SDXL family; `align_your_steps` has a table for it.
     """
     if _is_flow(config):
@@ -73,11 +77,16 @@ def make_scheduler(
     if not _is_trained_on_betas(config):
         if name is not None:
             warn("sampler_not_for_model", f"this model can only be sampled with its own sampler, not with {name}")
+        if noise_schedule is NoiseSchedule.EDM and config["_class_name"] in _EDM_CLASSES:
+            return _own_class(config).from_config(dict(config), **_EDM_LEVELS)
         if noise_schedule is not None:
             warn("noise_schedule_unused", f"this model's sampler keeps its own levels; {noise_schedule} is not used")
         return _own_class(config).from_config(config)
     if noise_schedule is None and config.get("use_beta_sigmas"):
         noise_schedule = NoiseSchedule.BETA  # without scipy, which diffusers' own would need
+    if noise_schedule is NoiseSchedule.EDM:
+        warn("approximated_schedule", f"{noise_schedule} is for models trained on its levels; karras is used")
+        noise_schedule = NoiseSchedule.KARRAS
     if name is None:
         sampler = _own_sampler(config)
     else:
@@ -143,8 +152,8 @@ def _flow_scheduler(
     if name is not None and name not in FLOW_SAMPLERS:
         warn("sampler_not_for_model", f"{name} is not for flow-matching models; the model's own sampler is used")
         name = None
-    if schedule is NoiseSchedule.ALIGN_YOUR_STEPS:
-        warn("noise_schedule_unused", f"{schedule} has no table for flow-matching models; the model's own is used")
+    if schedule in (NoiseSchedule.ALIGN_YOUR_STEPS, NoiseSchedule.EDM):
+        warn("noise_schedule_unused", f"{schedule} has no levels for flow-matching models; the model's own are used")
         schedule = None
     kind = SpacedFlowEuler if own is FlowMatchEulerDiscreteScheduler else None
     if name is not None:

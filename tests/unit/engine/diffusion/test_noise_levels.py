@@ -8,7 +8,8 @@ import pytest
 from engine.diffusion.noise_levels import Levels, noise_levels, timesteps_at, whole_timesteps
 from protocol.sampling import NOISE_SCHEDULE_DESCRIPTIONS, NoiseSchedule
 
-SCHEDULES = pytest.mark.parametrize("schedule", NoiseSchedule)
+OF_A_TABLE = [schedule for schedule in NoiseSchedule if schedule is not NoiseSchedule.EDM]
+SCHEDULES = pytest.mark.parametrize("schedule", OF_A_TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +31,12 @@ def test_levels_fall_strictly_from_within_the_table_to_zero(schedule: NoiseSched
 
 
 def test_no_two_schedules_are_the_same(table: Levels) -> None:
-    made = [noise_levels(schedule, table, 7) for schedule in NoiseSchedule]
+    made = [noise_levels(schedule, table, 7) for schedule in OF_A_TABLE]
     for index, one in enumerate(made):
         assert not any(np.array_equal(one, other) for other in made[:index])
 
 
-@SCHEDULES
+@pytest.mark.parametrize("schedule", NoiseSchedule)
 def test_every_schedule_is_described(schedule: NoiseSchedule) -> None:
     assert NOISE_SCHEDULE_DESCRIPTIONS[schedule].endswith(".")
 
@@ -59,6 +60,8 @@ def test_exponential_levels_have_one_ratio(table: Levels) -> None:
         (NoiseSchedule.SIMPLE, [999, 799, 599, 399, 199]),
         (NoiseSchedule.TRAILING, [999, 799, 599, 399, 199]),
         (NoiseSchedule.DDIM_UNIFORM, [801, 601, 401, 201, 1]),
+        (NoiseSchedule.TURBO, [999, 899, 799, 699, 599]),
+        (NoiseSchedule.LCM, [999, 803, 607, 411, 215]),
     ],
 )
 def test_uniform_schedules_stop_at_the_timesteps_of_their_name(
@@ -72,6 +75,11 @@ def test_simple_and_trailing_differ_where_the_steps_do_not_divide_the_table(tabl
     simple, trailing = (noise_levels(name, table, 7)[:-1] for name in (NoiseSchedule.SIMPLE, NoiseSchedule.TRAILING))
     assert list(whole_timesteps(simple, table))[1] == 857  # 999 - floor(1000 / 7)
     assert list(whole_timesteps(trailing, table))[1] == 856  # round(1000 - 1000 / 7) - 1
+
+
+def test_more_steps_than_turbo_models_have_are_spread_over_all_levels(table: Levels) -> None:
+    turbo, trailing = (noise_levels(name, table, 11) for name in (NoiseSchedule.TURBO, NoiseSchedule.TRAILING))
+    assert np.array_equal(turbo, trailing)
 
 
 def test_beta_quantiles_agree_with_the_distribution(table: Levels) -> None:

@@ -240,13 +240,15 @@ def test_every_sampler_takes_every_schedule_or_says_that_it_does_not(
 @pytest.mark.parametrize("name", EXACT)
 def test_no_two_schedules_sample_the_same(name: SchedulerName) -> None:
     made = []
-    for schedule in NoiseSchedule:
+    # Told to be run as another.
+    schedules = [schedule for schedule in NoiseSchedule if schedule is not NoiseSchedule.EDM]
+    for schedule in schedules:
         warn = Warnings()
         latents = sample(make_scheduler(SD1_CONFIG, name, schedule, warn=warn), 6).latents
         if not warn.codes:
             assert not any(torch.equal(latents, other) for other in made), schedule
             made.append(latents)
-    assert len(made) == (2 if name is SchedulerName.PNDM else len(NoiseSchedule))
+    assert len(made) == (2 if name is SchedulerName.PNDM else len(schedules))
 
 
 def test_align_your_steps_takes_the_table_of_the_family() -> None:
@@ -335,6 +337,22 @@ def test_a_model_with_a_sampler_of_its_own_kind_keeps_it_and_says_so(warn: Warni
     scheduler = make_scheduler(config, SchedulerName.DPMPP_2M, NoiseSchedule.KARRAS, warn=warn)
     assert type(scheduler) is diffusers.EDMEulerScheduler
     assert warn.codes == ["sampler_not_for_model", "noise_schedule_unused"]
+
+
+@pytest.mark.parametrize("kind", ["EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"])
+def test_edm_levels_are_those_of_models_trained_so_and_karras_for_others(kind: str, warn: Warnings) -> None:
+    config = config_of(kind, sigma_data=0.5, sigma_max=80.0, sigma_schedule="exponential")
+    scheduler = make_scheduler(config, None, NoiseSchedule.EDM, warn=warn)
+    scheduler.set_timesteps(5)
+    roots = [120 ** (1 / 7) + i / 4 * (0.002 ** (1 / 7) - 120 ** (1 / 7)) for i in range(5)]
+    assert [float(sigma) for sigma in scheduler.sigmas[:5]] == pytest.approx([root**7 for root in roots], rel=1e-4)
+    assert warn.codes == []
+    other = make_scheduler(SD1_CONFIG, SchedulerName.EULER, NoiseSchedule.EDM, warn=warn)
+    karras = of_sd1(SchedulerName.EULER, NoiseSchedule.KARRAS)
+    for each in (other, karras):
+        each.set_timesteps(5)
+    assert torch.equal(other.sigmas, karras.sigmas)
+    assert warn.codes == ["approximated_schedule"]
 
 
 def test_flow_names_are_not_for_models_trained_on_betas(warn: Warnings) -> None:
