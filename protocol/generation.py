@@ -14,7 +14,7 @@ from protocol.holes import Border, HoleParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
 from protocol.prompting import PromptingParams
-from protocol.repainting import InstructedParams, RepaintingParams
+from protocol.repainting import InstructedParams, KeptParams, RepaintingParams
 from protocol.replay import UPSCALE_STRENGTH, ReplayParams, ResizingParams, SizeRule
 from protocol.sampling import NoiseSchedule, SchedulerName
 
@@ -179,7 +179,9 @@ class ImageToImageParams(InstructedParams, ResizingParams, ReplayParams, Generat
         return self
 
 
-class InpaintParams(RepaintingParams, InstructedParams, HoleParams, BrushedParams, ReplayParams, GenerationParams):
+class InpaintParams(
+    RepaintingParams, KeptParams, InstructedParams, HoleParams, BrushedParams, ReplayParams, GenerationParams
+):
     """Repaint by the prompt what mask or regions cover, or lies beyond the picture. All else keeps its value."""
 
     has_hole: ClassVar[bool] = True

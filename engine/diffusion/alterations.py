@@ -17,6 +17,8 @@ _READ: Final = frozenset(
     {
         Family.SD1,
         Family.SD1_INPAINT,
+        Family.PAINT_BY_EXAMPLE,
+        Family.POWERPAINT,
         Family.SD2,
         Family.SD2_INPAINT,
         Family.SDXL,

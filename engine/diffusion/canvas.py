@@ -31,6 +31,7 @@ class Canvas:
         matches_histograms: what was made gets the colours back that the model took from what lies around it.
         is_soft_outside: the soft edge lies around the mask; else within it.
         enlarged: the picture in `box`, already larger than it is there.
+        keeps_unmasked: outside the mask the picture stays as it was; else all of `box` is what the model made.
     """
 
     original: Floats
@@ -41,6 +42,7 @@ class Canvas:
     matches_histograms: bool = False
     is_soft_outside: bool = False
     enlarged: Floats | None = None
+    keeps_unmasked: bool = True
 
     @property
     def image(self) -> Floats:
@@ -62,6 +64,8 @@ class Canvas:
     def pasted(self, generated: Floats) -> Floats:
         """The whole picture with what the model made, exactly `original` outside the mask and its soft edge.
 
+        If it keeps what is unmasked; else outside the box.
+
         Args:
             generated: (size.height, size.width, 3) in [0, 1].
         """
@@ -72,7 +76,7 @@ class Canvas:
         inside = result[self.box.slices]
         if self.matches_histograms:
             patch = matched(patch, inside, where=~self.mask[self.box.slices])
-        inside += weights * (patch - inside)
+        inside += (weights if self.keeps_unmasked else 1) * (patch - inside)
         np.clip(result, 0, 1, out=result)
         return result
 
@@ -89,6 +93,7 @@ def cut_out(
     scale: float = 1.0,
     matches_histograms: bool = False,
     is_soft_outside: bool = False,
+    keeps_unmasked: bool = True,
 ) -> Canvas:
     """Choose the part to work on and its size.
 
@@ -115,7 +120,9 @@ def cut_out(
     if scale < 1:
         smaller = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
         size = working.at_most(smaller, share=_LARGEST)
-    return Canvas(original, mask, box, size, blur_px, matches_histograms, is_soft_outside)
+    return Canvas(
+        original, mask, box, size, blur_px, matches_histograms, is_soft_outside, keeps_unmasked=keeps_unmasked
+    )
 
 
 def soft_inside(mask: Mask, width_px: int) -> Floats:

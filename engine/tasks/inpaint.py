@@ -37,7 +37,8 @@ def inpaint(run: Run, context: RunContext, studio: Studio, plugins: PluginFiles 
 
     The model sees the mask and its surroundings at its own size, or the whole picture with `crop` off. What it made is
     blended in softly over `mask_blur_px`, within the mask unless the request says otherwise; every other pixel keeps
-    its value. With `upscale_model` the calls and steps of the task `upscale` come first, where they are needed.
+    its value, unless `keep_unmasked` is off. With `upscale_model` the calls and steps of the task `upscale` come first,
+    where they are needed.
 
     Raises:
         EngineError: see `engine.diffusion.generate.generate`; `invalid_params`: the mask is empty or of another size.
@@ -111,6 +112,7 @@ def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
         scale=params.scale,
         matches_histograms=params.match_histograms,
         is_soft_outside=params.soft_edge is SoftEdge.OUTSIDE,
+        keeps_unmasked=params.keep_unmasked,
     )
     return Repainted(canvas, params.strength, picture, _start_of(canvas, params))
 

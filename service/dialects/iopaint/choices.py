@@ -70,7 +70,7 @@ class Choices(Part):
         if wanted in set(EraseModel):  # known without a look at the disk; absent weights are fetched by the first job
             return eraser(EraseModel(wanted))
         there = by_name(await self.models(desk))
-        if wanted in there:
+        if wanted is not None and wanted in there:
             return there[wanted]
         return next(there[name.value] for name in PREFERRED if name.value in there)
 

@@ -158,6 +158,7 @@ def _repainting(request: InpaintRequest, model: Listed, picture: Pictures) -> di
         "crop": False,
         "scale": max(request.sd_scale, _LEAST_SCALE),
         "match_histograms": request.sd_match_histograms,
+        "keep_unmasked": request.sd_keep_unmasked_area,
     }
     if model.has_strength or request.sd_strength < 1:
         params["strength"] = max(0.0, request.sd_strength)

@@ -138,6 +138,13 @@ def test_a_picture_is_changed_where_it_is_masked(client: httpx.Client) -> None:
     assert np.array_equal(changed, PHOTO)
 
 
+def test_all_of_a_picture_is_changed_if_what_is_not_masked_need_not_be_kept(client: httpx.Client) -> None:
+    changed = made(ask(client, PIX2PIX))
+    everywhere = made(ask(client, PIX2PIX, sd_keep_unmasked_area=False))
+    assert np.array_equal(everywhere[HOLE], changed[HOLE])
+    assert not np.array_equal(everywhere[:16], PHOTO[:16])
+
+
 def test_image_guidance_counts_and_below_1_there_is_no_guidance(client: httpx.Client) -> None:
     usual, more, none = (made(ask(client, PIX2PIX, p2p_image_guidance_scale=scale)) for scale in (1.5, 4.0, 0.5))
     assert asked_for(client)["guidance_scale"] == 1.0

@@ -36,6 +36,17 @@ def test_every_pixel_outside_the_mask_keeps_its_value(x: int, y: int, blur: int,
     assert (pasted[mask] > photo[mask]).any()
 
 
+def test_what_is_unmasked_is_not_kept_where_the_model_saw_it_if_it_need_not_be(photo: Floats) -> None:
+    mask = square(40, 30)
+    canvas = cut_out(photo, mask, WORKING, margin_px=8, blur_px=4, keeps_unmasked=False)
+    pasted = canvas.pasted(np.ones((canvas.size.height, canvas.size.width, 3), np.float32))
+    seen = np.zeros_like(mask)
+    seen[canvas.box.slices] = True
+    assert seen.sum() > mask.sum()
+    assert (pasted[seen] == 1).all()
+    assert np.array_equal(pasted[~seen], photo[~seen])
+
+
 def test_a_hard_edge_repaints_the_whole_mask(photo: Floats) -> None:
     mask = square(40, 30)
     canvas = cut_out(photo, mask, WORKING, margin_px=8, blur_px=0)

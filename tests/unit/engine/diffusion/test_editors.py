@@ -143,6 +143,13 @@ def test_of_a_picture_changed_by_instruction_only_what_is_masked_is_taken_over(
     assert np.array_equal(painted, PHOTO)
 
 
+def test_all_of_a_picture_changed_by_instruction_is_taken_over_if_nothing_is_to_be_kept(
+    studio: Studio, inputs: Mapping[str, Path]
+) -> None:
+    painted = shown(repaint(studio, inputs, "instruct_pix2pix", keep_unmasked=False))
+    assert np.array_equal(painted, shown(edit(studio, inputs)))
+
+
 def test_a_model_that_changes_pictures_does_not_paint_beyond_them(studio: Studio, inputs: Mapping[str, Path]) -> None:
     asked = {"model": "instruct_pix2pix", "right": 16}
     with pytest.raises(EngineError, match="cannot paint beyond the picture") as refused:

@@ -29,6 +29,8 @@ REGION: Final = {"regions": [{"x": 20, "y": 12, "width": 24, "height": 20}], "cr
 WAYS: Final[Mapping[str, tuple[TaskName, Mapping[str, Any]]]] = {
     "sd1": (TaskName.TEXT_TO_IMAGE, TEXT),
     "sd1_inpaint": (TaskName.INPAINT, REGION),
+    "instruct_pix2pix": (TaskName.IMAGE_TO_IMAGE, {}),
+    "paint_by_example": (TaskName.INPAINT, {**REGION, "prompt": "", "example": "upload:x"}),
     "sd2": (TaskName.TEXT_TO_IMAGE, TEXT),
     "sd2_inpaint": (TaskName.OUTPAINT, {"right": 16}),
     "sdxl": (TaskName.TEXT_TO_IMAGE, TEXT),
@@ -104,6 +106,12 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "area": {"area": {"x": 0, "y": 0, "width": 48, "height": 40}},
     "scale": {"scale": 0.5},
     "match_histograms": {"match_histograms": True},
+    "keep_unmasked": {"keep_unmasked": False},
+    "image_guidance_scale": {"image_guidance_scale": 3.0},
+    "example": {"example": "upload:x"},
+    "repaint_task": {"repaint_task": "object-remove"},
+    "fitting_degree": {"fitting_degree": 0.5},
+    "fitting_degree of a shape": {"fitting_degree": 0.5, "repaint_task": "shape-guided"},
     "left": {"left": 8},
     "top": {"top": 8},
     "right": {"right": 24},
@@ -118,7 +126,8 @@ FIXED: Final = {"model", "image", "deterministic", "keep_metadata"}
 
 def takes(name: str, change: str) -> bool:
     fields = TASKS[WAYS[name][0]].params.model_fields
-    return set(CHANGES[change]) <= set(fields)
+    is_other = any(WAYS[name][1].get(field) != value for field, value in CHANGES[change].items())
+    return set(CHANGES[change]) <= set(fields) and is_other
 
 
 _NO = ErrorCode.INVALID_PARAMS
@@ -128,7 +137,8 @@ REFUSED: Final = {
     **{(name, "image_prompts"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
     **{(name, "embedding"): _NO for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner")},
     **{("sdxl_refiner", change): _NO for change in ("loras", "tagged lora")},
-    **{("pixart", change): ErrorCode.BAD_MODEL for change in ("loras", "tagged lora")},
+    **{(name, "loras"): ErrorCode.BAD_MODEL for name in ("pixart", "paint_by_example")},
+    **{(name, "tagged lora"): ErrorCode.BAD_MODEL for name in ("pixart", "paint_by_example")},
 }
 """What fails the job: an addition for another family, or one this family takes none of."""
 _TRANSFORMERS = ("sd3", "flux", "flux_dev", "pixart")
@@ -152,6 +162,12 @@ TOLD: Final = [
     *((name, "adaptive_guidance", "adaptive_guidance_unused") for name in ("flux", "flux_dev", "pixart")),
     *((name, "size_conditioning", "size_conditioning_unused") for name in WAYS if name not in _TOLD_SIZES),
     *((name, "control_softness", "control_softness_unused") for name in WAYS),
+    *(("paint_by_example", change, f"{change}_unused") for change in ("prompt", "negative_prompt", "clip_skip")),
+    *((name, "strength", "strength_unused") for name in ("instruct_pix2pix", "paint_by_example")),
+    *((name, "image_guidance_scale", "image_guidance_scale_unused") for name in ("sd1_inpaint", "paint_by_example")),
+    *((name, "example", "example_unused") for name in ("sd1_inpaint", "sd2_inpaint", "flux_dev")),
+    *((name, "repaint_task", "repaint_task_unused") for name in ("sd1_inpaint", "paint_by_example")),
+    *((name, "fitting_degree", "fitting_degree_unused") for name in ("sd2_inpaint", "paint_by_example")),
     ("sd3", "fill", "fill_unused"),
     ("sd3", "start", "start_unused"),
     *((name, "performance", "performance_unused") for name in WAYS),
@@ -213,6 +229,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     photo = save(folder / "photo.png", PHOTO)
     return {
         "image": photo,
+        "example": photo,
         "controls[0].image": photo,
         "image_prompts[0].image": photo,
         "mask": save(folder / "mask.png", mask),
