@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, StrictFloat, model_validator
 
-from protocol.params import Frozen, ModelName, TaskParams
+from protocol.params import Frozen, ModelName
 
 
 class BrushNet(Frozen):
@@ -22,7 +22,7 @@ class BrushNet(Frozen):
         return self
 
 
-class BrushedParams(TaskParams):
+class BrushedParams(Frozen):
     """What the tasks take in which a part of a picture is kept."""
 
     brushnet: BrushNet | None = Field(None, description="A BrushNet, which shows the model what is kept.")

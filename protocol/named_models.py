@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from protocol.brushnet import BrushedParams
+from protocol.brushnet import BrushNet
 from protocol.generation import GenerationParams
 from protocol.loading import LoadModelParams
 from protocol.models import ModelKind
@@ -41,8 +41,9 @@ def named_models(params: TaskParams) -> Sequence[NamedModel]:
         NamedModel(ModelKind.CONTROLNET, control.model, f"controls[{number}].model")
         for number, control in enumerate(params.controls)
     ]
-    if isinstance(params, BrushedParams) and params.brushnet is not None:
-        named.append(NamedModel(ModelKind.BRUSHNET, params.brushnet.model, "brushnet.model"))
+    brushnet: BrushNet | None = getattr(params, "brushnet", None)
+    if brushnet is not None:
+        named.append(NamedModel(ModelKind.BRUSHNET, brushnet.model, "brushnet.model"))
     named += [
         NamedModel(ModelKind.LORA, lora.name, f"loras[{number}].name") for number, lora in enumerate(params.loras)
     ]

@@ -23,3 +23,9 @@ PERFORMANCE_DESCRIPTIONS: Final[Mapping[Performance, str]] = {
     Performance.HYPER_SD: "4 steps with the Hyper-SD LoRA.",
 }
 """Total: every mode has one line."""
+
+FEW_STEPS: Final = frozenset({Performance.EXTREME_SPEED, Performance.LIGHTNING, Performance.HYPER_SD})
+"""The modes with a LoRA of their own, which works with settings of its own only."""
+
+OWN_SETTINGS: Final = frozenset({"scheduler", "noise_schedule", "guidance_scale", "refiner"})
+"""The parameters that those modes do not go by."""

@@ -1,13 +1,14 @@
 """Requests that name models this server has not, refused before there is a job."""
 
 import time
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
 import anyio.to_thread
 
 from protocol.errors import ProtocolError
-from protocol.named_models import named_models
+from protocol.named_models import NamedModel, named_models
 from protocol.params import TaskParams
 from protocol.requests import JobRequest
 
@@ -27,6 +28,10 @@ class Wanted(Protocol):
         Raises:
             ProtocolError: one cannot be had.
         """
+        ...
+
+    def has(self, named: NamedModel) -> bool:
+        """Whether there is something of that kind which the name means, usable or not."""
         ...
 
     def look(self, asked_at: float) -> None:
@@ -63,3 +68,19 @@ class ModelCheck:
             # It may have been put there, or replaced, since the last look.
             await anyio.to_thread.run_sync(self._wanted.look, asked_at, limiter=self._looking)
             await anyio.to_thread.run_sync(self._wanted.check, request.params, at)
+
+    async def missing(self, named: Sequence[NamedModel]) -> Sequence[NamedModel]:
+        """Those of `named` that are not there; looked for on the disk if they are not known."""
+        if self._wanted is None:
+            return ()
+        asked_at = time.monotonic()
+        missing = await anyio.to_thread.run_sync(_not_had, self._wanted, named)
+        if missing:
+            # See above.
+            await anyio.to_thread.run_sync(self._wanted.look, asked_at, limiter=self._looking)
+            missing = await anyio.to_thread.run_sync(_not_had, self._wanted, missing)
+        return missing
+
+
+def _not_had(wanted: Wanted, named: Sequence[NamedModel]) -> Sequence[NamedModel]:
+    return [each for each in named if not wanted.has(each)]

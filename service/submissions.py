@@ -21,6 +21,7 @@ from service.clock import now, timestamp
 from service.errors import ServiceError
 from service.inputs import Inputs, PreparedInputs
 from service.model_check import ModelCheck
+from service.presets.layer import Presets
 from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.settings import Settings
@@ -81,6 +82,7 @@ class Submissions:
         admission: Admission,
         inputs: Inputs,
         models: ModelCheck,
+        presets: Presets,
         styles: Styles,
     ) -> None:
         self._settings = settings
@@ -89,6 +91,7 @@ class Submissions:
         self._admission = admission
         self._inputs = inputs
         self._models = models
+        self._presets = presets
         self._styles = styles
         self._arrival = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
@@ -156,7 +159,8 @@ class Submissions:
         return None if job is None else _as_accepted(job)
 
     async def _accept(self, submission: Submission) -> Job:
-        request = parse_job_request(submission.body, at=submission.at)
+        laid = await self._presets.lay_under(submission.body, at=submission.at)
+        request = parse_job_request(laid.body, at=submission.at)
         self._check_queue(submission.key)
         # Before the pictures: those may have to be fetched.
         await self._models.check(request, at=submission.at)
@@ -193,7 +197,7 @@ class Submissions:
         if submission.asked is not None:
             rows["foreign"] = {"job_id": job_id, "request": orjson.dumps(submission.asked).decode()}
         draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
-        notes = [Draft(note, job_id, record=record) for note in submission.notes]
+        notes = [Draft(note, job_id, record=record) for note in (*submission.notes, *laid.notes)]
         try:
             await self._pump.put_and_wait(draft, *notes)
         except StoreUnavailable:

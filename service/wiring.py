@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from engine.executor import Executor, ExecutorOptions
@@ -11,6 +12,7 @@ from engine.inpainting.listing import listed
 from engine.inpainting.weights import Weights
 from engine.interface import Backend, Downloader, Engine
 from engine.lazy_backend import LazyBackend
+from engine.library import fooocus
 from engine.library.library import Library, own_root
 from engine.library.roots import make_library
 from engine.models.shelf import Shelf as ModelShelf
@@ -36,6 +38,8 @@ from service.metrics import Gauges, Metrics
 from service.model_check import ModelCheck
 from service.models import Models, Shelf
 from service.outlet import BufferedOutlet
+from service.presets.book import PresetBook
+from service.presets.layer import Presets
 from service.pump import Pump
 from service.settings import EngineKind, Settings, Synchronous
 from service.store import Store
@@ -83,6 +87,7 @@ class Services:
     webhooks: Webhooks
     metrics: Metrics
     models: Models
+    presets: Presets
     styles: Styles
     downloads: Downloads
     wanted_files: WantedFiles
@@ -112,13 +117,16 @@ def wire(settings: Settings) -> Services:
     feeds = Feeds(ledger, store, bus, pump)
     fetcher = Fetcher(settings)
     inputs = Inputs(settings, files, store, fetcher)
+    model_check = ModelCheck(_wanted(settings, library))
+    presets = Presets(PresetBook(_preset_folders(settings)), model_check)
     submissions = Submissions(
         settings,
         store=store,
         pump=pump,
         admission=admission,
         inputs=inputs,
-        models=ModelCheck(_wanted(settings, library)),
+        models=model_check,
+        presets=presets,
         styles=styles,
     )
     jobs = JobManager(
@@ -152,6 +160,7 @@ def wire(settings: Settings) -> Services:
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),
+        presets=presets,
         styles=styles,
         downloads=downloads,
         wanted_files=wanted_files,
@@ -244,6 +253,11 @@ def _plugins(settings: Settings) -> PluginFiles:
 def _wanted(settings: Settings, library: Library) -> WantedModels | None:
     # The fake engine makes pictures whatever model is named.
     return None if settings.engine is EngineKind.FAKE else WantedModels(library, settings.default_model)
+
+
+def _preset_folders(settings: Settings) -> Sequence[Path]:
+    folders = (settings.models_dir, *(folder.expanduser() for folder in settings.model_folders))
+    return [place / "presets" for place in (settings.models_dir, *fooocus.homes(folders))]
 
 
 def _load_keys(store: Store) -> Load:

@@ -20,7 +20,7 @@ from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
-from protocol.brushnet import BrushedParams
+from protocol.brushnet import BrushNet
 from protocol.errors import ErrorCode
 from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, ImagePromptRef, LoraRef
 from protocol.prompting import PromptSyntax
@@ -108,12 +108,13 @@ def _controls(studio: Studio, refs: Sequence[ControlRef], model: ReadyModel, hel
 
 
 def _brush(studio: Studio, params: GenerationParams, model: ReadyModel, held: ExitStack) -> Brush | None:
-    if not isinstance(params, BrushedParams) or params.brushnet is None:
+    ref: BrushNet | None = getattr(params, "brushnet", None)
+    if ref is None:
         return None
     check_brush(model.loaded)
-    ready = await_steps(choose_brush(studio, _found(studio, params.brushnet.model, ModelKind.BRUSHNET), model))
+    ready = await_steps(choose_brush(studio, _found(studio, ref.model, ModelKind.BRUSHNET), model))
     held.enter_context(studio.in_use(ready))
-    return Brush(ready, params.brushnet)
+    return Brush(ready, ref)
 
 
 def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyModel, held: ExitStack) -> ImagePrompts:

@@ -69,7 +69,7 @@ class BrushedUnet:
     def _tell(self, sample: Tensor, timestep: Any, conditions: Mapping[str, Any], text: Tensor) -> list[Tensor]:
         work, config, rows = self._work, self._work.net.config, len(sample)
         more: dict[str, Any] = {}
-        if _has_attention(config):
+        if work.net.reads:
             more["encoder_hidden_states"] = text if work.text is None else work.text.to(text.device, text.dtype)
         if config.addition_embed_type is not None:
             more["added_cond_kwargs"] = {name: conditions[name] for name in _SIZE_AND_TEXT}
@@ -126,7 +126,3 @@ class _Listening:
             return made
         added = tensor_of(made) + told
         return (added,) if isinstance(made, tuple) else added
-
-
-def _has_attention(config: Any) -> bool:
-    return any("CrossAttn" in kind for kind in (*config.down_block_types, config.mid_block_type))

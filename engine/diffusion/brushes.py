@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.diffusion.brush_words import ENCODERS, BrushWords, words_loading
 from engine.diffusion.brushnet_files import PART, brushnet_loading
 from engine.diffusion.control_pictures import Subject
 from engine.diffusion.kinship import may_fit
@@ -30,10 +31,15 @@ _ALIKE: Final = ("block_out_channels", "layers_per_block", "in_channels", "addit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyBrush:
-    """A BrushNet in memory, and where its weights are."""
+    """A BrushNet in memory, and where its weights are.
+
+    Attributes:
+        words: what it reads by itself, of PowerPaint's; others with attention read the model's prompts.
+    """
 
     net: Any
     placement: Placement
+    words: BrushWords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,9 @@ def choose_brush(studio: Studio, found: FoundModel, model: ReadyModel) -> Genera
         mine, its = (_plain(net.config.get(setting)) for net in (ready.net, unet))
         if mine != its:
             raise _of_another(found, model, f"has {mine!r:.80} for {setting}")
+    width = ready.net.config.cross_attention_dim
+    if ready.net.reads and ready.words is None and width != unet.config.cross_attention_dim:
+        raise _of_another(found, model, f"reads a text of width {width!r:.80}")
     return ready
 
 
@@ -105,5 +114,9 @@ def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
 
 def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyBrush]:
     net = yield from brushnet_loading(found, model)
-    placement = yield from studio.take_in({PART: net}, model)
-    return ReadyBrush(net=net, placement=placement)
+    words = None
+    if net.reads:
+        words = yield from words_loading(found, net.config.cross_attention_dim, model)
+    components = {PART: net} if words is None else {PART: net, ENCODERS[0]: words.module}
+    placement = yield from studio.take_in(components, model)
+    return ReadyBrush(net=net, placement=placement, words=words)

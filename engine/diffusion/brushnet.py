@@ -9,7 +9,7 @@ arXiv 2403.06976. The names of weights and settings are those of the published f
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -25,7 +25,7 @@ _PLAIN_MIDDLE: Final = "MidBlock2D"
 _TEXT_TIME: Final = "text_time"
 
 
-class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped base classes
+class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # as diffusers' own models are made
     """The network. Its settings are those of `UNet2DConditionModel` of the same names, and one of its own.
 
     Args:
@@ -35,7 +35,7 @@ class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped b
         ValueError: a setting asks for what no published BrushNet has.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]  # diffusers types neither this nor the constructors below
     def __init__(
         self,
         in_channels: int = 4,
@@ -65,7 +65,10 @@ class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped b
         class_embed_type: str | None = None,
         encoder_hid_dim_type: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.reads: bool = any("CrossAttn" in kind for kind in (*down_block_types, mid_block_type))
+        """Whether it attends to a text."""
+        self._sees_size_and_text = addition_embed_type is not None
         if class_embed_type is not None or encoder_hid_dim_type is not None:
             raise ValueError("it takes classes or projected text, which no published BrushNet does")
         if addition_embed_type not in (None, _TEXT_TIME):
@@ -76,11 +79,13 @@ class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped b
         self.time_proj = Timesteps(widths[0], flip_sin_to_cos, freq_shift)
         self.time_embedding = TimestepEmbedding(widths[0], time_width, act_fn=act_fn)
         if addition_embed_type == _TEXT_TIME:
+            if addition_time_embed_dim is None or projection_class_embeddings_input_dim is None:
+                raise ValueError("it does not say how wide what it is told of sizes and text is")
             self.add_time_proj = Timesteps(addition_time_embed_dim, flip_sin_to_cos, freq_shift)
             self.add_embedding = TimestepEmbedding(projection_class_embeddings_input_dim, time_width)
         depths = _each(transformer_layers_per_block, len(widths))
         heads = _each(num_attention_heads or attention_head_dim, len(widths))
-        shared = {
+        shared: dict[str, Any] = {
             "temb_channels": time_width,
             "resnet_eps": norm_eps,
             "resnet_act_fn": act_fn,
@@ -171,7 +176,7 @@ class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped b
             One tensor for each of the UNet's `points`, in their order.
         """
         embedded = self._time(sample, timestep)
-        if self.config.addition_embed_type == _TEXT_TIME:
+        if self._sees_size_and_text:
             embedded = embedded + self._size_and_text(added_cond_kwargs or {}, embedded)
         places = points(self, self.conv_in_condition)
         left: dict[nn.Module, Tensor] = {}
@@ -198,7 +203,7 @@ class BrushNetModel(ModelMixin, ConfigMixin):  # type: ignore[misc]  # untyped b
             skipped += outputs
         hidden = self.mid_block(hidden, embedded, **_text_for(self.mid_block, text))
         for block in self.up_blocks:
-            count = len(block.resnets)
+            count = len(cast("nn.ModuleList", block.resnets))
             skips, skipped = tuple(skipped[-count:]), skipped[:-count]
             # A side that is no multiple of 8 was rounded up on the way down.
             size = skipped[-1].shape[2:] if skipped else None

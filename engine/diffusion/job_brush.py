@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
+from torch import Tensor
+
 from engine.diffusion.brushed_unet import BrushedUnet, Brushwork
+from engine.diffusion.brushes import Brush
 from engine.diffusion.control_pictures import Subject
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.schedulers import Scheduler
+from engine.diffusion.task_prompts import task_of
 from engine.interface import Call, Where
 from engine.steps import await_call
 
@@ -32,9 +36,16 @@ class JobBrush:
             # On the side pool: it is cut out and brought to the model's size.
             subject = cast("Subject", await_call(Call(lambda: self._job.scene.subject, Where.POOL, "read")))
             seen = brush.see(self._job.vae, subject)
-            self._work = Brushwork(net=brush.ready.net, ref=brush.ref, seen=seen)
+            self._work = Brushwork(net=brush.ready.net, ref=brush.ref, seen=seen, text=self._text(brush))
         unet = self._job.model.loaded.denoiser
         return {"unet": BrushedUnet(unet, self._work, partial(_steps_left, scheduler))}
+
+    def _text(self, brush: Brush) -> Tensor | None:
+        words, job = brush.ready.words, self._job
+        if words is None:
+            return None
+        degree = getattr(job.params, "fitting_degree", None)
+        return words.read(task_of(job), 1.0 if degree is None else degree, is_guided=job.is_guided(job.model))
 
 
 def _steps_left(scheduler: Any, timestep: Any) -> int:

@@ -101,11 +101,13 @@ def encoder_for(job: GenerationJob, model: ReadyModel, warn: Warn) -> PromptEnco
     Args:
         warn: told of `repaint_task_unused` and `fitting_degree_unused`.
     """
-    knows_words = model.loaded.family is Family.POWERPAINT
+    knows_words, brush = model.loaded.family is Family.POWERPAINT, job.additions.brush
     task, degree = task_of(job), getattr(job.params, "fitting_degree", None)
-    if not knows_words and getattr(job.params, "repaint_task", None) is not None:
+    # A BrushNet may know them in the model's place, and reads them by itself.
+    are_read = knows_words or (brush is not None and brush.ready.words is not None)
+    if not are_read and getattr(job.params, "repaint_task", None) is not None:
         warn("repaint_task_unused", f"repaint_task: {model.found.name!r} has not learned PowerPaint's words")
-    if degree is not None and (not knows_words or PHRASES[task].fitting is PHRASES[task].loose):
+    if degree is not None and (not are_read or PHRASES[task].fitting is PHRASES[task].loose):
         warn("fitting_degree_unused", "fitting_degree has an effect on PowerPaint models alone, if shape-guided")
     if not knows_words:
         return model.encoder

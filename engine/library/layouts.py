@@ -4,7 +4,8 @@
     -------------  -----------------------------------------------------  ------------------------------------------
     huggingface    `models--ORG--NAME` folders, here or in `hub/`         the repositories (see `hub`)
     fooocus        `fooocus_version.py`, `models/prompt_expansion/`, or   `models/*` by its table, and what
-                   a `config.txt` with `path_checkpoints`                 `config.txt` names
+                   a `config.txt` with `path_checkpoints`, here or, for   `config.txt` names
+                   a folder `models`, beside it
     a1111          `models/Stable-diffusion/` (A1111, Forge)              `models/*` by its table, `embeddings/`
     comfyui        `models/checkpoints/`                                  `models/*` by its table, and what
                                                                           `extra_model_paths.yaml` names
@@ -13,6 +14,7 @@
     folder         anything else, our own models folder among them       all of it
 
 In a plain folder the first subfolder's name is the hint: both our own names and those of the programs above count.
+One that is the `models` folder of an installation of Fooocus is looked through as both.
 A root is recognised anew at each look: a folder that appears in it later is seen.
 """
 
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.inpainting.published import FILE_NAMES
-from engine.library import foreign_paths, hub
+from engine.library import fooocus, foreign_paths, hub
 from engine.library.records import ModelKind
 
 
@@ -61,11 +63,13 @@ class ModelFolder:
     Attributes:
         kind: of the files whose contents do not tell; None takes it from the subfolders' names.
         only: the names of the files that count; None counts all.
+        apart: names of subfolders that are passed by.
     """
 
     path: Path
     kind: ModelKind | None = None
     only: frozenset[str] | None = None
+    apart: frozenset[str] = frozenset()
 
 
 _SHARED: Final[Mapping[str, ModelKind]] = {
@@ -115,9 +119,7 @@ def recognise(path: Path) -> Layout:
     """How a folder is arranged; a plain folder if nothing speaks for anything else, or it cannot be read."""
     if hub.is_cache(path) or hub.is_cache(path / "hub"):
         return Layout.HUGGINGFACE
-    if (path / "fooocus_version.py").is_file() or (path / "models" / "prompt_expansion").is_dir():
-        return Layout.FOOOCUS
-    if foreign_paths.is_fooocus_config(path / "config.txt"):
+    if fooocus.home_of(path) is not None:
         return Layout.FOOOCUS
     if (path / "models" / "Stable-diffusion").is_dir():
         return Layout.A1111
@@ -134,9 +136,9 @@ def folders_of(root: Root) -> Iterator[ModelFolder]:
         case Layout.HUGGINGFACE:
             yield ModelFolder(path=path if hub.is_cache(path) else path / "hub")
         case Layout.FOOOCUS:
-            named = list(foreign_paths.of_fooocus(path))
-            yield from (ModelFolder(path=folder, kind=kind) for folder, kind in named)
-            yield from _by_table(path / "models", _SHARED)
+            home = fooocus.home_of(path) or path
+            yield from _named_by_fooocus(home)
+            yield from _by_table(home / fooocus.MODELS, _SHARED)
         case Layout.A1111:
             yield from _by_table(path / "models", _A1111)
             yield ModelFolder(path=path / "embeddings", kind=ModelKind.EMBEDDING)
@@ -153,9 +155,17 @@ def folders_of(root: Root) -> Iterator[ModelFolder]:
                 yield ModelFolder(path=path / name, kind=ModelKind.CHECKPOINT)
             yield ModelFolder(path=path / "huggingface" / "hub")
         case Layout.FOLDER:
-            yield ModelFolder(path=path)
+            above = fooocus.home_of_models(path)
+            if above is not None:
+                yield from _named_by_fooocus(above)
+            yield ModelFolder(path=path, apart=fooocus.APART if above is not None else frozenset())
 
 
 def _by_table(models: Path, table: Mapping[str, ModelKind]) -> Iterator[ModelFolder]:
     for name, kind in table.items():
         yield ModelFolder(path=models / name, kind=kind)
+
+
+def _named_by_fooocus(home: Path) -> Iterator[ModelFolder]:
+    for folder, kind in list(foreign_paths.of_fooocus(home)):
+        yield ModelFolder(path=folder, kind=kind)

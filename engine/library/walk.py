@@ -105,6 +105,8 @@ class Walk:
             if INDEX in names:
                 return
         for entry in entries:
+            if entry.name in folder.apart and depth == _MAX_DEPTH:
+                continue
             extension = os.path.splitext(entry.name)[1]  # noqa: PTH122  # `Path` would cost more than all the rest
             is_wanted = extension.casefold() in EXTENSIONS and entry.name not in _NO_MODELS
             if folder.only is not None:

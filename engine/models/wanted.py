@@ -60,6 +60,13 @@ class WantedModels:
                 message = f"{_parameter(wanted)}: {found.name!r} cannot be used: {found.problem}, at {place}"
                 raise ProtocolError(ErrorCode.BAD_MODEL, message, place)
 
+    def has(self, named: NamedModel) -> bool:
+        """Whether there is something of that kind which the name means, usable or not. Blocks."""
+        try:
+            return self._find(named).path.exists()
+        except EngineError as error:
+            return error.code is not ErrorCode.MODEL_MISSING
+
     def look(self, asked_at: float) -> None:
         """Look at the disk, unless somebody has begun to since. Blocks.
 

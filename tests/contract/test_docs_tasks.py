@@ -108,6 +108,8 @@ def test_the_overview_has_the_class_of_a_task_and_its_models(task: TaskName) -> 
 def test_every_warning_of_the_engine_has_its_row_and_no_other_has() -> None:
     source = "\n".join(path.read_text("utf-8") for path in (REPOSITORY / "engine").rglob("*.py"))
     told = set(re.findall(r'(?:\b_?warn\(\s*|_tell\(warn, )"(\w+)"', source))
+    presets = "\n".join(path.read_text("utf-8") for path in (REPOSITORY / "service" / "presets").glob("*.py"))
+    told |= set(re.findall(r'JobWarning\(code="(\w+)"', presets))
     assert set(rows(section("Warnings"))) == told
 
 

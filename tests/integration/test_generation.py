@@ -75,6 +75,18 @@ def test_a_prompt_is_watched_step_by_step_until_its_picture_is_there(server: Thr
     assert pixels(picture(http, job["id"])).shape == (64, 64, 3)
 
 
+def test_what_a_preset_names_and_the_server_has_not_is_told_before_the_job_starts(server: ThreadServer) -> None:
+    with Viewer(server) as viewer:
+        job = viewer.submit("text_to_image", params={**PROMPT, "preset": "sai", "steps": 2, "width": 64, "height": 64})
+        told = viewer.until_end(job["id"])
+    assert told[-1]["type"] == "job.succeeded"
+    assert (job["params"]["model"], job["params"]["refiner"], job["params"]["guidance_scale"]) == (None, None, 7.0)
+    incomplete = [warning for warning in of(told, "job.warning") if warning["data"]["code"] == "preset_incomplete"]
+    assert [warning["seq"] for warning in incomplete] == [2, 3], "right after job.queued"
+    assert "'sd_xl_base_1.0_0.9vae.safetensors' is not here" in incomplete[0]["data"]["message"]
+    assert "'sd_xl_refiner_1.0_0.9vae.safetensors' is not here" in incomplete[1]["data"]["message"]
+
+
 def test_erase_and_cancel_wait_for_at_most_one_step_of_a_long_generation(server: ThreadServer) -> None:
     with Viewer(server) as viewer:
         long_job = viewer.submit("text_to_image", params={**PROMPT, "steps": 500, "images": 64}, previews="none")

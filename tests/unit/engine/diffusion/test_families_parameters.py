@@ -18,6 +18,7 @@ from protocol.events import StepFinished
 from protocol.requests import TASKS, TaskName
 from tests import tiny_adapters, tiny_models
 from tests.servers import MODELS_DIR
+from tests.tiny_brushnets import make_brushnet
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
 from tests.unit.engine.diffusion.studios import make, studio_of
 from tests.unit.engine.driver import Driver
@@ -58,6 +59,7 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "loras": {"loras": [{"name": "FAMILY-lora"}]},
     "freeu": {"freeu": {}},
     "controls": {"controls": [{"model": "controlnet", "image": "upload:x"}]},
+    "brushnet": {"brushnet": {"model": "tiny-brush"}},
     "image_prompts": {"image_prompts": [{"model": "sd1-style", "image": "upload:x"}]},
     "refiner": {"refiner": "sdxl_refiner", "steps": 4},
     "refiner_start": {"refiner_start": 0.4},
@@ -134,6 +136,8 @@ _NO = ErrorCode.INVALID_PARAMS
 REFUSED: Final = {
     **{(name, "refiner"): _NO for name in WAYS if name not in ("sdxl", "sdxl_inpaint")},
     **{(name, "controls"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
+    # It is for models that were not trained for inpainting, and here these make pictures from text.
+    **{(name, "brushnet"): _NO for name in WAYS},
     **{(name, "image_prompts"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
     **{(name, "embedding"): _NO for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner")},
     **{("sdxl_refiner", change): _NO for change in ("loras", "tagged lora")},
@@ -204,6 +208,7 @@ def studio(tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) ->
     save_file(tiny_adapters.ip_adapter(sd1.unet), added / "ip_adapter" / "sd1-style.safetensors")
     tiny_models.make_image_encoder().save_pretrained(added / "ip_adapter" / "image_encoder")
     tiny_folder("controlnet")
+    make_brushnet().save_pretrained(added / "brushnet" / "tiny-brush")
     # With the packaged weights of Real-ESRGAN.
     return studio_of(tiny_folder("sd1").parent, added, residency=Residency(MODELS_DIR, "cpu"))
 
