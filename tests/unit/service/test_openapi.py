@@ -8,12 +8,13 @@ from starlette.routing import Route
 
 from protocol.errors import HTTP_STATUS, ErrorCode
 from protocol.requests import TASKS
-from service.api import docs_pages, files, health, jobs, models, openapi, page
+from service import app
+from service.api import docs_pages, openapi, page
 from service.api.openapi import Answer, Content, Operation, Parameter
 from service.api.operations import OPERATIONS, SCHEMAS, TAGS
 from service.auth import Scope
 
-ROUTES = (*jobs.ROUTES, *files.ROUTES, *models.ROUTES, *health.ROUTES, *docs_pages.ROUTES, *page.ROUTES)
+ROUTES = (*app.ROUTES, *page.ROUTES)
 
 
 @pytest.fixture(scope="module")
