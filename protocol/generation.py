@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from protocol.guidance import GuidanceParams
 from protocol.brushnet import BrushedParams
+from protocol.guidance import GuidanceParams
 from protocol.holes import Border, HoleParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
+from protocol.presets import PresetName
 from protocol.prompting import PromptingParams
 from protocol.repainting import InstructedParams, KeptParams, RepaintingParams
 from protocol.replay import UPSCALE_STRENGTH, ReplayParams, ResizingParams, SizeRule
@@ -115,6 +116,7 @@ class GenerationParams(PromptingParams, GuidanceParams, PictureOutParams):
         0.8, ge=0.01, le=0.99, description="Share of the noise schedule after which the refiner takes over."
     )
     images: StrictInt = Field(1, ge=1, le=64, description="How many.")
+    preset: PresetName | None = Field(None, description="As `/v1/presets` lists it: gives what the request leaves out.")
     performance: Performance | None = Field(None, description="A mode of speed: steps, and what few steps need.")
     steps: StrictInt | None = Field(None, ge=1, le=500, description="Denoising steps.")
     guidance_scale: StrictFloat | None = Field(

@@ -10,6 +10,7 @@ from protocol.jobs import Job, JobPage
 from protocol.messages import CLIENT_MESSAGES, Reply
 from protocol.models import ModelDownload, ModelInfo, ModelList
 from protocol.params import TaskParams
+from protocol.presets import PresetList
 from protocol.prompting import StyleList
 from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
 
@@ -23,7 +24,7 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     """
     schemas: dict[str, Any] = {}
     models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
-    models += [ModelInfo, ModelList, ModelDownload, StyleList]
+    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList]
     models += [spec.params for spec in TASKS.values()]
     models += list(CLIENT_MESSAGES.values())
     for model in models:

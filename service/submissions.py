@@ -82,8 +82,8 @@ class Submissions:
         admission: Admission,
         inputs: Inputs,
         models: ModelCheck,
-        presets: Presets,
         styles: Styles,
+        presets: Presets,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -91,8 +91,8 @@ class Submissions:
         self._admission = admission
         self._inputs = inputs
         self._models = models
-        self._presets = presets
         self._styles = styles
+        self._presets = presets
         self._arrival = 0
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
         self._accepting: set[asyncio.Task[Accepted]] = set()

@@ -87,8 +87,8 @@ class Services:
     webhooks: Webhooks
     metrics: Metrics
     models: Models
-    presets: Presets
     styles: Styles
+    presets: Presets
     downloads: Downloads
     wanted_files: WantedFiles
     sockets: set[Socket] = field(default_factory=set)
@@ -126,8 +126,8 @@ def wire(settings: Settings) -> Services:
         admission=admission,
         inputs=inputs,
         models=model_check,
-        presets=presets,
         styles=styles,
+        presets=presets,
     )
     jobs = JobManager(
         settings,
@@ -160,8 +160,8 @@ def wire(settings: Settings) -> Services:
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),
-        presets=presets,
         styles=styles,
+        presets=presets,
         downloads=downloads,
         wanted_files=wanted_files,
     )

@@ -8,8 +8,8 @@ from protocol.requests import TaskName
 from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
 from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
-from service.api.styles import STYLE_OPERATIONS
 from service.api.presets import PRESET_OPERATIONS
+from service.api.styles import STYLE_OPERATIONS
 from service.auth import Scope
 from service.jobs import MAX_PAGE
 
@@ -264,8 +264,8 @@ OPERATIONS: Final = (
         errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
     ),
     *MODEL_OPERATIONS,
-    *PRESET_OPERATIONS,
     *STYLE_OPERATIONS,
+    *PRESET_OPERATIONS,
     Operation(
         id="live",
         method="GET",

@@ -122,8 +122,9 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """What is asked beside the usual; FAMILY stands for the model's name."""
 
-FIXED: Final = {"model", "image", "deterministic", "keep_metadata"}
-"""What the table cannot change: the family, what it starts from or says of itself, and how, not what, is made."""
+FIXED: Final = {"model", "image", "deterministic", "keep_metadata", "preset"}
+"""What the table cannot change: the family, what it starts from or says of itself, how, not what, is made, and a name
+that was resolved before there was a job."""
 
 
 def takes(name: str, change: str) -> bool:
