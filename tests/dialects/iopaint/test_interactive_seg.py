@@ -11,6 +11,7 @@ import torch
 from engine.plugins.published import PLUGIN_MODELS
 from protocol.segmenting import SegmentModel
 from service.dialects.iopaint.plugins import PLUGINS
+from service.settings import SettingsError, load
 from tests.dialects.golden import ERROR_KEYS
 from tests.dialects.iopaint.test_plugins import jobs, plug
 from tests.servers import ThreadServer, thread_server
@@ -67,6 +68,14 @@ def test_the_setting_names_the_model_of_the_beginning(tmp_path: Path) -> None:
         assert told(client) == "sam_hq_vit_b"
         click(client)
         assert jobs(client)[0]["params"]["model"] == "sam_hq_vit_b"
+
+
+def test_the_setting_takes_the_names_of_the_plugin_and_no_others() -> None:
+    for name in NAMES:
+        assert load(None, {"iopaint_interactive_seg_model": name}).iopaint_interactive_seg_model == name
+    for name in ("vit_x", "sam_vit_b", "sam2_1", "sam2_tiny_"):
+        with pytest.raises(SettingsError, match="iopaint_interactive_seg_model"):
+            load(None, {"iopaint_interactive_seg_model": name})
 
 
 def test_what_cannot_be_fetched_cannot_be_switched_to(tmp_path: Path) -> None:

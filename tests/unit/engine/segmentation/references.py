@@ -53,6 +53,28 @@ _SAM_NAMES = (
     (r"\.norm", ".layer_norm"),
 )
 
+_BACK_THREE = {"proj_in": "layers.0", "layers.0": "layers.1", "proj_out": "layers.2"}
+_BACK = (
+    (r"^no_memory_embedding$", "no_mem_embed"),
+    (r"^vision_encoder\.neck\.convs\.(\d)\.", r"image_encoder.neck.convs.\1.conv."),
+    (r"^vision_encoder\.backbone\.patch_embed\.projection", "image_encoder.trunk.patch_embed.proj"),
+    (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
+    (r"^(prompt_encoder|mask_decoder)\.", r"sam_\1."),
+    (r"mask_embed\.conv1", "mask_downscaling.0"),
+    (r"mask_embed\.layer_norm1", "mask_downscaling.1"),
+    (r"mask_embed\.conv2", "mask_downscaling.3"),
+    (r"mask_embed\.layer_norm2", "mask_downscaling.4"),
+    (r"mask_embed\.conv3", "mask_downscaling.6"),
+    (r"upscale_conv1", "output_upscaling.0"),
+    (r"upscale_layer_norm", "output_upscaling.1"),
+    (r"upscale_conv2", "output_upscaling.3"),
+    (r"layer_norm", "norm"),
+    (r"o_proj", "out_proj"),
+    (r"shared_embedding\.positional_embedding", "pe_layer.positional_encoding_gaussian_matrix"),
+    (r"\.mlp\.proj_in", ".mlp.layers.0"),
+    (r"\.mlp\.proj_out", ".mlp.layers.1"),
+)
+
 
 def random_weights(names: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Of the same names and shapes; large enough that no part of the network is without effect."""
@@ -119,6 +141,25 @@ def reference_sam2() -> Any:
     from transformers import Sam2Model
 
     return Sam2Model(sam2_config(TINY_HIERA, SIDE_PX)).eval()
+
+
+def original_sam2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """transformers' names to the authors'."""
+    made: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if name.startswith("shared_image_embedding."):
+            continue
+        if name == "prompt_encoder.point_embed.weight":
+            for kind in range(4):
+                made[f"sam_prompt_encoder.point_embeddings.{kind}.weight"] = value[kind : kind + 1].clone()
+            continue
+        three = re.search(r"(head|mlps\.\d)\.(proj_in|proj_out|layers\.0)\.", name)
+        if three is not None:
+            name = name.replace(f"{three[1]}.{three[2]}.", f"{three[1]}.{_BACK_THREE[three[2]]}.")
+        for pattern, replacement in _BACK:
+            name = re.sub(pattern, replacement, name)
+        made[name] = value
+    return made
 
 
 def _sam_name(name: str) -> str:

@@ -1,12 +1,12 @@
 """SAM 2 from the authors' layout and from a folder, against transformers' own way through the same network."""
 
 import copy
-import re
 
 import numpy as np
 import pytest
 import torch
 
+from engine.segmentation.sam2 import Sam2
 from engine.segmentation.sam2_weights import (
     BASE,
     LARGE,
@@ -18,7 +18,7 @@ from engine.segmentation.sam2_weights import (
     sam2_config,
 )
 from engine.segmentation.segmenter import Click, Edges
-from tests.unit.engine.segmentation.references import SIDE_PX, TINY_HIERA, random_weights, reference_sam2
+from tests.unit.engine.segmentation.references import SIDE_PX, TINY_HIERA, original_sam2, random_weights, reference_sam2
 
 ORIGINAL_NAMES = {
     "no_mem_embed",
@@ -84,46 +84,6 @@ VIDEO_ONLY = {
     "obj_ptr_proj.layers.0.weight": torch.zeros(256, 256),
     "obj_ptr_tpos_proj.weight": torch.zeros(64, 256),
 }
-_THREE = {"proj_in": "layers.0", "layers.0": "layers.1", "proj_out": "layers.2"}
-_BACK = (
-    (r"^no_memory_embedding$", "no_mem_embed"),
-    (r"^vision_encoder\.neck\.convs\.(\d)\.", r"image_encoder.neck.convs.\1.conv."),
-    (r"^vision_encoder\.backbone\.patch_embed\.projection", "image_encoder.trunk.patch_embed.proj"),
-    (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
-    (r"^(prompt_encoder|mask_decoder)\.", r"sam_\1."),
-    (r"mask_embed\.conv1", "mask_downscaling.0"),
-    (r"mask_embed\.layer_norm1", "mask_downscaling.1"),
-    (r"mask_embed\.conv2", "mask_downscaling.3"),
-    (r"mask_embed\.layer_norm2", "mask_downscaling.4"),
-    (r"mask_embed\.conv3", "mask_downscaling.6"),
-    (r"upscale_conv1", "output_upscaling.0"),
-    (r"upscale_layer_norm", "output_upscaling.1"),
-    (r"upscale_conv2", "output_upscaling.3"),
-    (r"layer_norm", "norm"),
-    (r"o_proj", "out_proj"),
-    (r"shared_embedding\.positional_embedding", "pe_layer.positional_encoding_gaussian_matrix"),
-    (r"\.mlp\.proj_in", ".mlp.layers.0"),
-    (r"\.mlp\.proj_out", ".mlp.layers.1"),
-)
-
-
-def original(state):
-    """transformers' names to the authors'."""
-    made = {}
-    for name, value in state.items():
-        if name.startswith("shared_image_embedding."):
-            continue
-        if name == "prompt_encoder.point_embed.weight":
-            for kind in range(4):
-                made[f"sam_prompt_encoder.point_embeddings.{kind}.weight"] = value[kind : kind + 1].clone()
-            continue
-        three = re.search(r"(head|mlps\.\d)\.(proj_in|proj_out|layers\.0)\.", name)
-        if three is not None:
-            name = name.replace(f"{three[1]}.{three[2]}.", f"{three[1]}.{_THREE[three[2]]}.")
-        for pattern, replacement in _BACK:
-            name = re.sub(pattern, replacement, name)
-        made[name] = value
-    return made
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +103,9 @@ def reference():
 
 @pytest.fixture(scope="module")
 def ours(reference):
-    return load_original({"model": original(reference.state_dict()) | VIDEO_ONLY}, TINY_HIERA, "cpu", side_px=SIDE_PX)
+    return load_original(
+        {"model": original_sam2(reference.state_dict()) | VIDEO_ONLY}, TINY_HIERA, "cpu", side_px=SIDE_PX
+    )
 
 
 def embed(network, pixels):
@@ -158,13 +120,13 @@ def picture():
 
 
 def test_the_authors_names_are_those_the_test_writes(reference):
-    there = original(reference.state_dict())
+    there = original_sam2(reference.state_dict())
     assert set(there) >= ORIGINAL_NAMES
 
 
 def test_every_weight_gets_to_its_place(reference):
     state = reference.state_dict()
-    back = renamed(original(state) | VIDEO_ONLY)
+    back = renamed(original_sam2(state) | VIDEO_ONLY)
     assert set(back) == set(state)
     assert all(torch.equal(back[name], value) for name, value in state.items())
 
@@ -247,3 +209,11 @@ def test_the_published_sizes_are_those_of_the_published_networks(size, millions)
     with torch.device("meta"):
         count = sum(value.numel() for value in Sam2Model(sam2_config(size, 1024)).parameters())
     assert millions - 8 < count / 1e6 < millions
+
+
+def test_nothing_is_left_behind_on_the_cpu(picture):
+    network = Sam2(reference_sam2().to("meta"))
+    made = embed(network, network.prepare(picture))
+    points, included, box = (torch.zeros(shape, device="meta") for shape in ((2, 2), (2,), (4,)))
+    logits, scores = network._candidates(made, network._prompt(points, included > 0, box), is_several=True)
+    assert {logits.device.type, scores.device.type} == {"meta"}
