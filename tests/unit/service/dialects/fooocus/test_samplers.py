@@ -1,0 +1,29 @@
+import pytest
+
+from protocol.sampling import NoiseSchedule, SchedulerName
+from service.dialects.fooocus.samplers import SAMPLERS, SCHEDULES, sampling
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_has_one_of_ours(name: str) -> None:
+    found = sampling(name, "karras")
+    assert found.scheduler.value == name.removesuffix("_gpu")
+    assert found.notes == ()
+
+
+def test_all_24_samplers_and_11_schedulers_are_there() -> None:
+    assert (len(SAMPLERS), len(SCHEDULES)) == (24, 11)
+    assert {SCHEDULES[name] for name in ("karras", "sgm_uniform", "align_your_steps")} == {
+        NoiseSchedule.KARRAS,
+        NoiseSchedule.SGM_UNIFORM,
+        NoiseSchedule.ALIGN_YOUR_STEPS,
+    }
+
+
+def test_names_that_are_not_known_stand_for_the_defaults_and_say_so() -> None:
+    found = sampling("best", "fastest")
+    assert (found.scheduler, found.noise_schedule) == (SchedulerName.DPMPP_2M_SDE, NoiseSchedule.KARRAS)
+    assert [note.message for note in found.notes] == [
+        "sampler_name: there is no 'best'; dpmpp_2m_sde_gpu was taken instead",
+        "scheduler_name: there is no 'fastest'; karras was taken instead",
+    ]
