@@ -27,5 +27,10 @@ PERFORMANCE_DESCRIPTIONS: Final[Mapping[Performance, str]] = {
 FEW_STEPS: Final = frozenset({Performance.EXTREME_SPEED, Performance.LIGHTNING, Performance.HYPER_SD})
 """The modes with a LoRA of their own, which works with settings of its own only."""
 
-OWN_SETTINGS: Final = frozenset({"scheduler", "noise_schedule", "guidance_scale", "refiner"})
+OWN_SETTINGS: Final = frozenset(
+    {
+        *("scheduler", "noise_schedule", "refiner"),
+        *("guidance_scale", "sharpness", "adaptive_guidance", "size_conditioning"),
+    }
+)
 """The parameters that those modes do not go by."""

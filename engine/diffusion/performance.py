@@ -1,15 +1,15 @@
 """What a mode of speed stands for: a number of steps, and for the fast ones a LoRA and the only settings it works with.
 
-    mode            steps   LoRA, its weight       sampler, noise schedule
-    -------------   -----   --------------------   -----------------------
-    quality         60      -                      as asked
-    speed           30      -                      as asked
-    extreme_speed   8       LCM, 1.0               lcm, its own
-    lightning       4       Lightning, 1.0         euler, sgm_uniform
-    hyper_sd        4       Hyper-SD, 0.8          dpmpp_sde, karras
+    mode            steps   enlarged   LoRA, its weight       sampler, noise schedule
+    -------------   -----   --------   --------------------   -----------------------
+    quality         60      36         -                      as asked
+    speed           30      18         -                      as asked
+    extreme_speed   8       8          LCM, 1.0               lcm, its own
+    lightning       4       4          Lightning, 1.0         euler, sgm_uniform
+    hyper_sd        4       4          Hyper-SD, 0.8          dpmpp_sde, karras
 
-A fast mode is made without guidance and without a refiner: its LoRA was trained so. `steps` of the request counts
-before those of the mode.
+A fast mode is made without guidance and what goes with it, and without a refiner: its LoRA was trained so. `steps` of
+the request counts before those of the mode.
 
 Source: the modes of Fooocus 2.5, as observed; the LoRAs by Luo et al. (LCM-LoRA, 2023), Lin et al. (SDXL-Lightning,
 2024) and Ren et al. (Hyper-SD, 2024).
@@ -27,7 +27,7 @@ from engine.diffusion.studio import Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import Family, FoundModel, ModelKind
 from engine.steps import await_call
-from protocol.generation import GenerationParams, LoraRef
+from protocol.generation import GenerationParams, ImageToImageParams, LoraRef
 from protocol.performance import Performance
 from protocol.sampling import NoiseSchedule, SchedulerName
 
@@ -40,35 +40,41 @@ class Mode:
 
     Attributes:
         steps: of a picture.
+        steps_enlarged: of one that is made of an enlarged picture.
         loras: names the LoRA goes by, the most usual first; none if it needs none.
         forced: parameters it works with only.
     """
 
     steps: int
+    steps_enlarged: int
     loras: Sequence[str] = ()
     weight: float = 1.0
     forced: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _few(scheduler: SchedulerName, schedule: NoiseSchedule | None) -> Mapping[str, Any]:
-    return {"scheduler": scheduler, "noise_schedule": schedule, "guidance_scale": 1.0, "refiner": None}
+    without = {"refiner": None, "sharpness": 0.0, "adaptive_guidance": None, "size_conditioning": None}
+    return {"scheduler": scheduler, "noise_schedule": schedule, "guidance_scale": 1.0, **without}
 
 
 MODES: Final[Mapping[Performance, Mode]] = {
-    Performance.QUALITY: Mode(steps=60),
-    Performance.SPEED: Mode(steps=30),
+    Performance.QUALITY: Mode(steps=60, steps_enlarged=36),
+    Performance.SPEED: Mode(steps=30, steps_enlarged=18),
     Performance.EXTREME_SPEED: Mode(
         steps=8,
+        steps_enlarged=8,
         loras=("sdxl_lcm_lora", "latent-consistency/lcm-lora-sdxl", "latent-consistency/lcm-lora-sdv1-5"),
         forced=_few(SchedulerName.LCM, None),
     ),
     Performance.LIGHTNING: Mode(
         steps=4,
+        steps_enlarged=4,
         loras=("sdxl_lightning_4step_lora",),
         forced=_few(SchedulerName.EULER, NoiseSchedule.SGM_UNIFORM),
     ),
     Performance.HYPER_SD: Mode(
         steps=4,
+        steps_enlarged=4,
         loras=("sdxl_hyper_sd_4step_lora", "Hyper-SDXL-4steps-lora", "Hyper-SD15-4steps-lora"),
         weight=0.8,
         forced=_few(SchedulerName.DPMPP_SDE, NoiseSchedule.KARRAS),
@@ -94,20 +100,24 @@ def as_performed(params: GenerationParams, family: Family, studio: Studio, warn:
         return params
     mode = MODES[params.performance]
     if not mode.loras:
-        return params.model_copy(update={"steps": _steps(params, mode)})
+        return params.model_copy(update={"steps": steps_for(params, mode)})
     found = _lora(studio, mode, family)
     if found is None:
         warn("performance_unused", _not_there(params.performance, mode, family))
-        return params.model_copy(update={"steps": _steps(params, _WITHOUT)})
+        return params.model_copy(update={"steps": steps_for(params, _WITHOUT)})
     _tell_overridden(params, mode, warn)
     loras = params.loras
     if not _is_named(params, found):
         loras = (*loras, LoraRef(name=found.name, weight=mode.weight))
-    return params.model_copy(update={**mode.forced, "loras": loras, "steps": _steps(params, mode)})
+    return params.model_copy(update={**mode.forced, "loras": loras, "steps": steps_for(params, mode)})
 
 
-def _steps(params: GenerationParams, mode: Mode) -> int:
-    return mode.steps if params.steps is None else params.steps
+def steps_for(params: GenerationParams, mode: Mode) -> int:
+    """How many denoising steps: as asked, or else as the mode has it."""
+    if params.steps is not None:
+        return params.steps
+    is_enlarged = isinstance(params, ImageToImageParams) and params.upscale is not None
+    return mode.steps_enlarged if is_enlarged else mode.steps
 
 
 def _lora(studio: Studio, mode: Mode, family: Family) -> FoundModel | None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from engine.diffusion.performance import MODES
+from engine.diffusion.performance import MODES, steps_for
 from engine.diffusion.studio import Studio
 from protocol.events import StepFinished
-from protocol.performance import PERFORMANCE_DESCRIPTIONS, Performance
+from protocol.generation import ImageToImageParams
+from protocol.performance import FEW_STEPS, OWN_SETTINGS, PERFORMANCE_DESCRIPTIONS, Performance
 from tests import tiny_adapters
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
 from tests.unit.engine.diffusion.studios import make, pixels, studio_of
@@ -109,6 +110,26 @@ def test_every_setting_of_a_fast_mode_counts(studio: Studio, mode: str) -> None:
 def test_steps_of_the_request_count_before_those_of_the_mode(studio: Studio) -> None:
     assert steps_of(ran(studio, performance="quality", steps=5)) == 5
     assert steps_of(ran(studio, performance="lightning", steps=6)) == 6
+
+
+@pytest.mark.parametrize(("mode", "steps"), [("quality", 36), ("speed", 18), ("lightning", 4)])
+def test_a_picture_made_of_an_enlarged_one_takes_fewer_steps(mode: str, steps: int) -> None:
+    asked = {"prompt": "a cat", "image": "upload:x", "upscale": 2.0, "performance": mode}
+    assert steps_for(ImageToImageParams.model_validate(asked), MODES[Performance(mode)]) == steps
+    assert steps_for(ImageToImageParams.model_validate({**asked, "steps": 9}), MODES[Performance(mode)]) == 9
+
+
+def test_the_settings_that_fast_modes_do_not_go_by_are_those_the_protocol_names() -> None:
+    assert {mode for mode, meant in MODES.items() if meant.loras} == FEW_STEPS
+    for mode in FEW_STEPS:
+        assert MODES[mode].forced.keys() == OWN_SETTINGS
+
+
+@pytest.mark.parametrize("setting", [{"sharpness": 20.0}, {"adaptive_guidance": 3.0}, {"size_conditioning": {}}])
+def test_what_goes_with_guidance_does_not_go_with_a_fast_mode(studio: Studio, setting: dict[str, Any]) -> None:
+    against = ran(studio, performance="lightning", **setting)
+    assert against.warnings == ["performance_overrides"]
+    assert np.array_equal(drawn(against), drawn(ran(studio, performance="lightning")))
 
 
 def test_what_a_fast_mode_does_not_go_by_is_told_and_has_no_effect(studio: Studio) -> None:
