@@ -78,8 +78,9 @@ def _build(place: Path, tensors: Tensors, device: torch.device) -> Any:
     if projected is None:
         raise ValueError(f"its {place.name} is not whole: proj_out.weight missing")
     config = CLIPVisionConfig(**{name: told[name] for name in _SHAPE if name in told})
+    made: Any = PaintByExampleImageEncoder
     with init_empty_weights():
-        encoder: Any = PaintByExampleImageEncoder(config, proj_size=len(projected))
+        encoder = made(config, proj_size=len(projected))
     own = {_plain(name): name for name in encoder.state_dict()}
     fill(encoder, {own.get(_plain(name), name): tensor for name, tensor in tensors.items()}, part=place.name)
     _tell_copies(encoder)

@@ -9,7 +9,8 @@
                                PowerPaint's words is that. Other pipelines than SD 1, 2, 3, SDXL, Flux and
                                Paint by Example: `other`
     `config.json`              one part of a pipeline, by `_class_name` or `architectures`: a VAE (for SDXL if
-                               `scaling_factor` is 0.13025), a ControlNet, a BrushNet, an image encoder. Others are passed by
+                               `scaling_factor` is 0.13025), a ControlNet, a BrushNet, an image encoder. Others are
+                               passed by
 
 A folder is whole if every part that its index names is there, and its weights with all their shards. What holds the
 weights is chosen as the loader chooses it: safetensors before pickles, the full form before `fp16` and others.
@@ -57,6 +58,8 @@ _PIPELINES: Final[Mapping[str, Family]] = {
     "FluxInpaintPipeline": Family.FLUX,
 }
 """Pipeline class -> family, before the UNet's configuration says more."""
+_HALVES: Final = re.compile(r"Kandinsky(?:V22)?(?:Prior|Img2Img|Inpaint|Controlnet)?(?:Emb2Emb|Img2Img)?Pipeline")
+"""Of Kandinsky 2.1 and 2.2: one folder makes of words what the other makes pictures of."""
 _PARTS: Final[Mapping[str, ModelKind]] = {
     "AutoencoderKL": ModelKind.VAE,
     "AutoencoderTiny": ModelKind.VAE,
@@ -163,6 +166,8 @@ def _family(folder: Path, index: Config) -> Family:
     class_name = index.get("_class_name")
     if not isinstance(class_name, str):
         raise BadFolder(f"its {INDEX} names no pipeline")
+    if _HALVES.fullmatch(class_name):
+        raise BadFolder("it is half of a Kandinsky model, whose halves are not put together here")
     family = _PIPELINES.get(class_name, Family.OTHER)
     if family not in {Family.SD1, Family.SDXL}:
         return family

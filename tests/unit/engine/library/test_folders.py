@@ -35,6 +35,18 @@ def test_family_is_told_by_the_pipeline_and_its_unet(tmp_path, class_name, unet,
     assert (look.sniffed.kind, look.sniffed.family, look.sniffed.problem) == (ModelKind.CHECKPOINT, family, None)
 
 
+@pytest.mark.parametrize("name", ["KandinskyV22InpaintPipeline", "KandinskyV22PriorPipeline", "KandinskyPipeline"])
+def test_half_of_a_model_has_a_problem(tmp_path, name):
+    assert "half of a Kandinsky model" in problem_of(write_pipeline(tmp_path / "m", name))
+
+
+@pytest.mark.parametrize("name", ["Kandinsky3Pipeline", "KandinskyV22CombinedPipeline"])
+def test_whole_model_by_the_same_makers_has_none(tmp_path, name):
+    look = look_into(write_pipeline(tmp_path / "m", name))
+    assert look is not None
+    assert look.sniffed.problem is None
+
+
 WORDS = [f"{word}_{number}" for word in ("P_ctxt", "P_shape", "P_obj") for number in range(2)]
 
 
