@@ -9,10 +9,6 @@ from protocol.replay import ReplayParams
 
 _TRAINED_LEVELS: Final = 1000
 """No schedule is cut finer than what the models were trained on."""
-_HALF: Final = 0.5
-"""Of a step: a share in the middle between two whole numbers of steps is rounded down to the right one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a pipeline is asked for.
@@ -38,7 +34,19 @@ def replay(steps: int, strength: float, *, is_full: bool) -> Replay:
     if not is_full or strength >= 1:
         return Replay(steps, max(strength, 1.0001 / steps))
     levels = math.ceil(steps / strength) if strength * _TRAINED_LEVELS > steps else _TRAINED_LEVELS
-    return Replay(levels, (steps + _HALF) / levels)
+    while (share := _share(steps, levels)) is None:
+        levels -= 1
+    return Replay(levels, share)
+
+
+def _share(steps: int, levels: int) -> float | None:
+    """What gives exactly `steps` when it is multiplied by `levels`; None if no number does.
+
+    Some pipelines round the product down and others up.
+    """
+    share = steps / levels
+    nearest = (share, math.nextafter(share, 1), math.nextafter(share, 0))
+    return next((each for each in nearest if levels * each == steps), None)
 
 
 def runs_all_steps(params: Frozen) -> bool:

@@ -25,7 +25,7 @@ from engine.plugins.files import PluginFiles
 from engine.tasks.upscale import enlarge
 from protocol.errors import ErrorCode
 from protocol.generation import InpaintParams
-from protocol.holes import Fill, SoftEdge
+from protocol.holes import Fill, SoftEdge, Start
 from protocol.retouching import MaskShape
 
 _MOST_FACTOR: Final = 4.0
@@ -138,7 +138,7 @@ def _area_of(params: InpaintParams, picture: Picture) -> Box | None:
 
 def _start_of(canvas: Canvas, params: InpaintParams) -> Floats:
     """What the model starts from: the part it sees, its hole filled as asked."""
-    if params.fill is Fill.ORIGINAL:
+    if params.fill is Fill.ORIGINAL or params.start is Start.NOISE:
         return canvas.image
     return filled(canvas.image, canvas.model_mask > 0)
 

@@ -172,3 +172,42 @@ def test_generating_tells_what_an_image_is_made_from_as_the_real_engine_does(ima
     assert [told["styles"] for told in data] == [["Fooocus V2"]] * 2
     assert data[0]["prompt_expansion"] != data[1]["prompt_expansion"]
     assert driver.warnings == ["wildcard_missing"]
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({"upscale": 2.5}, (150, 100)),
+        ({"size_rule": "model"}, (80, 56)),
+        ({"width": 30, "height": 20}, (30, 20)),
+    ],
+)
+def test_a_picture_made_from_another_has_the_size_it_has_from_the_real_task(
+    image: Path, params: Mapping[str, Any], size: tuple[int, int]
+) -> None:
+    (output,) = run_fake(run_of(TaskName.IMAGE_TO_IMAGE, image, **params)).of_type(OutputReady)
+    assert (output.width, output.height) == size
+
+
+def test_sides_and_an_inverted_mask_are_painted_over(image: Path) -> None:
+    before = texture(40, 60)
+    inside, around = (
+        pixels_of(run_fake(run_of(TaskName.INPAINT, image, left=8, **more)).outputs[0].content)
+        for more in ({}, {"invert_mask": True})
+    )
+    assert inside.shape == (40, 68, 3)
+    changed = [(made[:, 8:] != before).any(axis=2) for made in (inside, around)]
+    assert np.array_equal(changed[0], ~changed[1])
+    assert len(np.unique(inside[:, :8].reshape(-1, 3), axis=0)) == 1
+
+
+def test_a_mask_of_another_size_is_fitted_if_asked(image: Path, tmp_path: Path) -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:10, 5:10] = 255
+    inputs = {"image": image, "mask": save(tmp_path / "mask.png", mask)}
+    made = run_fake(make_run(TaskName.INPAINT, {"prompt": "a cat", "fit_mask": True}, inputs=inputs))
+    changed = (pixels_of(made.outputs[0].content) != texture(40, 60)).any(axis=2)
+    assert changed[10:20, 10:20].all()
+    assert changed.sum() == 100
+    with pytest.raises(EngineError, match="expected 60 x 40 px like the image, got 30 x 20"):
+        run_fake(make_run(TaskName.INPAINT, {"prompt": "a cat"}, inputs=inputs))

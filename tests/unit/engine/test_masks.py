@@ -136,3 +136,30 @@ def test_thickness_is_the_width_of_a_stroke(width: int) -> None:
     mask = np.zeros((40, 60), np.bool_)
     mask[5:35, 20 : 20 + width] = True
     assert abs(masks.thickness(mask) - width) <= 1
+
+
+def test_a_mask_of_another_size_is_brought_to_that_of_the_picture_if_it_may() -> None:
+    small = np.zeros((4, 6), np.uint8)
+    small[1:3, 2:5] = 255
+    fitted = masks.for_picture(png(small), 60, 40, fits=True)
+    expected = np.kron(small > 0, np.ones((10, 10), np.bool_))
+    assert (fitted != expected).mean() < 0.02
+    assert np.array_equal(masks.for_picture(png(expected.astype(np.uint8) * 255), 6, 4, fits=True), small > 0)
+
+
+@pytest.mark.parametrize("is_box", [False, True])
+def test_an_edge_that_moves_inwards_is_one_that_moves_outwards_of_what_is_not_masked(is_box: bool) -> None:
+    mask = np.zeros((30, 40), np.bool_)
+    mask[5:25, 0:20] = True
+    inwards = masks.moved(mask, -3, is_box=is_box)
+    assert np.array_equal(inwards, ~masks.moved(~mask, 3, is_box=is_box))
+    assert inwards[8:22, 0:17].all(), "the edge of the picture does not move"
+    assert inwards.sum() == 14 * 17
+    assert np.array_equal(masks.moved(mask, 0, is_box=is_box), mask)
+
+
+def test_a_square_grows_corners_into_corners() -> None:
+    mask = np.zeros((30, 40), np.bool_)
+    mask[10:15, 10:15] = True
+    assert masks.moved(mask, 4, is_box=True)[6:19, 6:19].all()
+    assert not masks.moved(mask, 4)[6, 6]

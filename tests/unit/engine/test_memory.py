@@ -74,3 +74,21 @@ def test_cleaning_the_background_of_faces_needs_room_for_an_enlargement() -> Non
         TaskName.RESTORE_FACE, plain, pixels
     )
     assert difference >= 16 * 3 * pixels
+
+
+def test_a_picture_that_is_enlarged_before_it_is_made_anew_needs_room_for_both() -> None:
+    plain, enlarged = (
+        TASKS[TaskName.IMAGE_TO_IMAGE].params.model_validate({"prompt": "x", "image": "x", **more})
+        for more in ({}, {"upscale": 2.0})
+    )
+    more = estimate_bytes(TaskName.IMAGE_TO_IMAGE, enlarged, 10**6) - estimate_bytes(
+        TaskName.IMAGE_TO_IMAGE, plain, 10**6
+    )
+    assert more > 10**6 * (16 * 3 + 4 * 3 * 4)
+
+
+@pytest.mark.parametrize(("few", "many"), [({}, {"left": 4000}), ({}, {"upscale_model": "compact"})])
+def test_what_is_added_to_a_repainted_picture_needs_room(few: dict[str, object], many: dict[str, object]) -> None:
+    bare = {"prompt": "x", "image": "x", "mask": "x"}
+    less, more = (TASKS[TaskName.INPAINT].params.model_validate(bare | each) for each in (few, many))
+    assert estimate_bytes(TaskName.INPAINT, more, 10**6) > estimate_bytes(TaskName.INPAINT, less, 10**6) + 10**7

@@ -144,6 +144,13 @@ async def test_a_fetched_picture_is_named_for_what_it_is(shelf: Shelf) -> None:
     assert prepared.shown == {"image": "https://example.org/a.jpg"}
 
 
+async def test_a_mask_of_another_size_is_taken_where_it_is_to_be_fitted(shelf: Shelf) -> None:
+    about = {"prompt": "a cat", "image": text(PNG), "mask": text(picture(5, 7))}
+    assert isinstance(await refusal(shelf, "inpaint", **about), MaskMisfit)
+    prepared = await shelf.prepare("inpaint", **about, fit_mask=True)
+    assert set(prepared.names) == {"image", "mask"}
+
+
 async def test_image_and_mask_are_both_brought_and_counted(shelf: Shelf) -> None:
     prepared = await shelf.prepare("erase", image=text(PNG), mask=f"upload:{shelf.upload_id}")
     assert prepared.names == {"image": "image.png", "mask": "mask.png"}

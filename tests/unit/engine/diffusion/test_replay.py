@@ -8,14 +8,20 @@ from engine.diffusion.replay import replay
 
 
 def made(levels: int, strength: float) -> int:
-    """The steps that a stock pipeline makes."""
+    """The steps that the stock pipelines make which round them down."""
     return min(int(levels * strength), levels)
+
+
+def made_upwards(levels: int, strength: float) -> int:
+    """Likewise of those that round what they leave out."""
+    return levels - int(max(levels - min(levels * strength, levels), 0))
 
 
 @given(st.integers(1, 500), st.floats(0, 1, exclude_max=True))
 def test_all_steps_are_made_at_any_strength(steps: int, strength: float) -> None:
     asked = replay(steps, strength, is_full=True)
-    assert made(asked.levels, asked.strength) == steps
+    assert made(asked.levels, asked.strength) == made_upwards(asked.levels, asked.strength) == steps
+    assert steps < asked.levels
     assert asked.levels <= 1000
 
 

@@ -44,3 +44,33 @@ def test_the_native_size_keeps_the_sides_up_to_four_to_one(width: int, height: i
     assert size.area == pytest.approx(512 * 512, rel=0.05)
     ratio = min(max(width / height, 0.25), 4.0)
     assert size.width / size.height == pytest.approx(ratio, rel=0.05)
+
+
+XL = WorkingSize(1024, 8)
+
+
+def side_px(size: Size) -> float:
+    """Of the square of its area."""
+    return float(size.area**0.5)
+
+
+@pytest.mark.parametrize("asked", [Size(1000, 1000), Size(1152, 896), Size(2048, 2048), Size(1920, 1080)])
+def test_a_size_between_one_and_two_native_sides_stays_as_it_is(asked: Size) -> None:
+    assert XL.between(asked, 1, 2) == asked
+
+
+@given(st.integers(64, 8000), st.integers(64, 8000))
+def test_any_other_is_brought_there_with_its_sides_in_blocks(width: int, height: int) -> None:
+    asked = Size(width, height)
+    size = XL.between(asked, 1, 2)
+    if size != asked:
+        assert size.width % 64 == size.height % 64 == 0
+    if max(width, height) <= 4 * min(width, height):
+        assert 1024 - 64 < side_px(size) <= 2048
+        assert size.width / size.height == pytest.approx(width / height, rel=0.2)
+
+
+def test_a_block_is_a_sixteenth_of_the_native_side() -> None:
+    assert [working.block_px for working in (XL, SD1, WorkingSize(768, 8), WorkingSize(64, 8))] == [64, 32, 48, 8]
+    assert XL.in_blocks(Size(300, 200)) == Size(1280, 832)
+    assert TINY.in_blocks(Size(300, 300)) == Size(64, 64)

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn import functional
 
 from engine.interface import OutOfMemory
 from engine.models.residency import Residency
@@ -12,24 +11,7 @@ from protocol.requests import Previews, TaskName
 from tests.unit.engine.driver import drive, make_run
 from tests.unit.engine.networks import Shelf
 from tests.unit.engine.pictures import pixels_of, save, texture
-
-
-class Nearest(torch.nn.Module):
-    """Enlarges by repeating pixels: what comes out is known. Runs out of memory on tiles above `room_px`."""
-
-    scale, reach_px, fade_px = 4, 3, 2
-
-    def __init__(self, room_px=10_000):
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
-        self.room_px = room_px
-        self.seen = []
-
-    def forward(self, pixels):
-        self.seen.append(tuple(pixels.shape[2:]))
-        if max(pixels.shape[2:]) > self.room_px:
-            raise OutOfMemory("the test says so")
-        return functional.interpolate(pixels, scale_factor=4.0, mode="nearest")
+from tests.unit.engine.upscalers import Nearest
 
 
 def run(path, network, *, previews=Previews.ALL, device="cpu", **params):
