@@ -8,6 +8,7 @@ from typing import Any, Final
 from protocol.erasing import EraseModel, FillMethod, HdStrategy, LdmSampler
 from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
+from service.dialects.iopaint.brushes import brushed
 from service.dialects.iopaint.controls import chosen_control
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.model_info import Editor, Listed
@@ -75,8 +76,8 @@ def order(request: InpaintRequest, model: Listed, picture: Pictures, *, quality:
     out = {"format": "source", "keep_metadata": True, "quality": quality, "seed": seed % _SEED_LIMIT}
     if model.eraser is not None:
         return Order(TaskName.ERASE, {**out, **_erasing(request, model.eraser, picture)}, seed)
-    _refuse_what_is_not_served(request)
-    out |= {**_diffusing(request, model), **_editing(request, model, picture)}
+    brush = brushed(request, model.brushes, model.powerpaint, model.name)
+    out |= {**_diffusing(request, model), **_editing(request, model, picture), **brush}
     if request.use_extender:
         if not model.can_extend:
             raise Refused(422, f"use_extender: {model.name!r} changes what is there, and cannot paint beyond it")
@@ -134,7 +135,8 @@ def _diffusing(request: InpaintRequest, model: Listed) -> dict[str, Any]:
 def _editing(request: InpaintRequest, model: Listed, picture: Pictures) -> dict[str, Any]:
     """What models of some families are told beside."""
     params: dict[str, Any] = {} if picture.example is None else {"example": picture.example}
-    if model.editor is Editor.POWERPAINT:
+    is_second = request.enable_powerpaint_v2 and not request.enable_brushnet
+    if model.editor is Editor.POWERPAINT or is_second:
         params["repaint_task"] = request.powerpaint_task.value
         is_fitted = request.powerpaint_task is PowerPaintTask.SHAPE_GUIDED
         if is_fitted or "fitting_degree" in request.model_fields_set:
@@ -176,8 +178,11 @@ def _repainting(request: InpaintRequest, model: Listed, picture: Pictures) -> di
 
 
 def _controlled(request: InpaintRequest, model: Listed) -> dict[str, Any]:
-    """The ControlNet that was asked for. Not for the extender, with which the original gives it no weight."""
-    if not request.enable_controlnet or request.controlnet_conditioning_scale <= 0:
+    """The ControlNet that was asked for.
+
+    Not for the extender, with which the original gives it no weight, nor with a BrushNet, which switches it off there.
+    """
+    if not request.enable_controlnet or request.enable_brushnet or request.controlnet_conditioning_scale <= 0:
         return {}
     name, preprocess = chosen_control(request.controlnet_method, model.controls, model.name)
     scale = request.controlnet_conditioning_scale
@@ -199,13 +204,6 @@ def _borders(request: InpaintRequest, picture: Pictures) -> dict[str, Any]:
     if not any(borders.values()):
         raise Refused(422, "extender: expected a rectangle that goes beyond the picture")
     return {"image": picture.image, **borders}
-
-
-def _refuse_what_is_not_served(request: InpaintRequest) -> None:
-    if request.enable_brushnet:
-        raise Refused(422, "enable_brushnet: BrushNet is not served here")
-    if request.enable_powerpaint_v2:
-        raise Refused(422, "enable_powerpaint_v2: PowerPaint is not served here")
 
 
 def _side(name: str, value: int, *, least: int) -> int:

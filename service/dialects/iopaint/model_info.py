@@ -8,6 +8,7 @@ from typing import Any, Final
 from protocol.erasing import EraseModel
 from protocol.models import ModelInfo, ModelKind
 from protocol.requests import TaskName
+from service.dialects.iopaint.brushes import brushes_for, powerpaint_for
 from service.dialects.iopaint.controls import controls_for
 
 ALWAYS_THERE: Final = frozenset({EraseModel.CV2, EraseModel.PATCHMATCH})
@@ -72,6 +73,8 @@ class Listed:
         can_extend: it paints beyond the picture.
         lcm_lora: the LoRA that `sd_lcm_lora` means for it; None if the server has none.
         controls: the ControlNets that can be used with it; see `controls_for`.
+        brushes: the BrushNets, PowerPaint's apart; see `brushes_for`.
+        powerpaint: our name of that.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Listed:
     can_extend: bool = True
     lcm_lora: str | None = None
     controls: Mapping[str, str] = field(default_factory=dict)
+    brushes: Mapping[str, str] = field(default_factory=dict)
+    powerpaint: str | None = None
 
     @property
     def is_diffusion(self) -> bool:
@@ -106,13 +111,13 @@ class Listed:
             "is_single_file_diffusers": False,
             "need_prompt": self.is_diffusion and self.editor is not Editor.PAINT_BY_EXAMPLE,
             "controlnets": list(self.controls),
-            "brushnets": [],
+            "brushnets": list(self.brushes),
             "support_strength": self.has_strength,
             "support_outpainting": self.is_diffusion and self.can_extend,
             "support_lcm_lora": self.lcm_lora is not None,
             "support_controlnet": bool(self.controls),
-            "support_brushnet": False,
-            "support_powerpaint_v2": False,
+            "support_brushnet": bool(self.brushes),
+            "support_powerpaint_v2": self.powerpaint is not None,
         }
 
 
@@ -170,4 +175,6 @@ def _diffusion(model: ModelInfo, there: Iterable[ModelInfo], published: str) -> 
         can_extend=TaskName.OUTPAINT in model.tasks,
         lcm_lora=next(loras, None),
         controls={} if editor in _UNCONTROLLED else controls_for(family, fitting),
+        brushes=brushes_for(model.family or "", fitting),
+        powerpaint=powerpaint_for(model.family or "", fitting),
     )
