@@ -30,6 +30,7 @@ _FOOOCUS_KEYS: Final[Mapping[str, ModelKind]] = {
     "path_controlnet": ModelKind.CONTROLNET,
     "path_clip_vision": ModelKind.IMAGE_ENCODER,
 }
+_FOOOCUS_WILDCARDS: Final = "path_wildcards"
 _MAX_BYTES: Final = 1024 * 1024
 _MAX_PATHS: Final = 1000
 
@@ -74,11 +75,20 @@ def of_fooocus(root: Path) -> Iterator[tuple[Path, ModelKind]]:
     """The folders that Fooocus' settings name. Relative ones start, as there, in the folder of its modules."""
     settings = _settings(root / _FOOOCUS_FILE, log=logger.warning)
     for key, kind in _FOOOCUS_KEYS.items():
-        named = settings.get(key)
-        for text in (named if isinstance(named, list) else [named])[:_MAX_PATHS]:
-            folder = _expanded(text, root / "modules")
-            if folder is not None:
-                yield folder, kind
+        yield from ((folder, kind) for folder in _named_by(settings, key, root))
+
+
+def wildcards_of_fooocus(root: Path) -> Iterator[Path]:
+    """The folders of wildcards that Fooocus' settings name."""
+    yield from _named_by(_settings(root / _FOOOCUS_FILE, log=logger.warning), _FOOOCUS_WILDCARDS, root)
+
+
+def _named_by(settings: Mapping[str, object], key: str, root: Path) -> Iterator[Path]:
+    named = settings.get(key)
+    for text in (named if isinstance(named, list) else [named])[:_MAX_PATHS]:
+        folder = _expanded(text, root / "modules")
+        if folder is not None:
+            yield folder
 
 
 def _settings(path: Path, *, log: Callable[..., object]) -> Mapping[str, object]:

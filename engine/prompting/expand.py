@@ -16,6 +16,8 @@ from typing import Final
 
 from engine.diffusion.prompt_loras import take_out_loras
 from engine.interface import EngineError
+from engine.library import fooocus
+from engine.library.foreign_paths import wildcards_of_fooocus
 from engine.prompting.arrays import pick_items
 from engine.prompting.expansion import expanded
 from engine.prompting.lines import joined, split_lines
@@ -92,10 +94,18 @@ class Wordsmith:
 
 
 def make_wordsmith(models_dir: Path, folders: Sequence[Path] = ()) -> Wordsmith:
-    """With the styles and wildcards in our own models folder, and in Fooocus' below the folders of other programs."""
+    """With the styles and wildcards in our own models folder, and in those of Fooocus.
+
+    Args:
+        models_dir: our own; it may be the models folder of an installation of Fooocus.
+        folders: of other programs.
+    """
     others = [folder.expanduser() for folder in folders]
-    styles = StyleBook((models_dir / STYLES_DIR, *(folder / _FOOOCUS_STYLES_DIR for folder in others)))
-    return Wordsmith(styles, (models_dir / WILDCARDS_DIR, *(folder / WILDCARDS_DIR for folder in others)))
+    homes = fooocus.homes((models_dir, *others))
+    places = list(dict.fromkeys((*homes, *others)))
+    named = [folder for home in homes for folder in wildcards_of_fooocus(home)]
+    styles = StyleBook((models_dir / STYLES_DIR, *(place / _FOOOCUS_STYLES_DIR for place in places)))
+    return Wordsmith(styles, (models_dir / WILDCARDS_DIR, *named, *(place / WILDCARDS_DIR for place in places)))
 
 
 def as_it_is(written: WrittenPrompt) -> Wording:

@@ -186,3 +186,17 @@ def test_a_fooocus_folder_gives_its_styles_and_wildcards(tmp_path: Path) -> None
     written = WrittenPrompt(prompt="__hue__", syntax=PromptSyntax.FOOOCUS, styles=("Theirs",))
     made = smith.expand(written, image=0, seed=0, warn=lambda *_told: None)
     assert made.positive.texts == ("red!",)
+
+
+def test_the_installation_our_own_models_folder_belongs_to_gives_its_styles_and_wildcards(tmp_path: Path) -> None:
+    home, disk = tmp_path / "Fooocus", tmp_path / "disk"
+    for folder in (home / "models" / "prompt_expansion", home / "sdxl_styles", home / "wildcards", disk):
+        folder.mkdir(parents=True)
+    (home / "config.txt").write_text(json.dumps({"path_wildcards": [str(disk)]}))
+    (home / "sdxl_styles" / "s.json").write_text(json.dumps([{"name": "theirs", "prompt": "{prompt}!"}]))
+    (home / "wildcards" / "hue.txt").write_text("red")
+    (disk / "size.txt").write_text("large")
+    smith = make_wordsmith(home / "models")
+    written = WrittenPrompt(prompt="__size__ __hue__", syntax=PromptSyntax.FOOOCUS, styles=("theirs",))
+    made = smith.expand(written, image=0, seed=0, warn=lambda *_told: None)
+    assert made.positive.texts == ("large red!",)
