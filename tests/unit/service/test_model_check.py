@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from protocol.errors import ErrorCode, ProtocolError
+from protocol.models import ModelKind
+from protocol.named_models import NamedModel
 from protocol.params import TaskParams
 from protocol.requests import JobRequest, parse_job_request
 from service.model_check import ModelCheck
@@ -32,6 +34,10 @@ class Disk:
         name: Any = getattr(params, "model", None)
         if name not in self.known:
             raise ProtocolError(ErrorCode.MODEL_MISSING, f"no {name}", f"{at}.params.model")
+
+    def has(self, named: NamedModel) -> bool:
+        self.threads.add(threading.get_ident())
+        return named.name in self.known
 
     def look(self, asked_at: float) -> None:
         self.threads.add(threading.get_ident())
@@ -74,3 +80,25 @@ async def test_who_names_no_model_is_not_checked_and_neither_is_anyone_where_not
     await ModelCheck(disk).check(parse_job_request({"task": "test_pattern", "params": {}}))
     assert disk.threads == set()
     await ModelCheck(None).check(request(model="whatever"))
+
+
+def loras(*names: str) -> list[NamedModel]:
+    return [NamedModel(ModelKind.LORA, name, "loras") for name in names]
+
+
+async def test_what_is_missing_is_told_after_one_look_at_the_disk() -> None:
+    disk = Disk({"ink"}, there={"chalk"})
+    missing = await ModelCheck(disk).missing(loras("ink", "chalk", "coal"))
+    assert [named.name for named in missing] == ["coal"]
+    assert disk.looks == 1
+    assert threading.get_ident() not in disk.threads
+
+
+async def test_nothing_missing_costs_no_look_at_the_disk() -> None:
+    disk = Disk({"ink", "chalk"})
+    assert await ModelCheck(disk).missing(loras("ink", "chalk")) == []
+    assert disk.looks == 0
+
+
+async def test_nothing_is_missing_where_nothing_is_known_of_models() -> None:
+    assert await ModelCheck(None).missing(loras("ink")) == ()

@@ -8,6 +8,8 @@ import pytest
 from engine.library.library import Library, own_root
 from engine.models.wanted import WantedModels
 from protocol.errors import ErrorCode, ProtocolError
+from protocol.models import ModelKind
+from protocol.named_models import NamedModel
 from protocol.requests import parse_job_request
 from tests.unit.engine.library.model_files import CONTROLNET, IP_ADAPTER, LORA_SD1, SD1, VAE_FILE, write
 
@@ -148,3 +150,28 @@ def test_no_torch_is_imported():
     subprocess.run(
         [sys.executable, "-c", "import sys, engine.models.wanted; assert 'torch' not in sys.modules"], check=True
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_there"),
+    [
+        (ModelKind.LORA, "ink.safetensors", True),
+        (ModelKind.CHECKPOINT, "Dreams", True),
+        (ModelKind.CHECKPOINT, "ink", False),
+        (ModelKind.LORA, "chalk", False),
+        (ModelKind.LORA, "twice", True),
+    ],
+)
+def test_what_a_name_means_is_there_also_if_it_is_several(folder, kind, name, is_there):
+    for place in ("a", "b"):
+        write(folder / "loras" / place / "twice.safetensors", LORA_SD1)
+    made = WantedModels(Library((own_root(folder),)))
+    made.look(time.monotonic())
+    assert made.has(NamedModel(kind, name, "somewhere")) is is_there
+
+
+def test_a_model_whose_file_has_gone_is_not_there(wanted, folder):
+    named = NamedModel(ModelKind.LORA, "ink", "loras")
+    assert wanted.has(named)
+    (folder / "loras" / "ink.safetensors").unlink()
+    assert not wanted.has(named)
