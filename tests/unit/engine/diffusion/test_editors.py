@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from engine.diffusion.studio import Studio
-from engine.interface import EngineError, Run, RunContext, Steps
+from engine.interface import EngineError, Offload, Run, RunContext, Steps
+from engine.models.resident import Key
 from engine.tasks.image_to_image import image_to_image
 from engine.tasks.inpaint import inpaint
 from protocol.errors import ErrorCode
@@ -19,6 +20,7 @@ from protocol.events import PreviewReady, StepFinished
 from protocol.requests import TaskName
 from tests.tiny_editors import VECTORS
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
+from tests.unit.engine.diffusion.pretended import held_to, offloading_studio
 from tests.unit.engine.diffusion.studios import Pixels, draw, make, pixels, studio_of
 from tests.unit.engine.driver import Driver, make_run
 from tests.unit.engine.pictures import save
@@ -170,6 +172,22 @@ def test_an_example_is_painted_as_by_the_stock_pipeline(studio: Studio, inputs: 
     assert made.warnings == []
     assert [told.steps for told in made.of_type(StepFinished)] == [3, 3, 3]
     assert len(made.of_type(PreviewReady)) == 3
+
+
+@pytest.mark.parametrize("mode", [Offload.MODEL, Offload.LAYERS])
+def test_an_offloaded_model_sees_an_example_with_weights_that_are_there(
+    tiny_folder: TinyFolder, studio: Studio, inputs: Mapping[str, Path], mode: Offload
+) -> None:
+    folder = tiny_folder("paint_by_example").parent
+    elsewhere, mover, residency = offloading_studio(folder, asked=mode, budget_bytes=1, piece_bytes=20_000)
+    by_example(elsewhere, inputs, seed=6)
+    ready: Any = residency._residents[Key("checkpoint:paint_by_example")].network
+    parts = ready.loaded.components
+    # The encoder itself has a weight beside its layers, which comes within its call.
+    layers = [parts["unet"], parts["vae"], *parts["image_encoder"].children()]
+    with held_to(mover, *layers) as worked:
+        assert np.array_equal(shown(by_example(elsewhere, inputs)), shown(by_example(studio, inputs)))
+    assert {"Conv2d", "Linear"} <= set(worked)
 
 
 def test_another_example_is_another_picture(studio: Studio, inputs: Mapping[str, Path]) -> None:
