@@ -150,6 +150,8 @@ def test_one_thing_to_say_is_said_once_however_many_images_there_are(run: Any) -
     messages = [told.message for told in made.of_type(JobWarning)]
     assert "nothing" in messages[0]
     assert "nobody" in messages[1]
+    told = fooocus(run, "a __beast__, embedding:none", images=3, wildcards_in_order=True)
+    assert told.warnings == ["embedding_missing"]
 
 
 def test_a_lora_that_is_not_there_is_left_out_and_told(run: Any) -> None:

@@ -56,6 +56,12 @@ def test_a_request_whose_models_are_all_there_passes_by_any_of_their_names(wante
     wanted.check(params("load_model", model="dreams"))
 
 
+def test_a_lora_that_a_prompt_of_fooocus_names_may_be_missing(wanted):
+    wanted.check(params(prompt="a cat <lora:inc:0.5>", prompt_syntax="fooocus"))
+    error = refusal(wanted, prompt="a cat", prompt_syntax="fooocus", loras=[{"name": "inc"}])
+    assert error.code is ErrorCode.MODEL_MISSING
+
+
 @pytest.mark.parametrize(
     ("given", "place", "close"),
     [
