@@ -72,7 +72,8 @@ class Shelf(Part):
         for model in models:
             assert model.kind is not None
             by_stem.setdefault((model.kind, _stem(model.name)), model)
-        self._known = Known(by_stem, default)
+        styles = tuple(style.name for style in (await self._services.styles.list()).styles)
+        self._known = Known(by_stem, default, styles)
         self._look_at = time.monotonic() + _LOOK_AGAIN_S
         return self._known
 

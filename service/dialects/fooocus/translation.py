@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from protocol.events import JobWarning
 from protocol.models import ModelInfo, ModelKind
+from protocol.prompting import MAX_STYLES
 from protocol.requests import TASKS, TaskName
 from service.dialects.fooocus.choices import (
     DEFAULT_INPAINT_ENGINE,
@@ -157,7 +158,9 @@ class _Translation:
                 chosen.append(name)
             else:
                 self._note("unknown_name", f"style_selections: there is no style {name!r:.80}; left out")
-        return chosen
+        if len(chosen) > MAX_STYLES:
+            self._note("parameter_unused", f"style_selections: {MAX_STYLES} of {len(chosen)} styles were taken")
+        return chosen[:MAX_STYLES]
 
     def _models(self) -> dict[str, Any]:
         common, advanced = self._common, self._advanced
