@@ -15,6 +15,7 @@ from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, 
 from protocol.performance import Performance
 from protocol.presets import PresetName
 from protocol.prompting import PromptingParams
+from protocol.refining import RefiningParams
 from protocol.repainting import InstructedParams, KeptParams, RepaintingParams
 from protocol.replay import UPSCALE_STRENGTH, ReplayParams, ResizingParams, SizeRule
 from protocol.sampling import NoiseSchedule, SchedulerName
@@ -91,7 +92,7 @@ class ImagePromptRef(Frozen):
     weight: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
 
 
-class GenerationParams(PromptingParams, GuidanceParams, PictureOutParams):
+class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, PictureOutParams):
     """What all generating tasks take."""
 
     has_picture: ClassVar[bool] = True
@@ -110,10 +111,6 @@ class GenerationParams(PromptingParams, GuidanceParams, PictureOutParams):
     controls: tuple[ControlRef, ...] = Field((), max_length=4, description="ControlNets, each with a picture.")
     image_prompts: tuple[ImagePromptRef, ...] = Field(
         (), max_length=4, description="IP-Adapters, each with a picture taken for a prompt."
-    )
-    refiner: ModelName | None = Field(None, description="An SDXL model that takes over for the last steps.")
-    refiner_start: StrictFloat = Field(
-        0.8, ge=0.01, le=0.99, description="Share of the noise schedule after which the refiner takes over."
     )
     images: StrictInt = Field(1, ge=1, le=64, description="How many.")
     preset: PresetName | None = Field(None, description="As `/v1/presets` lists it: gives what the request leaves out.")

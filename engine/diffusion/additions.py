@@ -14,7 +14,7 @@ from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras, with_tagged
-from engine.diffusion.refiner import Refiner, check_refiner
+from engine.diffusion.refiner import Refiner, check_refiner, choose_swap
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of, lift_off
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
@@ -79,7 +79,7 @@ def bring_additions(
     over_layers = NO_ADAPTERS if brush is None else brush_state(model.loaded.denoiser)
     adapters = all_of(over_all, over_denoiser, over_attention, over_layers)
     held.callback(lift_off, adapters)
-    refiner = None if params.refiner is None else _refiner(studio, params.refiner, params.refiner_start, model, held)
+    refiner = None if params.refiner is None else _refiner(studio, params.refiner, params, model, held, warn)
     return Additions(
         vae=vae,
         controls=controls,
@@ -129,11 +129,18 @@ def _image_prompts(studio: Studio, refs: Sequence[ImagePromptRef], model: ReadyM
     return ImagePrompts(adapters, encoders, refs)
 
 
-def _refiner(studio: Studio, name: str, start: float, model: ReadyModel, held: ExitStack) -> Refiner:
-    ready = await_steps(studio.ready(_found(studio, name, ModelKind.CHECKPOINT)))
+def _refiner(
+    studio: Studio, name: str, params: GenerationParams, model: ReadyModel, held: ExitStack, warn: Warn
+) -> Refiner | None:
+    found = _found(studio, name, ModelKind.CHECKPOINT)
+    if found.path == model.found.path:
+        warn("refiner_unused", f"refiner: {found.name!r} is the model itself; it has no part in the picture")
+        return None
+    ready = await_steps(studio.ready(found))
     held.enter_context(studio.in_use(ready))
     check_refiner(model, ready)
-    return Refiner(ready, start)
+    swap = choose_swap(params.refiner_swap, model, ready, warn)
+    return Refiner(ready, params.refiner_start, params.refiner_start_by, swap)
 
 
 def _lora(studio: Studio, ref: LoraRef, model: ReadyModel, held: ExitStack, warn: Warn) -> WeighedLora:

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from engine.diffusion.additions import bring_additions
 from engine.diffusion.alterations import Alterations
@@ -25,8 +24,8 @@ from engine.diffusion.job_guides import guides
 from engine.diffusion.job_prompts import JobPrompts
 from engine.diffusion.job_wording import JobWording
 from engine.diffusion.performance import as_performed
-from engine.diffusion.refiner import Refiner
-from engine.diffusion.rendering import Rendering, call_parameters
+from engine.diffusion.refining import Refining
+from engine.diffusion.rendering import Rendering
 from engine.diffusion.replay import replay, runs_all_steps
 from engine.diffusion.scene import Compose, Develop, Scene
 from engine.diffusion.scope import JobScope, job_scope
@@ -112,13 +111,14 @@ class _Pictures:
         self._wording = JobWording(job)
         self._prompts = JobPrompts(job, self._wording, job.model, self._parameters)
         refiner = job.additions.refiner
-        self._refiner_prompts = (
-            None if refiner is None else JobPrompts(job, self._wording, refiner.model, {}, is_told=False)
-        )
+        self._refining: Refining | None = None
+        if refiner is not None:
+            prompts = JobPrompts(job, self._wording, refiner.model, {}, is_told=False)
+            self._refining = Refining(job, self._rendering, refiner, prompts)
         self._alterations = Alterations(job, self._rendering)
 
     def make_all(self) -> None:
-        around = self._alterations.around
+        around = (*(() if self._refining is None else self._refining.around), *self._alterations.around)
         scope = JobScope(self._job.additions.adapters, deterministic=self._job.params.deterministic, around=around)
         with job_scope(scope):
             self._make_all()
@@ -139,20 +139,14 @@ class _Pictures:
         seed = image_seed(job.run, index)
         generator = torch.Generator().manual_seed(seed)
         given = {**self._prompts.of(index), **fixed, "generator": generator}
-        refined = {} if self._refiner_prompts is None else self._refiner_prompts.of(index)
-        scheduler = rendering.scheduler(job.model)
-        pipeline = rendering.pipeline(scheduler)
+        pipeline = rendering.pipeline(rendering.scheduler(job.model))
         begin(pipeline, job.params, given.get("strength", 1.0), job.warn)
         if "strength" in given:
             given |= self._replayed(given["strength"])
-        refiner = self._refiner_of(pipeline, given)
-        if refiner is None:
+        if self._refining is None:
             made = rendering.run_through(pipeline, index, given)
         else:
-            refined = {**refined, "num_inference_steps": given.get("num_inference_steps", job.steps)}
-            given |= {"denoising_end": refiner.start, "output_type": "latent"}
-            latents = rendering.run_through(pipeline, index, given, left=partial(refiner.steps_left, scheduler))
-            made = self._refine(refiner, latents, index, {**refined, "generator": generator}, pipeline.num_timesteps)
+            made = self._refining.make(pipeline, index, given)
         generated = from_tensor(made[:1])
         data = {**job.data(), **self._wording.data(index)}
         await_steps(job.context.output(index, partial(self._encode, generated), seed=seed, data=data))
@@ -161,25 +155,6 @@ class _Pictures:
         """What a pipeline that starts from a picture is given for its strength."""
         asked = replay(self._job.steps, strength, is_full=runs_all_steps(self._job.params))
         return {"num_inference_steps": asked.levels, "strength": asked.strength}
-
-    def _refiner_of(self, pipeline: Any, given: Mapping[str, Any]) -> Refiner | None:
-        """The refiner, if there is something for it to take over."""
-        refiner = self._job.additions.refiner
-        if refiner is None:
-            return None
-        if "strength" in given and refiner.begins_too_late(given["strength"], given["num_inference_steps"]):
-            unused = f"with this strength the picture begins after refiner_start, {refiner.start:g}"
-        elif "denoising_end" not in call_parameters(type(pipeline)):
-            unused = "changing a picture along a control cannot be handed over"
-        else:
-            return refiner
-        self._job.warn("refiner_unused", f"refiner: {unused}; it has no part in the picture")
-        return None
-
-    def _refine(self, refiner: Refiner, latents: Tensor, index: int, given: Mapping[str, Any], done: int) -> Tensor:
-        scheduler = self._rendering.scheduler(refiner.model)
-        pipeline = refiner.pipeline(scheduler, self._job.vae)
-        return self._rendering.run_through(pipeline, index, {**given, **refiner.arguments(latents)}, done=done)
 
     def _encode(self, generated: Floats) -> EncodedImage:
         return encode(self._job.scene.finish(generated), self._job.params.format, self._job.params.quality)

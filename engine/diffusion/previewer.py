@@ -108,6 +108,11 @@ class Watch:
         self._previewer = previewer
         self._clean = clean
 
+    def clean(self, latents: Tensor) -> Tensor:
+        """What `latents`, of the pipeline, are expected to be without noise; themselves if that is not known."""
+        clean = self._clean.latest()
+        return latents if clean is None or clean.shape != latents.shape else clean.to(latents.dtype)
+
     def picture(self, latents: Tensor, size: Size, max_px: int = PREVIEW_PX) -> Callable[[], Bytes]:
         """What makes the preview of this moment: call it on the side pool.
 
@@ -119,8 +124,7 @@ class Watch:
         Returns:
             Makes (H, W, 3) RGB uint8 with the proportions of `size` and no side longer than `max_px`.
         """
-        clean = self._clean.latest()
-        shown = latents if clean is None or clean.shape != latents.shape else clean
+        shown = self.clean(latents)
         small = self._previewer.thumbnail(planes(shown.detach(), size), max_px, self._clean.step_s)
         return partial(enlarged, small, size, max_px)
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_brush import JobBrush
-from engine.diffusion.previews import Watch
+from engine.diffusion.previews import Previewer, Watch
 from engine.diffusion.schedulers import Scheduler, eta_for, make_scheduler, total_steps
+from engine.diffusion.spacing import LevelMaker
 from engine.diffusion.studio import ReadyModel
 from engine.library.records import Family
 
@@ -31,8 +32,12 @@ class Rendering:
         loaded = self._job.model.loaded
         return call_parameters(self._controlled_class() or loaded.pipeline_class_for(self._job.kind))
 
-    def scheduler(self, model: ReadyModel) -> Scheduler:
-        """For `model`; the sampler is the first model's also where a refiner goes on."""
+    def scheduler(self, model: ReadyModel, levels: LevelMaker | None = None) -> Scheduler:
+        """For `model`; the sampler is the first model's also where a refiner goes on.
+
+        Args:
+            levels: in the place of the noise schedule, for a sampler that takes any.
+        """
         params, loaded = self._job.params, model.loaded
         return make_scheduler(
             loaded.scheduler_config,
@@ -40,6 +45,7 @@ class Rendering:
             params.noise_schedule,
             warn=self._job.warn,
             is_sdxl=loaded.family in _XL,
+            levels=levels,
         )
 
     def pipeline(self, scheduler: Scheduler) -> Any:
@@ -60,6 +66,8 @@ class Rendering:
         *,
         done: int = 0,
         left: Callable[[], int] = lambda: 0,
+        ends_clean: bool = False,
+        shown_by: Previewer | None = None,
     ) -> Tensor:
         """What a pipeline makes for image `index`: pictures (1, 3, H, W), or latents.
 
@@ -67,15 +75,17 @@ class Rendering:
             given: laid over what every pipeline is given; what this one does not take is left out.
             done: steps of the image before this.
             left: steps of it after this; asked after the first.
+            ends_clean: give what the last step expects the picture to be without the noise that is left.
+            shown_by: makes previews of the latents; by default what the job's own VAE goes with.
         """
         job, scheduler = self._job, pipeline.scheduler
-        watch = (job.additions.vae or job.model).previewer.watch(scheduler)
+        watch = (shown_by or (job.additions.vae or job.model).previewer).watch(scheduler)
         given = {
             "num_inference_steps": job.steps,
             "guidance_scale": job.guidance_scale,
             "eta": eta_for(scheduler, job.params.eta, warn=job.warn),
             "output_type": "pt",
-            "callback_on_step_end": partial(self._on_step, index, watch, done, left),
+            "callback_on_step_end": partial(self._on_step, index, watch, done, left, ends_clean),
             # Of pipelines that have not learnt the other.
             "callback": partial(self._on_old_step, index, watch, scheduler),
             **given,
@@ -95,6 +105,7 @@ class Rendering:
         watch: Watch,
         done: int,
         left: Callable[[], int],
+        ends_clean: bool,
         pipeline: Any,
         step: int,
         _timestep: Any,
@@ -102,6 +113,8 @@ class Rendering:
     ) -> Mapping[str, Any]:
         """After each step, within the pipeline."""
         self._tell_step(index, watch, done + step + 1, done + pipeline.num_timesteps + left(), tensors["latents"])
+        if ends_clean and step + 1 == pipeline.num_timesteps:
+            return {"latents": watch.clean(tensors["latents"])}
         return {}
 
     def _on_old_step(

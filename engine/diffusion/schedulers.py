@@ -18,7 +18,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from engine.diffusion.flow_spacing import SpacedFlowEuler
 from engine.diffusion.noise_levels import Levels, noise_levels
 from engine.diffusion.samplers import FLOW_SAMPLERS, SAMPLERS, Sampler
-from engine.diffusion.spacing import Spaced, spaced
+from engine.diffusion.spacing import LevelMaker, Spaced, spaced
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 Warn: TypeAlias = Callable[[str, str], None]
@@ -58,6 +58,7 @@ def make_scheduler(
     *,
     warn: Warn,
     is_sdxl: bool = False,
+    levels: LevelMaker | None = None,
 ) -> Scheduler:
     """A new scheduler for one job; the model's own, if neither name is given.
 
@@ -68,6 +69,8 @@ def make_scheduler(
         config: of the model's own scheduler, with `_class_name`.
         warn: told `approximated_sampler`, `approximated_schedule`, `sampler_not_for_model` or `noise_schedule_unused`.
         is_sdxl: the model is of the SDXL family; `align_your_steps` has a table for it.
+        levels: makes the levels in the place of the noise schedule, for samplers of models trained on betas that take
+            any.
     """
     if _is_flow(config):
         return _flow_scheduler(config, name, noise_schedule, warn)
@@ -93,7 +96,13 @@ def make_scheduler(
         sampler = SAMPLERS[name]
         if sampler.stands_for is not None:
             warn("approximated_sampler", f"{name} ({sampler.stands_for}) is approximated by {sampler.kind.__name__}")
-    return _beta_scheduler(config, sampler, noise_schedule or (sampler.own_schedule if name else None), warn, is_sdxl)
+    schedule = noise_schedule or (sampler.own_schedule if name else None)
+    if levels is not None and sampler.form is not None:
+        # Any named one makes room for levels.
+        scheduler = _beta_scheduler(config, sampler, NoiseSchedule.NORMAL, warn, is_sdxl)
+        scheduler.levels = levels
+        return scheduler
+    return _beta_scheduler(config, sampler, schedule, warn, is_sdxl)
 
 
 def total_steps(scheduler: Scheduler) -> int:

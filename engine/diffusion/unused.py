@@ -21,5 +21,6 @@ def tell_unused(params: GenerationParams, known: Collection[str], warn: Callable
         warn("eta_unused", "eta has no effect on this model")
     if {"strength", "full_steps"} & asked and "strength" not in known:
         warn("strength_unused", "strength has no effect on this model, which always starts from noise")
-    if "refiner_start" in asked and params.refiner is None:
-        warn("refiner_unused", "refiner_start has no effect without a refiner")
+    for name in sorted({"refiner_start", "refiner_start_by", "refiner_swap"} & asked):
+        if params.refiner is None:
+            warn("refiner_unused", f"{name} has no effect without a refiner")

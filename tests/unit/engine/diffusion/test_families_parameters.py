@@ -63,6 +63,9 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "image_prompts": {"image_prompts": [{"model": "sd1-style", "image": "upload:x"}]},
     "refiner": {"refiner": "sdxl_refiner", "steps": 4},
     "refiner_start": {"refiner_start": 0.4},
+    "refiner_start_by": {"refiner_start_by": "steps"},
+    "refiner_swap": {"refiner_swap": "joint"},
+    "other latents": {"refiner": "sd1", "steps": 4},
     "images": {"images": 2},
     "steps": {"steps": 5},
     "performance": {"performance": "lightning"},
@@ -135,7 +138,8 @@ def takes(name: str, change: str) -> bool:
 
 _NO = ErrorCode.INVALID_PARAMS
 REFUSED: Final = {
-    **{(name, "refiner"): _NO for name in WAYS if name not in ("sdxl", "sdxl_inpaint")},
+    **{(name, "other latents"): _NO for name in WAYS if name not in ("sdxl", "sdxl_inpaint", "sd1")},
+    **{(name, "refiner"): _NO for name in WAYS if name not in ("sdxl", "sdxl_inpaint", "sdxl_refiner")},
     **{(name, "controls"): _NO for name in WAYS if name not in ("sd1", "sd1_inpaint")},
     # It is for models that were not trained for inpainting, and here these make pictures from text.
     **{(name, "brushnet"): _NO for name in WAYS},
@@ -163,6 +167,8 @@ TOLD: Final = [
     *((name, "flow scheduler", "sampler_not_for_model") for name in WAYS if name not in ("sd3", "flux", "flux_dev")),
     *((name, "eta", "eta_unused") for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner", "sd3", "flux", "flux_dev")),
     *((name, "refiner_start", "refiner_unused") for name in WAYS),
+    *((name, "refiner_start_by", "refiner_unused") for name in WAYS),
+    *((name, "refiner_swap", "refiner_unused") for name in WAYS),
     *((name, "sharpness", "sharpness_unused") for name in ("flux", "flux_dev", "pixart")),
     *((name, "adaptive_guidance", "adaptive_guidance_unused") for name in ("flux", "flux_dev", "pixart")),
     *((name, "size_conditioning", "size_conditioning_unused") for name in WAYS if name not in _TOLD_SIZES),

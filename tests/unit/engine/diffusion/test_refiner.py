@@ -25,7 +25,7 @@ REGION = {"x": 16, "y": 8, "width": 30, "height": 40}
 
 @pytest.fixture(scope="module")
 def studio(tiny_folder: TinyFolder) -> Studio:
-    for name in ("sdxl", "sdxl_inpaint", "sdxl_refiner"):
+    for name in ("sd1", "sd1_inpaint", "sdxl", "sdxl_inpaint", "sdxl_refiner"):
         tiny_folder(name)
     return studio_of(tiny_folder("sd1").parent)
 
@@ -114,7 +114,7 @@ def test_a_filled_hole_is_refined_and_nothing_else(studio: Studio, photo: dict[s
     ("params", "code", "message"),
     [
         ({"refiner": "nobody"}, ErrorCode.MODEL_MISSING, "no checkpoint 'nobody'"),
-        ({"refiner": "sd1"}, ErrorCode.INVALID_PARAMS, "'sd1' cannot be a refiner"),
+        ({"refiner": "sd1_inpaint"}, ErrorCode.INVALID_PARAMS, "'sd1_inpaint' cannot be a refiner"),
         ({"refiner": "sdxl_refiner", "model": "sd1"}, ErrorCode.INVALID_PARAMS, "'sd1' cannot be refined"),
     ],
 )
