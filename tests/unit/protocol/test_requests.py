@@ -79,6 +79,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "height": (16, 4096),
         "strength": (0.0, 1.0),
         "upscale": (1.0, 8.0),
+        "image_guidance_scale": (1.0, 100.0),
     },
     "inpaint": {
         **GENERATION,
@@ -88,6 +89,8 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "right": (0, 4096),
         "bottom": (0, 4096),
         "context": (0.0, 1.0),
+        "image_guidance_scale": (1.0, 100.0),
+        "fitting_degree": (0.0, 1.0),
         "grow_px": (-256, 256),
         "mask_blur_px": (0, 256),
         "crop_margin_px": (0, 16_384),
@@ -101,6 +104,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "bottom": (0, 4096),
         "strength": (0.0, 1.0),
         "overlap_px": (0, 256),
+        "fitting_degree": (0.0, 1.0),
     },
     "load_model": {},
     "test_pattern": {
