@@ -15,7 +15,7 @@ class Replay:
 
     Attributes:
         levels: of the whole schedule, of which the last are used; 1..1000.
-        strength: which share of them, above 0.
+        strength: which share of them, above 0 and at most 1.
     """
 
     levels: int
@@ -32,7 +32,7 @@ def replay(steps: int, strength: float, *, is_full: bool) -> Replay:
             of `steps` is made.
     """
     if not is_full or strength >= 1:
-        return Replay(steps, max(strength, 1.0001 / steps))
+        return Replay(steps, min(1.0, max(strength, 1.0001 / steps)))
     levels = math.ceil(steps / strength) if strength * _TRAINED_LEVELS > steps else _TRAINED_LEVELS
     while (share := _share(steps, levels)) is None:
         levels -= 1

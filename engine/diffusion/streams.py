@@ -60,6 +60,7 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
     """What stands in lists, which are no modules to be called but hold some."""
     for child in module.children():
         if isinstance(child, nn.ModuleList):
-            yield from child
+            # Some lists have gaps, where a stage does without a layer.
+            yield from (block for block in child._modules.values() if block is not None)
         else:
             yield from _blocks(child)

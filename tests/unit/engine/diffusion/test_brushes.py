@@ -13,9 +13,11 @@ from torch import Tensor
 
 from engine.diffusion.brushes import Brush, ReadyBrush
 from engine.diffusion.control_pictures import Subject
+from engine.diffusion.interception import Interception
 from engine.diffusion.offload import Placement
+from engine.diffusion.rows import join, read_arguments, split
 from engine.diffusion.studio import Studio
-from engine.interface import EngineError
+from engine.interface import EngineError, Offload
 from engine.models.residency import Residency
 from protocol.brushnet import BrushNet
 from protocol.errors import ErrorCode
@@ -26,6 +28,7 @@ from tests.tiny_brushnets import make_brushnet
 from tests.tiny_models import make_vae, seeded
 from tests.unit.engine.diffusion.brushed_by_hand import brushed_by_hand, told_by_hand
 from tests.unit.engine.diffusion.conftest import TinyFolder
+from tests.unit.engine.diffusion.pretended import held_to, offloading_studio
 from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, make, studio_of
 from tests.unit.engine.pictures import save
 
@@ -232,6 +235,65 @@ def test_a_brushnet_that_does_not_fit_is_refused(
     with pytest.raises(EngineError, match=message) as error:
         brushed(studio, inputs, brush, model=model)
     assert error.value.code is code
+
+
+def test_jobs_with_the_same_brushnet_share_its_forwards_and_the_unets_whatever_their_scales(
+    studio: Studio, inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(Interception, "_call", noting(given, Interception._call))
+    for about in ({"scale": 0.4, "end": 0.5}, {"scale": 0.9, "end": 0.5}):
+        brushed(studio, inputs, "masks", about, deterministic=False, steps=2)
+    of_nets = [each for each in given if "brushnet_cond" in each]
+    of_unets = [each for each in given if "brushnet_residuals" in (each.get("added_cond_kwargs") or {})]
+    nets, unets = ([read_arguments(each) for each in calls] for calls in (of_nets, of_unets))
+    for one, other in (nets, unets):
+        assert one is not None
+        assert other is not None
+        assert (one.rows, one.key) == (2, other.key)
+    told = split(make_brushnet()(**join([each for each in nets if each is not None])), [2, 2])
+    for mine, alone in zip(told, of_nets, strict=True):
+        for joint, single in zip(mine, make_brushnet()(**alone), strict=True):
+            assert torch.allclose(joint, single, atol=1e-5)
+
+
+def noting(given: list[dict[str, Any]], call: Any) -> Any:
+    """Notes the arguments of the calls that may be shared."""
+
+    def noted(self: Interception, scope: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._signature is not None:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given.append(dict(bound.arguments))
+        return call(self, scope, args, kwargs)
+
+    return noted
+
+
+def test_in_half_precision_nothing_is_mixed(
+    tiny_folder: TinyFolder, brushes: Path, inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.diffusion.studio.best_dtype", lambda *_: torch.bfloat16)
+    studio = studio_of(tiny_folder("sd1").parent, brushes)
+    made, plain = brushed(studio, inputs, "masks"), brushed(studio, inputs, None)
+    assert not np.array_equal(made, plain)
+    assert np.array_equal(brushed(studio, inputs, "idle"), plain)
+    assert np.abs(made.astype(int) - brushed(studio_of(tiny_folder("sd1").parent, brushes), inputs)).max() < 40
+
+
+@pytest.mark.parametrize("mode", [Offload.MODEL, Offload.LAYERS])
+def test_a_brushnet_of_an_offloaded_model_is_offloaded_too(
+    tiny_folder: TinyFolder, brushes: Path, inputs: dict[str, Path], studio: Studio, mode: Offload
+) -> None:
+    folders = (tiny_folder("sd1").parent, brushes)
+    offloaded, mover, residency = offloading_studio(*folders, asked=mode, budget_bytes=1, piece_bytes=20_000)
+    wanted = brushed(studio, inputs)
+    brushed(offloaded, inputs)
+    nets = [each.network.net for each in residency._residents.values() if isinstance(each.network, ReadyBrush)]
+    assert len(nets) == 1
+    with held_to(mover, *nets) as worked:
+        assert np.array_equal(brushed(offloaded, inputs), wanted)
+    assert "Conv2d" in worked
 
 
 def test_a_brushnet_is_dropped_when_others_need_its_room(

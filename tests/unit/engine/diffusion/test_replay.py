@@ -29,6 +29,7 @@ def test_all_steps_are_made_at_any_strength(steps: int, strength: float) -> None
 def test_otherwise_their_share_is_made_and_at_least_one(steps: int, strength: float) -> None:
     asked = replay(steps, strength, is_full=False)
     assert asked.levels == steps
+    assert 0 < asked.strength <= 1  # no pipeline takes more
     assert made(asked.levels, asked.strength) == max(1, int(steps * strength))
 
 
