@@ -5,8 +5,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from tests.servers import ThreadServer, thread_server
+
+
+@pytest.fixture(autouse=True)
+def _short_tracebacks() -> None:
+    """By itself that of a failed job has the values of all variables in it, and takes seconds to write."""
+    if not structlog.is_configured():
+        *others, _ = structlog.get_config()["processors"]
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*others, plain])
 
 
 @pytest.fixture
