@@ -39,6 +39,14 @@ class SoftEdge(StrEnum):
     OUTSIDE = "outside"
 
 
+class InpaintPatch(StrEnum):
+    """Fooocus' patches that turn an SDXL model into one for inpainting."""
+
+    V1 = "v1"
+    V2_5 = "v2.5"
+    V2_6 = "v2.6"
+
+
 class HoleParams(Frozen):
     """A mask beyond a plain one, and what the model sees around it."""
 
@@ -60,3 +68,6 @@ class HoleParams(Frozen):
         None, description="What the first noise is laid over; by default nothing, below strength 1 the picture."
     )
     soft_edge: SoftEdge = Field(SoftEdge.INSIDE, description="On which side of the mask's edge `mask_blur_px` is.")
+    inpaint_patch: InpaintPatch | None = Field(
+        None, description="Lay one of Fooocus' patches for inpainting over an SDXL model."
+    )

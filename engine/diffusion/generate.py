@@ -20,9 +20,11 @@ from engine.diffusion.beginning import begin
 from engine.diffusion.editors import edited
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.generation_job import GenerationJob
+from engine.diffusion.inpaint_patches import PatchFiles
 from engine.diffusion.job_guides import guides
 from engine.diffusion.job_prompts import JobPrompts
 from engine.diffusion.job_wording import JobWording
+from engine.diffusion.patch_choice import patch_for
 from engine.diffusion.performance import as_performed
 from engine.diffusion.refining import Refining
 from engine.diffusion.rendering import Rendering
@@ -76,7 +78,9 @@ def _generate(
     assert isinstance(params, GenerationParams)
     # Beside the device: it may have to look through folders.
     found = cast("FoundModel", await_call(Call(partial(studio.find, params.model), Where.POOL, "read")))
-    model = await_steps(studio.ready(found))
+    choose = partial(patch_for, params, found, studio, context.warn)
+    patch = cast("PatchFiles | None", await_call(Call(choose, Where.POOL, "read")))
+    model = await_steps(studio.ready(found, patch))
     # Until the last picture is made nobody's need for room takes the weights away.
     with ExitStack() as held:
         held.enter_context(studio.in_use(model))

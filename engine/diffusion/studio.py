@@ -17,6 +17,7 @@ from torch import nn
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
 from engine.diffusion.folders import weight_files
+from engine.diffusion.inpaint_patches import PatchFiles, find_patch, patching
 from engine.diffusion.interception import intercept_components
 from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
@@ -38,6 +39,7 @@ from engine.models.residency import Residency
 from engine.prompting.expand import Wordsmith
 from engine.prompting.styles import StyleBook
 from protocol.errors import ErrorCode
+from protocol.holes import InpaintPatch
 
 logger = structlog.get_logger(__name__)
 
@@ -157,8 +159,15 @@ class Studio:
             if model.kind is ModelKind.EMBEDDING and model.problem is None
         }
 
-    def ready(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
+    def inpaint_patch(self, name: InpaintPatch) -> PatchFiles | None:
+        """Where a patch for inpainting lies; None if it is not there. From any thread; looks at the disk."""
+        return find_patch(name, [self._residency.models_dir, *self.library.folders])
+
+    def ready(self, found: FoundModel, patch: PatchFiles | None = None) -> Generator[Call, Any, ReadyModel]:
         """The model in memory, loaded if it is not. Use with `yield from`.
+
+        Args:
+            patch: makes an inpainting model of it, which is in memory beside the other.
 
         Raises:
             EngineError: `bad_model`: it cannot be loaded; nothing of it is left in memory.
@@ -167,7 +176,8 @@ class Studio:
             yield from self._residency.keep(
                 resident_name(found),
                 found.size_bytes,
-                partial(self._load, found),
+                partial(self._load, found, patch),
+                variant="" if patch is None else patch.patch.name,
                 stamp=_stamp(found),
                 files=weight_files(found),
                 size_of=lambda ready: ready.size_bytes,
@@ -248,11 +258,13 @@ class Studio:
         """Keep it in memory, also if it was to go when its last user has gone."""
         self._residency.stay(resident_name(found))
 
-    def _load(self, found: FoundModel) -> Generator[Call, Any, ReadyModel]:
+    def _load(self, found: FoundModel, patch: PatchFiles | None) -> Generator[Call, Any, ReadyModel]:
         torch_device = self.device.torch_device
         dtype = best_dtype(torch_device, found.family)
         home = self.offloading.landing(found.size_bytes)
         loaded = yield from loading(found, torch_device, dtype, home=home, models_dir=self._residency.models_dir)
+        if patch is not None:
+            yield from patching(loaded, patch)
         placement = loaded.placement = self.offloading.place(loaded.components)
         yield from placement.settle()
         intercept_components(loaded.components, wait=self.device.wait, place=placement)

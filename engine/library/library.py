@@ -56,6 +56,11 @@ class Library:
         self._lock = threading.Lock()
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those it looks in."""
+        return tuple(root.path for root in self._roots)
+
+    @property
     def models(self) -> tuple[FoundModel, ...]:
         """All of them as of the last refresh, by kind and name. Never waits."""
         return self._models
