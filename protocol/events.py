@@ -54,7 +54,8 @@ class JobRequeued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputReady:
-    """An output is on disk, whole. `data` is what the task knows of it beside the file (tags, a score, regions)."""
+    """An output is on disk, whole. `data` is what the task knows of it beside the file (tags, a score, regions).
+    `public_url` is where a copy can be had without a key, where the server's operator has outputs copied."""
 
     TYPE: ClassVar = "output.ready"
     index: NonNegative
@@ -67,6 +68,7 @@ class OutputReady:
     seed: NonNegative | None = None
     timings: Mapping[str, Seconds] = field(default_factory=dict)
     data: Mapping[str, Any] | None = None
+    public_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

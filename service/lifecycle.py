@@ -45,6 +45,7 @@ class Lifecycle:
                     group.create_task(work, name=name)
                     for name, work in (
                         ("pump", services.pump.run()),
+                        ("copies", services.copies.run()),
                         ("dispatcher", services.dispatcher.run()),
                         ("moves", services.dispatcher.tell_moves()),
                         ("expiry", services.expiry.run()),
@@ -119,14 +120,16 @@ class Lifecycle:
 
     async def _tell_the_rest(self) -> None:
         """Wait until what has happened is stored and told, but not for ever: the disk may be full."""
+        timeout_s = self._services.settings.shutdown_timeout_s
+        await self._services.copies.settle(timeout_s)
         try:
-            async with asyncio.timeout(self._services.settings.shutdown_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 await self._services.pump.drained()
         except TimeoutError:  # the next server finds these jobs as they were stored last, and takes them over
             logger.error("pump.left_behind")
 
     def _take(self, emitted: Sequence[Emitted]) -> None:
-        self._services.pump.put(
+        self._services.copies.take(
             Draft(item.body, None if isinstance(item.body, SERVER_HINTS) else item.job_id, item.attempt)
             for item in emitted
         )

@@ -25,6 +25,7 @@ from engine.interface import Offload
 from protocol.erasing import EraseModel
 from protocol.validation import explain
 from service.listeners import Listen
+from service.storage import LONGEST_SIGNED_S, MinioSettings
 
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
@@ -124,6 +125,32 @@ class Settings(BaseSettings):
     idempotency_ttl_s: Seconds = Field(86_400.0, description="A repeated Idempotency-Key is recognised this long.")
     expiry_interval_s: Seconds = Field(60.0, description="How often expired things are looked for.")
 
+    # Where outputs are copied to
+    storage_url: str | None = Field(
+        None, description="Outputs are copied there: s3://BUCKET[/PREFIX], or file:///FOLDER; see also minio."
+    )
+    storage_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="URL of an S3 that is not Amazon's, such as MinIO."
+    )
+    storage_region: str = Field("us-east-1", description="Of the bucket.")
+    storage_access_key: str | None = Field(
+        None, repr=False, description="Of the bucket; by default as Amazon's own programs find it (AWS_*)."
+    )
+    storage_secret_key: str | None = Field(None, repr=False, description="Belongs to storage_access_key.")
+    storage_public_url: str | None = Field(
+        None, pattern=r"^https?://", description="Begins the URLs of copies; by default endpoint and bucket."
+    )
+    storage_signed_url_s: float | None = Field(
+        None, ge=1, le=LONGEST_SIGNED_S, description="URLs of copies are signed and hold this long; else unsigned."
+    )
+    storage_timeout_s: Seconds = Field(20.0, description="To copy one output, with all tries; then without a copy.")
+    storage_dialects: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Only outputs of these dialects are copied; by default all, with minio those of sd_api."
+    )
+    minio: MinioSettings | None = Field(
+        None, description="endpoint, access_key, secret_key, bucket, secure, region, public_url: in place of storage_*."
+    )
+
     # The engine
     engine: EngineKind = Field(EngineKind.TORCH, description="torch, or fake: the same protocol without any model.")
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")
@@ -195,6 +222,11 @@ class Settings(BaseSettings):
     iopaint_plugins: Annotated[tuple[str, ...], NoDecode] = Field(
         ("InteractiveSeg", "RemoveBG", "RealESRGAN"), description="Plugins that IOPaint clients are offered."
     )
+    iopaint_interactive_seg_model: str = Field(
+        "mobile_sam",
+        pattern="^(vit_[blh]|sam_hq_vit_[blh]|mobile_sam|sam2(_1)?_(tiny|small|base|large))$",
+        description="Model of IOPaint's plugin InteractiveSeg until one is chosen.",
+    )
     iopaint_quality: int = Field(100, ge=1, le=100, description="Of JPEG and WebP pictures for IOPaint clients.")
     iopaint_input: Path | None = Field(
         None, description="A picture IOPaint clients begin with, or a folder for their file manager."
@@ -202,11 +234,6 @@ class Settings(BaseSettings):
     iopaint_mask_dir: Path | None = Field(None, description="Masks in the file manager of IOPaint clients.")
     iopaint_output_dir: Path | None = Field(None, description="Where IOPaint clients save pictures.")
     iopaint_web_dir: Path | None = Field(None, description="The published front end of IOPaint (web_app), served at /.")
-    iopaint_interactive_seg_model: str = Field(
-        "mobile_sam",
-        pattern="^(vit_[blh]|sam_hq_vit_[blh]|mobile_sam|sam2(_1)?_(tiny|small|base|large))$",
-        description="Model of IOPaint's plugin InteractiveSeg until one is chosen.",
-    )
 
     # The dialect of the text-removal service
     text_removal_model: EraseModel | None = Field(
@@ -231,6 +258,11 @@ class Settings(BaseSettings):
         None, pattern=r"^https?://", description="Told of the end of jobs whose request names no webhook_url."
     )
 
+    # The dialect of the Stable Diffusion API
+    sd_api_base_url: str | None = Field(
+        None, pattern=r"^https?://", description="Begins the URLs of pictures; by default as the client calls us."
+    )
+
     # Stopping and telling
     shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")
     reconnect_to: str | None = Field(None, description="Told to viewers in server.draining.")
@@ -238,7 +270,13 @@ class Settings(BaseSettings):
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 
     @field_validator(
-        "allowed_hosts", "allowed_origins", "fetch_ports", "model_folders", "iopaint_plugins", mode="before"
+        "allowed_hosts",
+        "allowed_origins",
+        "fetch_ports",
+        "model_folders",
+        "iopaint_plugins",
+        "storage_dialects",
+        mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:

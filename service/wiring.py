@@ -25,6 +25,7 @@ from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
 from service.bridge import Announcer
 from service.bus import Bus
+from service.copies import Copies
 from service.dispatcher import Dispatcher
 from service.downloads import Downloads
 from service.expiry import Expiry
@@ -37,11 +38,13 @@ from service.ledger import Ledger
 from service.metrics import Gauges, Metrics
 from service.model_check import ModelCheck
 from service.models import Models, Shelf
+from service.object_store import ObjectStore
 from service.outlet import BufferedOutlet
 from service.presets.book import PresetBook
 from service.presets.layer import Presets
 from service.pump import Pump
-from service.settings import EngineKind, Settings, Synchronous
+from service.settings import EngineKind, Settings, SettingsError, Synchronous
+from service.storage import BadPlace, StoragePlace
 from service.store import Store
 from service.styles import Styles
 from service.submissions import Submissions
@@ -74,6 +77,7 @@ class Services:
     ledger: Ledger
     bus: Bus
     pump: Pump
+    copies: Copies
     admission: Admission
     dispatcher: Dispatcher
     feeds: Feeds
@@ -98,13 +102,19 @@ class Services:
 
 
 def wire(settings: Settings) -> Services:
-    """Put a server together. Nothing runs yet, and nothing is opened."""
+    """Put a server together. Nothing runs yet, and nothing is opened.
+
+    Raises:
+        SettingsError: some setting cannot be, beside what the others say.
+    """
+    place = _storage_place(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     metrics = Metrics()
     store = Store(settings.data_dir, settings.synchronous)
     files = Files(settings.data_dir, survives_power_loss=settings.synchronous is Synchronous.FULL)
     ledger, bus, admission = Ledger(), Bus(), Admission()
     pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
+    copies = Copies(pump, store, files, place=place, storing=ObjectStore(place) if place is not None else None)
     announcer = Announcer()
     library = _library(settings)
     shelf = _shelf(settings, library)
@@ -147,6 +157,7 @@ def wire(settings: Settings) -> Services:
         ledger=ledger,
         bus=bus,
         pump=pump,
+        copies=copies,
         admission=admission,
         dispatcher=dispatcher,
         feeds=feeds,
@@ -253,6 +264,13 @@ def _plugins(settings: Settings) -> PluginFiles:
 def _wanted(settings: Settings, library: Library) -> WantedModels | None:
     # The fake engine makes pictures whatever model is named.
     return None if settings.engine is EngineKind.FAKE else WantedModels(library, settings.default_model)
+
+
+def _storage_place(settings: Settings) -> StoragePlace | None:
+    try:
+        return StoragePlace.of(settings)
+    except BadPlace as error:
+        raise SettingsError(str(error)) from None
 
 
 def _preset_folders(settings: Settings) -> Sequence[Path]:
