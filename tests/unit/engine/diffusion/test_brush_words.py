@@ -196,6 +196,18 @@ def test_the_authors_name_of_the_encoders_folder_is_known_too(
     assert np.array_equal(painted(theirs, inputs, **asked), painted(studio, inputs, **asked))
 
 
+def test_a_single_file_finds_the_encoder_beside_it(
+    tiny_folder: TinyFolder, tmp_path: Path, studio: Studio, inputs: dict[str, Path]
+) -> None:
+    write_powerpaint(tmp_path / "theirs")
+    (tmp_path / "theirs" / NAME / "config.json").unlink()
+    (weights,) = (tmp_path / "theirs" / NAME).iterdir()
+    weights.rename(tmp_path / "theirs" / f"{NAME}.safetensors")
+    theirs = studio_of(tiny_folder("sd1").parent, tmp_path / "theirs")
+    asked = {"repaint_task": "object-remove"}
+    assert np.array_equal(painted(theirs, inputs, **asked), painted(studio, inputs, **asked))
+
+
 def test_its_encoder_is_held_in_memory_with_it(tiny_folder: TinyFolder, powerpaint: Path, inputs: Any) -> None:
     residency = Residency(Path(), "cpu", budget_bytes=1 << 30)
     studio = studio_of(tiny_folder("sd1").parent, powerpaint, residency=residency)

@@ -58,10 +58,12 @@ def test_a_model_tells_the_path_of_its_file_and_a_folder_has_none(tmp_path: Path
 def test_other_kinds_are_listed_too_and_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     write(tmp_path / "ink.safetensors", LORA_SD1)
     write(tmp_path / "style.safetensors", EMBEDDING)
+    write(tmp_path / "masks.safetensors", {"brushnet_down_blocks.0.weight": (320, 320, 1, 1)})
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     found = listed(shelf(tmp_path))
     assert found["lora:ink"].kind is ModelKind.LORA
     assert found["embedding:style"].tasks == GENERATING
+    assert found["brushnet:masks"].tasks == (TaskName.INPAINT, TaskName.OUTPAINT)
     broken = found["checkpoint:broken"]
     assert broken.problem
     assert (broken.tasks, broken.defaults, broken.is_default) == ((), None, False)
