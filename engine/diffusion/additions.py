@@ -133,7 +133,8 @@ def _refiner(
     studio: Studio, name: str, params: GenerationParams, model: ReadyModel, held: ExitStack, warn: Warn
 ) -> Refiner | None:
     found = _found(studio, name, ModelKind.CHECKPOINT)
-    if found.path == model.found.path:
+    # One with a patch for inpainting over it is another than the model in the file.
+    if found.path == model.found.path and found.family is model.loaded.family:
         warn("refiner_unused", f"refiner: {found.name!r} is the model itself; it has no part in the picture")
         return None
     ready = await_steps(studio.ready(found))

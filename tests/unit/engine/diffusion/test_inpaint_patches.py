@@ -14,6 +14,7 @@ from engine.diffusion.inpaint_patches import FILES, HEAD, apply_patch, find_patc
 from engine.diffusion.studio import Studio
 from engine.diffusion.unusable import ModelUnusable
 from engine.models.residency import Residency
+from protocol.events import StepFinished
 from protocol.holes import InpaintPatch
 from protocol.requests import TaskName
 from tests.tiny_files import unet_tensors
@@ -154,6 +155,16 @@ def test_a_patched_model_paints_otherwise_and_keeps_the_rest(patched: Studio, in
     kept = np.ones((64, 64), np.bool_)
     kept[16:46, 16:46] = False
     assert np.array_equal(pixels(changed.outputs[0].content)[kept], PHOTO[kept])
+
+
+def test_the_model_without_the_patch_can_make_the_last_steps(patched: Studio, inputs: dict[str, Path]) -> None:
+    about = {**HOLE, "model": "sdxl", "inpaint_patch": "v2.6", "steps": 10}
+    alone, refined = (
+        make(patched, {**about, **more}, task=TaskName.INPAINT, inputs=inputs) for more in ({}, {"refiner": "sdxl"})
+    )
+    assert refined.warnings == []
+    assert [each.step for each in refined.of_type(StepFinished)] == list(range(1, 11))
+    assert refined.outputs[0].content != alone.outputs[0].content
 
 
 @pytest.mark.parametrize(
