@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from protocol.performance import Performance
+from protocol.refining import RefinerStart
 from protocol.requests import TASKS, TaskName
 from protocol.sampling import NoiseSchedule, SchedulerName
 from protocol.validation import explain
@@ -28,10 +29,8 @@ _PASSED_BY: Final = frozenset(
 )
 _SCHEDULES: Final[Mapping[str, NoiseSchedule]] = {
     **{schedule.value: schedule for schedule in NoiseSchedule},
-    "turbo": NoiseSchedule.TRAILING,
-    "edm_playground_v2.5": NoiseSchedule.KARRAS,
-    "lcm": NoiseSchedule.SGM_UNIFORM,
-    "tcd": NoiseSchedule.SGM_UNIFORM,
+    "edm_playground_v2.5": NoiseSchedule.EDM,
+    "tcd": NoiseSchedule.LCM,
 }
 _ALL: Final = TASKS[TaskName.TEXT_TO_IMAGE].params
 """The task that has every parameter a preset may give."""
@@ -147,7 +146,7 @@ def _read_switch(value: object, preset: Mapping[str, object]) -> dict[str, Any]:
         raise _Unusable  # the number of a step, which means nothing without that of all
     if not isinstance(refiner, str) or refiner.strip().casefold() in NONE or not 0 < share < 1:
         return {}  # without a refiner, or with one that never begins, it is without effect there
-    return {"refiner_start": share}
+    return {"refiner_start": share, "refiner_start_by": RefinerStart.STEPS.value}
 
 
 def _read_loras(value: object, _preset: Mapping[str, object]) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from service.presets.book import Preset, PresetBook, UnknownPreset
 _NAME: Final = "preset"
 _OF_NEW_PICTURES: Final = frozenset({"width", "height"})
 """Of a task that starts from a picture these are to change its size, which a preset is not to."""
+_OF_A_REFINER: Final = ("refiner_start", "refiner_start_by", "refiner_swap")
 _TOGETHER: Final = (
     frozenset({"width", "height"}),
     frozenset({"scheduler", "noise_schedule"}),
-    frozenset({"refiner", "refiner_start"}),
+    frozenset({"refiner", *_OF_A_REFINER}),
 )
 """A request that gives one of them gets none of the others of a preset."""
 
@@ -99,7 +100,8 @@ class Presets:
             if name in given and (kind, given[name]) in absent:
                 notes.append(f"its {name} {given.pop(name)!r} is not here: there is none")
         if "refiner" not in given:
-            given.pop("refiner_start", None)
+            for name in _OF_A_REFINER:
+                given.pop(name, None)
         if "loras" in given:
             gone = [lora["name"] for lora in given["loras"] if (ModelKind.LORA, lora["name"]) in absent]
             notes += [f"its lora {name!r} is not here: it is left out" for name in gone]

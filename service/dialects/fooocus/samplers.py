@@ -22,11 +22,11 @@ SCHEDULES: Final[Mapping[str, NoiseSchedule]] = {
     "sgm_uniform": NoiseSchedule.SGM_UNIFORM,
     "simple": NoiseSchedule.SIMPLE,
     "ddim_uniform": NoiseSchedule.DDIM_UNIFORM,
-    "lcm": NoiseSchedule.SGM_UNIFORM,
-    "turbo": NoiseSchedule.TRAILING,
+    "lcm": NoiseSchedule.LCM,
+    "turbo": NoiseSchedule.TURBO,
     "align_your_steps": NoiseSchedule.ALIGN_YOUR_STEPS,
-    "tcd": NoiseSchedule.SGM_UNIFORM,
-    "edm_playground_v2.5": NoiseSchedule.KARRAS,
+    "tcd": NoiseSchedule.LCM,
+    "edm_playground_v2.5": NoiseSchedule.EDM,
 }
 
 

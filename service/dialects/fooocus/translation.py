@@ -171,7 +171,7 @@ class _Translation:
         switch = advanced.overwrite_switch if advanced.overwrite_switch > 0 else common.refiner_switch
         if refiner is not None and switch < 1:
             params |= {"refiner": refiner.name, "refiner_start": min(0.99, max(0.01, float(switch)))}
-            params["refiner_swap"] = self._swap_method()
+            params |= {"refiner_start_by": "steps", "refiner_swap": self._swap_method()}
         if advanced.vae_name != DEFAULT_VAE:
             vae = self._named("vae_name", ModelKind.VAE, advanced.vae_name)
             params["vae"] = vae.name if vae is not None else None

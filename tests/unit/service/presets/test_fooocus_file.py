@@ -34,6 +34,7 @@ def test_every_entry_gives_the_parameter_it_means() -> None:
     assert contents.params == {
         "refiner": "finer.safetensors",
         "refiner_start": 0.6,
+        "refiner_start_by": "steps",
         "loras": [{"name": "ink.safetensors", "weight": 0.3}, {"name": "old", "weight": 0.7}],
         "guidance_scale": 6.5,
         "clip_skip": 1,
@@ -121,9 +122,9 @@ def test_a_value_out_of_range_is_the_problem_of_the_preset(entry: dict[str, obje
 
 @pytest.mark.parametrize(
     ("schedule", "ours"),
-    [("turbo", "trailing"), ("edm_playground_v2.5", "karras"), ("lcm", "sgm_uniform"), ("normal", "normal")],
+    [("turbo", "turbo"), ("edm_playground_v2.5", "edm"), ("lcm", "lcm"), ("tcd", "lcm"), ("normal", "normal")],
 )
-def test_schedules_of_other_names_are_the_nearest_of_ours(schedule: str, ours: str) -> None:
+def test_schedules_of_other_names_are_those_of_ours(schedule: str, ours: str) -> None:
     assert contents_of({"default_scheduler": schedule}).params == {"noise_schedule": ours}
 
 

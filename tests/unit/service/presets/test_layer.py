@@ -76,6 +76,7 @@ async def test_a_request_that_leaves_all_out_gets_all(presets: Presets) -> None:
         "model": "drawn.safetensors",
         "refiner": "finer",
         "refiner_start": 0.6,
+        "refiner_start_by": "steps",
         "vae": "clear",
         "loras": [{"name": "ink", "weight": 0.3}, {"name": "chalk", "weight": 0.4}],
         "guidance_scale": 6.5,
@@ -100,7 +101,7 @@ async def test_a_request_that_leaves_all_out_gets_all(presets: Presets) -> None:
         ({"steps": 3}, set()),
         ({"width": 512}, {"height"}),
         ({"scheduler": "ddim"}, {"noise_schedule"}),
-        ({"refiner": None}, {"refiner_start"}),
+        ({"refiner": None}, {"refiner_start", "refiner_start_by"}),
         ({"performance": "speed"}, {"steps"}),
     ],
 )
@@ -126,7 +127,8 @@ async def test_a_picture_that_is_started_from_keeps_its_size(presets: Presets) -
 @pytest.mark.parametrize("how", [{"performance": "hyper_sd"}, {"preset": "quick"}])
 async def test_settings_that_a_fast_mode_does_not_go_by_are_not_given(presets: Presets, how: dict[str, Any]) -> None:
     made = await laid(presets, **how)
-    assert not {"scheduler", "noise_schedule", "guidance_scale", "refiner", "refiner_start"} & set(made)
+    refining = {"refiner", "refiner_start", "refiner_start_by"}
+    assert not {"scheduler", "noise_schedule", "guidance_scale", *refining} & set(made)
     assert {"model", "loras", "vae"} <= set(made)
 
 
@@ -150,7 +152,7 @@ async def test_an_earlier_model_of_the_preset_is_taken_where_the_first_is_not_th
 
 async def test_what_is_not_there_is_left_out_and_said(folder: Path) -> None:
     params, notes = await said(Presets(PresetBook((folder,)), Stock({"chalk"})))
-    assert not {"model", "vae", "refiner", "refiner_start"} & set(params)
+    assert not {"model", "vae", "refiner", "refiner_start", "refiner_start_by"} & set(params)
     assert params["loras"] == [{"name": "chalk", "weight": 0.4}]
     assert notes == [
         "preset: 'mine': its model 'drawn.safetensors' is not here: the server's default is used",

@@ -162,6 +162,7 @@ def test_an_advanced_field_becomes_a_parameter(field: str, value: Any, ours: dic
 def test_a_refiner_takes_over_where_it_is_asked_to_and_never_at_the_end() -> None:
     made = order(refiner_model_name="painter", refiner_switch=0.6)
     assert (made.params["refiner"], made.params["refiner_start"]) == ("painter", 0.6)
+    assert (made.params["refiner_start_by"], made.params["refiner_swap"]) == ("steps", "joint")
     assert order({"overwrite_switch": 0.3}, refiner_model_name="painter").params["refiner_start"] == 0.3
     assert "refiner" not in order(refiner_model_name="painter", refiner_switch=1).params
 
