@@ -1,15 +1,18 @@
 """BrushNet's network, and the UNet that listens to it, against the same written out layer by layer."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 import torch
 from accelerate import init_empty_weights
+from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from engine.diffusion.brushed_unet import BrushedUnet, Brushwork, brush_state
 from engine.diffusion.brushnet import BrushNetModel, points
+from engine.diffusion.families import CONFIGS
 from protocol.brushnet import BrushNet
 from tests import tiny_brushnets
 from tests.tiny_brushnets import make_brushnet
@@ -93,6 +96,29 @@ def test_the_weights_have_the_names_and_shapes_of_the_published_files(
     assert shapes["brushnet_up_blocks.3.weight"] == (1280, 1280, 1, 1)
     assert shapes[f"brushnet_up_blocks.{upward - 1}.bias"] == (320,)
     assert ("add_embedding.linear_1.weight" in shapes) is (config is PUBLISHED_XL)
+
+
+@pytest.mark.parametrize(("config", "family"), [(PUBLISHED, "sd1"), (PUBLISHED_XL, "sdxl")], ids=["sd1", "sdxl"])
+def test_what_the_published_networks_tell_has_the_shapes_of_what_leaves_the_layers_of_real_unets(
+    config: dict[str, Any], family: str
+) -> None:
+    with init_empty_weights(), torch.device("meta"):
+        net, unet = (
+            kind.from_config(given)
+            for kind, given in (
+                (BrushNetModel, config),
+                (UNet2DConditionModel, json.loads((CONFIGS / family / "unet" / "config.json").read_text("utf-8"))),
+            )
+        )
+        sample, text = torch.empty(2, 4, 64, 40), torch.empty(2, 77, unet.config.cross_attention_dim)
+        conditions = {"text_embeds": torch.empty(2, 1280), "time_ids": torch.empty(2, 6)}
+        told = net(sample, torch.tensor(5), torch.empty(2, 5, 64, 40), torch.ones(2), added_cond_kwargs=conditions)
+        state = brush_state(unet)
+        state.activate(unet)
+        made = unet(sample, torch.tensor(5), text, added_cond_kwargs={**conditions, "brushnet_residuals": told}).sample
+        state.deactivate(unet)
+    assert made.shape == sample.shape
+    assert len(told) == len(points(unet, unet.conv_in))
 
 
 @pytest.mark.parametrize(
