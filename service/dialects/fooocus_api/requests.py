@@ -1,12 +1,12 @@
 """What clients of Fooocus-API may send, route by route: JSON in its version 2, mostly forms in its version 1."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from service.dialects.fooocus.choices import Extension, GuideKind, MaskModel, Side, UovMethod
-from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, Growth, ImagePrompt, Share
+from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, ImagePrompt, Share
 
 Factor = Annotated[FiniteFloat, Field(ge=1, le=5)]
 Sides = Annotated[tuple[Side, ...], Field(max_length=100)]
@@ -132,21 +132,6 @@ class ImagePromptForm(InpaintForm):
         )
 
 
-class GenerateMaskRequest(Foreign):
-    """`POST /v1/tools/generate_mask`."""
-
-    image: str
-    mask_model: MaskModel = MaskModel.ISNET_GENERAL_USE
-    cloth_category: str = "full"
-    dino_prompt_text: str = ""
-    sam_model: str = "vit_b"
-    box_threshold: Share = 0.3
-    text_threshold: Share = 0.25
-    sam_max_detections: int = Field(0, ge=0, le=10)
-    dino_erode_or_dilate: Growth = 0
-    dino_debug: bool = False
-
-
 class QueryJob(Foreign):
     """`GET /v1/generation/query-job`."""
 
@@ -167,7 +152,3 @@ class QueryHistory(Foreign):
     page: int = 0
     page_size: int = 20
     delete: bool = False
-
-
-FILES: Final = ("input_image", "input_mask", "cn_img1", "cn_img2", "cn_img3", "cn_img4", "enhance_input_image")
-"""Of the forms."""
