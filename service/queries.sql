@@ -97,6 +97,14 @@ WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
   AND (:has_ended IS NULL OR (status NOT IN ('queued', 'running')) = :has_ended)
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
+-- name: times_of_dialect
+-- When those jobs came, began and ended; no more of them.
+SELECT id, status, created_at, started_at, finished_at
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
+  AND (status NOT IN ('queued', 'running')) = :has_ended
+ORDER BY id DESC LIMIT :limit;
+
 -- name: counts_of_dialect
 -- How many jobs of one key and dialect there are, by status, and the newest of each.
 SELECT status, count(*) AS jobs, max(id) AS newest FROM jobs INDEXED BY jobs_by_dialect

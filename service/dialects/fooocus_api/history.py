@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from protocol.jobs import Job
 from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import GUIDE_DEFAULTS, MOST_GUIDES, GuideKind, Side
 from service.dialects.fooocus.wishes import Wish
 from service.dialects.fooocus_api.requests import QueryHistory
 from service.dialects.fooocus_api.states import DIALECT_LABEL, FINISH_REASONS, JobType, url_of
-from service.store import ForeignJob
+from service.store import ForeignJob, JobTimes
 
 _MOST: Final = 10_000
 """Jobs told of at once, where there are no pages."""
@@ -58,30 +57,29 @@ def columns(wish: Wish) -> dict[str, Any]:
 
 async def history(desk: Desk, key: Key, asked: QueryHistory, base_url: str) -> Mapping[str, Any]:
     """The caller's jobs: those that have not ended, and those that have, a page of them or all."""
-    store, is_long = desk.services.store, desk.services.settings.fooocus_api_persistent
-    waiting = await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=False, limit=_MOST)
-    queue = [_short(found.job) for found in reversed(waiting) if asked.job_id in {None, found.job.id}]
-    if asked.job_id is not None:
-        ended = await _one(desk, key, asked.job_id)
-    elif is_long:
+    store = desk.services.store
+    waiting = await store.times_of_dialect(key.id, DIALECT_LABEL, has_ended=False, limit=_MOST)
+    queue = [_short(job) for job in reversed(waiting) if asked.job_id in {None, job.id}]
+    if desk.services.settings.fooocus_api_persistent:
+        return {"history": [_long(desk, found, base_url) for found in await _page(desk, key, asked)], "queue": queue}
+    ended = await store.times_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=_MOST)
+    return {"queue": queue, "history": [_short(job) for job in reversed(ended) if asked.job_id in {None, job.id}]}
+
+
+async def _page(desk: Desk, key: Key, asked: QueryHistory) -> list[ForeignJob]:
+    """Of jobs that have ended, newest first; or the one that is named."""
+    store = desk.services.store
+    if asked.job_id is None:
         size = min(max(0, asked.page_size), _MOST_PER_PAGE)
         offset = max(0, asked.page) * size
-        ended = await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=size, offset=offset)
-    else:
-        ended = await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=_MOST)
-    if is_long:
-        return {"history": [_long(desk, found, base_url) for found in ended], "queue": queue}
-    return {"queue": queue, "history": [_short(found.job) for found in reversed(ended)]}
-
-
-async def _one(desk: Desk, key: Key, job_id: str) -> list[ForeignJob]:
-    job = await desk.services.store.job(job_id, key.visible)
+        return await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=size, offset=offset)
+    job = await store.job(asked.job_id, key.visible)
     if job is None or job.labels.get("dialect") != DIALECT_LABEL or not job.status.is_terminal:
         return []
-    return [ForeignJob(job, await desk.services.store.asked(job_id))]
+    return [ForeignJob(job, await store.asked(job.id))]
 
 
-def _short(job: Job) -> dict[str, Any]:
+def _short(job: JobTimes) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "in_queue_mills": _mills(job.created_at),

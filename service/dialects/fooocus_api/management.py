@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.jobs import Job, JobStatus
+from protocol.jobs import Job
 from service.auth import Key, Scope
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
@@ -18,7 +18,6 @@ from service.dialects.fooocus_api.states import DIALECT_LABEL, NOT_FOUND, job_ob
 
 _PAGE: Final = '<p>This server is documented at <a href="/docs">/docs</a>.</p>'
 _STOPPED: Final = {"msg": "success"}
-_MOST_ACTIVE: Final = 10_000
 
 
 async def root(request: Request) -> Response:
@@ -102,6 +101,6 @@ async def _find(desk: Desk, job_id: str, key: Key) -> Job | None:
 
 
 async def _running_longest(desk: Desk, key: Key) -> Job | None:
-    active = await desk.services.store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=False, limit=_MOST_ACTIVE)
-    running = [found.job for found in active if found.job.status is JobStatus.RUNNING]
-    return min(running, key=lambda job: job.started_at or job.created_at, default=None)
+    running = [record.id for record in desk.services.ledger.running.values() if record.key_id == key.id]
+    found = [job for job_id in running if (job := await _find(desk, job_id, key)) is not None]
+    return min(found, key=lambda job: job.started_at or job.created_at, default=None)

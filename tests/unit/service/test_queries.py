@@ -59,6 +59,7 @@ def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connect
         ("jobs_of_key_with_status", "jobs_by_key_and_status"),
         ("job_with_foreign_id", "jobs_by_foreign_id"),
         ("jobs_of_dialect", "jobs_by_dialect"),
+        ("times_of_dialect", "jobs_by_dialect"),
         ("job_with_file_name", "jobs_by_file_name"),
         ("foreign_request", "PRIMARY KEY (job_id=?)"),
         ("active_jobs", "jobs_active"),

@@ -124,6 +124,8 @@ async def test_jobs_of_a_dialect_that_have_ended_are_told_apart_and_counted(stor
     for has_ended, job in ((True, ended), (False, waiting)):
         found = await store.jobs_of_dialect("k", "d", has_ended=has_ended, limit=9)
         assert [each.job.id for each in found] == [job.id]
+        (times,) = await store.times_of_dialect("k", "d", has_ended=has_ended, limit=9)
+        assert (times.id, times.status, times.created_at) == (job.id, job.status, job.created_at)
     counts = await store.counts_of_dialect("k", "d")
     assert {status: (each.count, each.newest) for status, each in counts.items()} == {
         JobStatus.CANCELLED: (1, ended.id),
