@@ -11,7 +11,8 @@ import numpy as np
 
 from engine import images
 from engine.fake_memory import FakeMemory, Tell, say_nothing
-from engine.fake_pictures import Product, make_products
+from engine.fake_pictures import make_products
+from engine.fake_product import Product
 from engine.images import Bytes
 from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
 from engine.memory import default_budget_bytes

@@ -1,21 +1,20 @@
 """What the fake engine's tasks make of their inputs. Pure functions of parameters and pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from PIL import Image
 
 from engine import images
 from engine.colour import Warn
-from engine.diffusion.sizes import Size, WorkingSize
+from engine.fake_generation import generated
+from engine.fake_masks import Mask, box_of, covered, ellipse, mask_like
+from engine.fake_product import Inputs, Product
 from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
-from engine.prompting.asked import told_of, written_in
 from engine.prompting.expand import Wordsmith
 from protocol.editing import (
     BackgroundResult,
@@ -27,42 +26,12 @@ from protocol.editing import (
     UpscaleParams,
 )
 from protocol.errors import ErrorCode
-from protocol.generation import (
-    GenerationParams,
-    ImageToImageParams,
-    InpaintParams,
-    OutpaintParams,
-    TextToImageParams,
-)
-from protocol.params import LARGEST_SEED, MAX_SIDE_PX, OutputFormat, Region, TaskParams
-from protocol.replay import SizeRule
+from protocol.generation import GenerationParams
+from protocol.params import MAX_SIDE_PX, OutputFormat, Region, TaskParams
 from protocol.retouching import AdjustMaskParams, MaskOperation, RestoreFaceParams
-
-Mask: TypeAlias = NDArray[np.bool_]
-Inputs: TypeAlias = Mapping[str, Picture]
 
 _TEXT_CONFIDENCE: Final = 0.99
 _BEST_SCORE: Final = 0.95
-_SIDE_PX: Final = 64
-"""Of the squares that the fake model makes by itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
-    """One output of a fake job.
-
-    Attributes:
-        before: what the previews start from.
-        after: what they end with.
-        encode: makes the file.
-        seed, data: told with the output.
-    """
-
-    before: Picture
-    after: Picture
-    encode: Callable[[], EncodedImage]
-    seed: int | None = None
-    data: Mapping[str, Any] | None = None
 
 
 def make_products(params: TaskParams, inputs: Inputs, warn: Warn, wordsmith: Wordsmith) -> list[Product]:
@@ -89,79 +58,15 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn, wordsmith: Wor
         case DescribeParams():
             return [_describe(params, inputs)]
         case GenerationParams():
-            return [_generate(params, inputs, index, warn, wordsmith) for index in range(params.images)]
+            return [generated(params, inputs, index, warn, wordsmith) for index in range(params.images)]
     raise TypeError(f"the fake engine knows no task with {type(params).__name__}")
-
-
-def _generate(params: GenerationParams, inputs: Inputs, index: int, warn: Warn, wordsmith: Wordsmith) -> Product:
-    """Plain paper of a colour that prompt and seed decide, within the mask or around the picture if there is one."""
-    seed = ((params.seed or 0) + index * params.vary_seed) % (LARGEST_SEED + 1)
-    written = written_in(params)
-    wording = wordsmith.expand(written, image=index, seed=seed, warn=warn)
-    colour = np.random.default_rng([seed, *wording.positive.whole.encode()]).random(3, np.float32)
-    before = _canvas(params, inputs)
-    painted = np.ones((before.height, before.width), np.bool_)
-    if isinstance(params, InpaintParams | OutpaintParams):
-        inner = inputs["image"]
-        within = np.s_[params.top : params.top + inner.height, params.left : params.left + inner.width]
-        painted[within] = _hole(params, inputs) if isinstance(params, InpaintParams) else False
-    after = before.with_rgb(np.where(painted[..., None], colour, before.rgb).astype(np.float32))
-    encode = partial(images.encode_for, after, params)
-    return Product(
-        before=before, after=after, encode=encode, seed=seed, data={"model": "fake", **told_of(written, wording)}
-    )
-
-
-def _canvas(params: GenerationParams, inputs: Inputs) -> Picture:
-    """What a generating task starts from, in the size of its output."""
-    if isinstance(params, TextToImageParams):
-        return Picture(np.full((params.height or _SIDE_PX, params.width or _SIDE_PX, 3), 0.5, np.float32))
-    picture = inputs["image"]
-    if isinstance(params, InpaintParams | OutpaintParams):
-        sides = ((params.top, params.bottom), (params.left, params.right), (0, 0))
-        if not any(map(sum, sides)):
-            return picture
-        return Picture(np.pad(images.on_white(picture), sides, mode="edge"))
-    if isinstance(params, ImageToImageParams):
-        size = (params.width or picture.width, params.height or picture.height)
-        if params.upscale is not None:
-            size = (int(picture.width * params.upscale), int(picture.height * params.upscale))
-        elif params.size_rule is SizeRule.MODEL:
-            ruled = WorkingSize(_SIDE_PX, 8).between(Size(*size), 1, 2)
-            size = (ruled.width, ruled.height)
-        resized = Image.fromarray(images.to_uint8(images.on_white(picture))).resize(size)
-        return Picture(images.from_uint8(np.asarray(resized)))
-    return picture
-
-
-def _hole(params: InpaintParams, inputs: Inputs) -> Mask:
-    """What is repainted within the picture. How far a mask is grown makes no difference here."""
-    picture = inputs["image"]
-    hole = _covered(picture, params.regions)
-    if "mask" in inputs:
-        given = inputs["mask"]
-        if params.fit_mask:
-            rows = np.arange(picture.height) * given.height // picture.height
-            columns = np.arange(picture.width) * given.width // picture.width
-            given = Picture(given.rgb[rows[:, None], columns])
-        hole |= _mask_like(picture, given)
-    return ~hole if params.invert_mask else hole
-
-
-def _mask_like(picture: Picture, given: Picture) -> Mask:
-    """Where a mask picture is light; it has to have the size of the picture."""
-    if (given.width, given.height) != (picture.width, picture.height):
-        sizes = f"expected {picture.width} x {picture.height} px like the image, got {given.width} x {given.height}"
-        raise EngineError(ErrorCode.INVALID_PARAMS, f"mask: {sizes} at $.params.mask")
-    light: Mask = given.rgb.mean(axis=2) >= 0.5
-    return light
 
 
 def _erase(params: EraseParams, inputs: Inputs, warn: Warn) -> Product:
     picture = inputs["image"]
-    mask = _covered(picture, params.regions)
+    mask = covered(picture, params.regions)
     if "mask" in inputs:
-        mask |= _mask_like(picture, inputs["mask"])
+        mask |= mask_like(picture, inputs["mask"])
     if not mask.any():
         warn("empty_mask", "the mask is empty: there was nothing to erase, the picture is unchanged")
     if mask.all():
@@ -180,12 +85,12 @@ def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Produc
     width, height = picture.width, picture.height
     # Writing is wherever the fake looks for it: in a strip at the lower edge, as subtitles are.
     strip = Region(x=width // 4, y=height * 3 // 4, width=max(1, width // 2), height=max(1, height // 8))
-    regions = (strip,) if params.regions is None else tuple(r for r in params.regions if _covered(picture, (r,)).any())
+    regions = (strip,) if params.regions is None else tuple(r for r in params.regions if covered(picture, (r,)).any())
     if params.min_confidence > _TEXT_CONFIDENCE and params.regions is None:
         regions = ()
     if not regions:
         warn("nothing_found", "no writing was found to remove, the picture is unchanged")
-    mask = _covered(picture, regions)
+    mask = covered(picture, regions)
     after = _filled(picture, mask) if not mask.all() else picture
     found = [{**region.model_dump(), "text": "fake", "confidence": _TEXT_CONFIDENCE} for region in regions]
     encode = partial(images.encode_for, after, params)
@@ -211,7 +116,7 @@ def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
 
 def _remove_background(params: RemoveBackgroundParams, inputs: Inputs, warn: Warn) -> Product:
     picture = inputs["image"]
-    subject = _ellipse(picture, 0.5, 0.5, 0.4).astype(np.float32)
+    subject = ellipse(picture, 0.5, 0.5, 0.4).astype(np.float32)
     is_cutout = params.result is BackgroundResult.CUTOUT
     if is_cutout and params.format is OutputFormat.JPEG:
         warn("alpha_flattened", "JPEG has no transparency: the cut-out was laid on white")
@@ -229,18 +134,18 @@ def _segment(params: SegmentParams, inputs: Inputs, index: int) -> Product:
     else:
         click = next(point for point in params.points if point.include)
         x, y = click.x, click.y
-    mask = _ellipse(picture, x / picture.width, y / picture.height, 0.15 * (index + 1))
+    mask = ellipse(picture, x / picture.width, y / picture.height, 0.15 * (index + 1))
     after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
-    data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum()), "box": _box(mask)}
+    data = {"score": round(_BEST_SCORE - 0.1 * index, 4), "area_px": int(mask.sum()), "box": box_of(mask)}
     return Product(before=picture, after=after, encode=partial(images.encode_mask, mask), data=data)
 
 
 def _restore_face(params: RestoreFaceParams, inputs: Inputs) -> Product:
     """A face is in the middle of every picture."""
     picture = inputs["image"]
-    face = _ellipse(picture, 0.5, 0.5, 0.2)
+    face = ellipse(picture, 0.5, 0.5, 0.2)
     after = picture.with_rgb(np.where(face[..., None], np.sqrt(picture.rgb), picture.rgb).astype(np.float32))
-    around = _box(face)
+    around = box_of(face)
     faces = [] if around is None else [{**around, "confidence": 0.99}]
     encode = partial(images.encode_for, after, params)
     return Product(before=picture, after=after, encode=encode, data={"model": "fake", "faces": faces})
@@ -263,7 +168,7 @@ def _adjust_mask(params: AdjustMaskParams, inputs: Inputs) -> Product:
                 grown[tuple(behind)] |= mask[tuple(ahead)] == is_kept
         mask = grown == is_kept
     after = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
-    data = {"area_px": int(mask.sum()), "box": _box(mask)}
+    data = {"area_px": int(mask.sum()), "box": box_of(mask)}
     return Product(before=before, after=after, encode=partial(images.encode_mask, mask), data=data)
 
 
@@ -277,14 +182,6 @@ def _describe(params: DescribeParams, inputs: Inputs) -> Product:
     return Product(before=picture, after=picture, encode=lambda: document, data=data)
 
 
-def _covered(picture: Picture, regions: Sequence[Region]) -> Mask:
-    mask = np.zeros((picture.height, picture.width), np.bool_)
-    for region in regions:
-        rows = slice(max(0, region.y), max(0, region.y + region.height))
-        mask[rows, max(0, region.x) : max(0, region.x + region.width)] = True
-    return mask
-
-
 def _filled(picture: Picture, mask: Mask) -> Picture:
     """The mask painted over with the mean colour of everything else."""
     if not mask.any():
@@ -292,19 +189,3 @@ def _filled(picture: Picture, mask: Mask) -> Picture:
     rgb: Floats = picture.rgb.copy()
     rgb[mask] = picture.rgb[~mask].mean(axis=0)
     return picture.with_rgb(rgb)
-
-
-def _box(mask: Mask) -> dict[str, int] | None:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    left, top = int(columns[0]), int(rows[0])
-    return {"x": left, "y": top, "width": int(columns[-1]) - left + 1, "height": int(rows[-1]) - top + 1}
-
-
-def _ellipse(picture: Picture, x: float, y: float, radius: float) -> Mask:
-    """1 inside an ellipse; centre and radius as shares of the picture's sides."""
-    across = (np.arange(picture.width) + 0.5) / picture.width - x
-    down = (np.arange(picture.height) + 0.5) / picture.height - y
-    mask: Mask = across[None, :] ** 2 + down[:, None] ** 2 <= radius**2
-    return mask

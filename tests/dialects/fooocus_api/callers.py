@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import engine.fake
-from engine.fake_pictures import Product
+from engine.fake_product import Product
 from engine.interface import EngineError
 from protocol.errors import ErrorCode
 from tests.servers import DEADLINE_S
