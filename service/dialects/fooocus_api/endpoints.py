@@ -14,8 +14,9 @@ from service.dialects.fooocus.choices import MOST_GUIDES, Side
 from service.dialects.fooocus.fields import ImagePrompt
 from service.dialects.fooocus.pictures import needed_picture, picture_in, size_of
 from service.dialects.fooocus.reading import missing, read_json
+from service.dialects.fooocus.regions import check_regions
 from service.dialects.fooocus.wishes import Guide
-from service.dialects.fooocus_api.enhancing import EnhanceForm, EnhanceRequest, check_regions
+from service.dialects.fooocus_api.enhancing import EnhanceForm, EnhanceRequest
 from service.dialects.fooocus_api.forms import Filled, read_form
 from service.dialects.fooocus_api.generation import Asked, answer, wish_of
 from service.dialects.fooocus_api.requests import (

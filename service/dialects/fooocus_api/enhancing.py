@@ -1,20 +1,12 @@
 """`image-enhance`: a picture varied or enlarged. Its regions, which a detector would have to find, are not served."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
-from protocol.errors import ErrorCode, ProtocolError
 from service.dialects.fooocus.choices import UovMethod
-from service.dialects.fooocus.fields import Foreign
+from service.dialects.fooocus.regions import EnhanceRegion
 from service.dialects.fooocus_api.requests import ApiFields, FormFields
-
-
-class EnhanceRegion(Foreign):
-    """A part of the picture that is to be found by a word, and painted anew."""
-
-    enhance_enabled: bool = False
 
 
 class EnhanceRequest(ApiFields):
@@ -38,16 +30,3 @@ class EnhanceForm(FormFields):
     def regions(self) -> list[EnhanceRegion]:
         enabled = (self.enhance_enabled_1, self.enhance_enabled_2, self.enhance_enabled_3)
         return [EnhanceRegion(enhance_enabled=each) for each in enabled]
-
-
-def check_regions(regions: Iterable[EnhanceRegion]) -> None:
-    """
-    Raises:
-        ProtocolError: `invalid_params`: one is enabled.
-    """
-    if any(region.enhance_enabled for region in regions):
-        message = (
-            "enhance_enabled: parts of a picture are not searched for by words on this server; "
-            "send the picture and a mask to image-inpaint-outpaint instead"
-        )
-        raise ProtocolError(ErrorCode.INVALID_PARAMS, message)

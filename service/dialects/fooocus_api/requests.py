@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from service.dialects.fooocus.choices import Extension, GuideKind, MaskModel, Side, UovMethod
-from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, Growth, ImagePrompt, Share
+from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, ImagePrompt, Share
 
 Factor = Annotated[FiniteFloat, Field(ge=1, le=5)]
 Sides = Annotated[tuple[Side, ...], Field(max_length=100)]
@@ -130,21 +130,6 @@ class ImagePromptForm(InpaintForm):
             cn_weight=getattr(self, f"cn_weight{number}"),
             cn_type=getattr(self, f"cn_type{number}"),
         )
-
-
-class GenerateMaskRequest(Foreign):
-    """`POST /v1/tools/generate_mask`."""
-
-    image: str
-    mask_model: MaskModel = MaskModel.ISNET_GENERAL_USE
-    cloth_category: str = "full"
-    dino_prompt_text: str = ""
-    sam_model: str = "vit_b"
-    box_threshold: Share = 0.3
-    text_threshold: Share = 0.25
-    sam_max_detections: int = Field(0, ge=0, le=10)
-    dino_erode_or_dilate: Growth = 0
-    dino_debug: bool = False
 
 
 class QueryJob(Foreign):

@@ -5,10 +5,13 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route
 
+from service.dialects.fooocus import engines, tools
+from service.dialects.fooocus.errors import WITH_BODY
+from service.dialects.fooocus.files import published_by
 from service.dialects.fooocus.shelf import Shelf
-from service.dialects.fooocus_api import endpoints, engines, files, management, tools
-from service.dialects.fooocus_api.errors import EXCEPTION_HANDLERS
+from service.dialects.fooocus_api import endpoints, management
 from service.dialects.fooocus_api.generation import JOB_HEADER
+from service.dialects.fooocus_api.states import DIALECT_LABEL
 from service.dialects.fooocus_api.webhooks import Webhooks
 from service.profiles import Cors, Dialect
 
@@ -41,12 +44,12 @@ ROUTES: Final[Sequence[BaseRoute]] = (
     Route("/v1/engines/refresh-models", engines.all_models, methods=["POST"]),
     Route("/v1/engines/styles", engines.styles, methods=["GET"]),
     Route("/v1/engines/clean_vram", engines.clean_vram, methods=["GET"]),
-    Route("/files/{date}/{file_name}", files.get_file, methods=["GET"]),
+    Route("/files/{date}/{file_name}", published_by(DIALECT_LABEL), methods=["GET"]),
 )
 
 DIALECT: Final = Dialect(
     routes=ROUTES,
-    exception_handlers=EXCEPTION_HANDLERS,
+    exception_handlers=WITH_BODY,
     cors=Cors(exposed_headers=(JOB_HEADER,)),
     prefixes=("/v1/generation/", "/v1/engines/", "/v1/tools/", "/v2/", "/files/", "/ping"),
     parts=(Shelf, Webhooks),

@@ -1,10 +1,11 @@
-"""The tools: words for a picture, and a mask of what is in it."""
+"""The tools: words for a picture, which comes in a form or in JSON, and a mask of what is in it."""
 
 import base64
 from enum import StrEnum
 from typing import Any
 
 import anyio.to_thread
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -14,10 +15,9 @@ from protocol.requests import TaskName
 from service.dialects.base import Desk, StoredFile
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import MaskModel
-from service.dialects.fooocus.fields import Foreign
+from service.dialects.fooocus.fields import Foreign, Growth, Share
 from service.dialects.fooocus.pictures import needed_picture
 from service.dialects.fooocus.reading import form_of, missing, read_json, read_query
-from service.dialects.fooocus_api.requests import GenerateMaskRequest
 
 _LABELS = {"dialect": "fooocus_tools"}
 """These jobs are none of the history's."""
@@ -32,24 +32,52 @@ class ImageType(StrEnum):
 
 
 class _Described(Foreign):
+    """The query of a form; nothing is described otherwise for it."""
+
     image_type: ImageType | None = None
     type: ImageType | None = None
     """As the documents call it."""
 
-    @property
-    def chosen(self) -> ImageType:
-        return self.image_type or self.type or ImageType.PHOTO
+
+class _DescribeRequest(Foreign):
+    """The same as JSON."""
+
+    image: str
+    image_type: ImageType = ImageType.PHOTO
+
+
+class GenerateMaskRequest(Foreign):
+    """`POST /v1/tools/generate_mask`."""
+
+    image: str
+    mask_model: MaskModel = MaskModel.ISNET_GENERAL_USE
+    cloth_category: str = "full"
+    dino_prompt_text: str = ""
+    sam_model: str = "vit_b"
+    box_threshold: Share = 0.3
+    text_threshold: Share = 0.25
+    sam_max_detections: int = Field(0, ge=0, le=10)
+    dino_erode_or_dilate: Growth = 0
+    dino_debug: bool = False
 
 
 async def describe_image(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
+    image = await _picture_to_describe(request, desk)
+    job = await desk.run(TaskName.DESCRIBE, {"image": image}, key=key, request=request, labels=_LABELS)
+    return JSONResponse({"describe": description(desk.output(job))})
+
+
+async def _picture_to_describe(request: Request, desk: Desk) -> bytes:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        asked = await read_json(request, _DescribeRequest)
+        return await needed_picture(desk, asked.image, "image")
     read_query(request, _Described)
     form = await form_of(request)
     if "image" not in form.files:
         raise missing("body", "image", body=form.echo())
-    job = await desk.run(TaskName.DESCRIBE, {"image": form.files["image"]}, key=key, request=request, labels=_LABELS)
-    return JSONResponse({"describe": description(desk.output(job))})
+    return form.files["image"]
 
 
 def description(output: StoredFile) -> str:

@@ -1,6 +1,7 @@
-"""How Fooocus-API tells of errors: `{"detail": ...}`, a text, or a list of mistakes with the body they are in.
+"""How Fooocus' APIs tell of errors: `{"detail": ...}`, a text, or a list of mistakes.
 
-The original answers many mistakes of its callers with a 500 and nothing else; here they are 4xx and say what is wrong.
+The originals answer many mistakes of their callers with a 500 and nothing else; here they are 4xx and say what is
+wrong.
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,11 @@ async def _protocol_error(_request: Request, error: Exception) -> Response:
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidRequest)
+    return await json_answer(request, {"detail": error.errors}, 422)
+
+
+async def _invalid_request_with_body(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidRequest)
     return await json_answer(request, {"detail": error.errors, "body": error.body}, 422)
 
 
@@ -77,3 +83,9 @@ EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
     StoreUnavailable: _store_unavailable,
     Exception: _unexpected,
 }
+"""Of FooocusAPI."""
+WITH_BODY: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    **EXCEPTION_HANDLERS,
+    InvalidRequest: _invalid_request_with_body,
+}
+"""Of Fooocus-API, which shows the body that the mistakes are in as well."""
