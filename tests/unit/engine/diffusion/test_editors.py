@@ -38,11 +38,23 @@ MASKED: Final[Mapping[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def studio(tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+def originals() -> Mapping[str, Any]:
+    """The stock pipelines; what is in the folder was saved from these very ones."""
+    return {name: FOLDERS[name]() for name in ("instruct_pix2pix", "paint_by_example", "powerpaint")}
+
+
+@pytest.fixture(scope="module")
+def folder(originals: Mapping[str, Any], tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("editors")
-    for name in ("sd1_inpaint", "instruct_pix2pix", "paint_by_example", "powerpaint"):
-        (root / name).symlink_to(tiny_folder(name), target_is_directory=True)
-    return studio_of(root)
+    for name, pipeline in originals.items():
+        pipeline.save_pretrained(root / name)
+    (root / "sd1_inpaint").symlink_to(tiny_folder("sd1_inpaint"), target_is_directory=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def studio(folder: Path) -> Studio:
+    return studio_of(folder)
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +115,11 @@ def shown(driver: Driver) -> Pixels:
 
 
 def test_a_picture_is_changed_by_instruction_as_by_the_stock_pipeline(
-    studio: Studio, inputs: Mapping[str, Path]
+    originals: Mapping[str, Any], studio: Studio, inputs: Mapping[str, Path]
 ) -> None:
     made = edit(studio, inputs, prompt="make it snow", negative_prompt="blurred", image_guidance_scale=2.5)
     expected = stock(
-        FOLDERS["instruct_pix2pix"](),
+        originals["instruct_pix2pix"],
         prompt="make it snow",
         negative_prompt="blurred",
         image=as_tensor(PHOTO),
@@ -159,10 +171,12 @@ def test_a_model_that_changes_pictures_does_not_paint_beyond_them(studio: Studio
     assert refused.value.code is ErrorCode.INVALID_PARAMS
 
 
-def test_an_example_is_painted_as_by_the_stock_pipeline(studio: Studio, inputs: Mapping[str, Path]) -> None:
+def test_an_example_is_painted_as_by_the_stock_pipeline(
+    originals: Mapping[str, Any], studio: Studio, inputs: Mapping[str, Path]
+) -> None:
     made = by_example(studio, inputs)
     expected = stock(
-        FOLDERS["paint_by_example"](),
+        originals["paint_by_example"],
         example_image=Image.fromarray(EXAMPLE),
         image=as_tensor(PHOTO) * 2 - 1,
         mask_image=mask(),
@@ -176,9 +190,8 @@ def test_an_example_is_painted_as_by_the_stock_pipeline(studio: Studio, inputs: 
 
 @pytest.mark.parametrize("mode", [Offload.MODEL, Offload.LAYERS])
 def test_an_offloaded_model_sees_an_example_with_weights_that_are_there(
-    tiny_folder: TinyFolder, studio: Studio, inputs: Mapping[str, Path], mode: Offload
+    folder: Path, studio: Studio, inputs: Mapping[str, Path], mode: Offload
 ) -> None:
-    folder = tiny_folder("paint_by_example").parent
     elsewhere, mover, residency = offloading_studio(folder, asked=mode, budget_bytes=1, piece_bytes=20_000)
     by_example(elsewhere, inputs, seed=6)
     ready: Any = residency._residents[Key("checkpoint:paint_by_example")].network
@@ -231,11 +244,16 @@ def words(*names: str) -> str:
     ],
 )
 def test_powerpaint_is_told_its_task_by_the_words_it_learned(
-    studio: Studio, inputs: Mapping[str, Path], task: str, behind: str, avoided: str | None
+    originals: Mapping[str, Any],
+    studio: Studio,
+    inputs: Mapping[str, Path],
+    task: str,
+    behind: str,
+    avoided: str | None,
 ) -> None:
     made = repaint(studio, inputs, "powerpaint", prompt="a cat", negative_prompt="blurred", repaint_task=task)
     expected = stock(
-        FOLDERS["powerpaint"](),
+        originals["powerpaint"],
         prompt=f"a cat {words(behind)}",
         negative_prompt=f"blurred {words(avoided)}" if avoided else "blurred",
         image=as_tensor(PHOTO),
@@ -248,9 +266,9 @@ def test_powerpaint_is_told_its_task_by_the_words_it_learned(
 
 
 def test_fitting_degree_is_the_share_of_the_shape_in_what_the_denoiser_is_told(
-    studio: Studio, inputs: Mapping[str, Path]
+    originals: Mapping[str, Any], studio: Studio, inputs: Mapping[str, Path]
 ) -> None:
-    pipeline: Any = FOLDERS["powerpaint"]()
+    pipeline = originals["powerpaint"]
     encoded = [pipeline.encode_prompt(f"a cat {words(name)}", "cpu", 1, True, None) for name in ("P_shape", "P_ctxt")]
     expected = stock(
         pipeline,
