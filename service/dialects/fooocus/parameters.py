@@ -140,7 +140,7 @@ class Parameters:
     def _lora(self, lora: Lora, checkpoint: ModelInfo | None) -> ModelInfo | None:
         found = self._named("loras", ModelKind.LORA, lora.model_name)
         if found is not None and checkpoint is not None and not _may_fit(found, checkpoint):
-            self._notes.add("lora_unused", f"loras: {found.name!r:.120} is not for {checkpoint.name!r:.120}; left out")
+            self._notes.add("lora_misfit", f"loras: {found.name!r:.120} is not for {checkpoint.name!r:.120}; left out")
             return None
         return found
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from protocol.events import JobWarning
 from protocol.requests import TASKS, TaskName
-from service.dialects.fooocus.choices import DEFAULT_INPAINT_ENGINE, INPAINT_ENGINES, Performance, Side, UovMethod
+from service.dialects.fooocus.choices import DEFAULT_INPAINT_ENGINE, INPAINT_ENGINES, NONE, Performance, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.parameters import Parameters
 from service.dialects.fooocus.shelf import Known
@@ -132,7 +132,7 @@ class _Translation:
 
     def _hole(self) -> dict[str, Any]:
         wish, advanced = self._wish, self._advanced
-        self._check_inpaint_engine()
+        engine = self._inpaint_engine()
         strength = 1.0 if wish.sides else float(advanced.inpaint_strength)
         params: dict[str, Any] = {
             "strength": strength,
@@ -148,6 +148,8 @@ class _Translation:
             "soft_edge": "outside",
             "upscale_model": "auto",
         }
+        if engine != NONE:
+            params["inpaint_patch"] = engine
         if wish.mask is not None:
             params["mask"] = wish.mask
         if wish.sides and wish.size is not None:
@@ -156,8 +158,10 @@ class _Translation:
                 params[_SIDES[side]] = continued_px(along, asked_px)
         return params
 
-    def _check_inpaint_engine(self) -> None:
+    def _inpaint_engine(self) -> str:
         engine = self._advanced.inpaint_engine
-        if engine not in INPAINT_ENGINES:
-            message = f"inpaint_engine: there is no {engine!r:.60}; {DEFAULT_INPAINT_ENGINE} was taken instead"
-            self._notes.add("unknown_name", message)
+        if engine in INPAINT_ENGINES:
+            return engine
+        message = f"inpaint_engine: there is no {engine!r:.60}; {DEFAULT_INPAINT_ENGINE} was taken instead"
+        self._notes.add("unknown_name", message)
+        return DEFAULT_INPAINT_ENGINE

@@ -36,6 +36,14 @@ def test_every_field_stage_and_setting_is_named() -> None:
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 
+def test_every_warning_of_the_dialect_has_its_row_and_no_other_has() -> None:
+    folders = (REPOSITORY / "service" / "dialects" / name for name in ("fooocus", "fooocus_api"))
+    source = "".join(path.read_text("utf-8") for folder in folders for path in folder.glob("*.py"))
+    told = set(re.findall(r'notes\.add\(\s*"(\w+)"', source)) | set(re.findall(r'JobWarning\(code="(\w+)"', source))
+    table = PAGE.partition("| code | when |")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == told
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip()[:50])
 def test_every_deviation_has_a_test_that_exists(row: str) -> None:
     named = re.findall(r"`(test_\w+)`", row.split("|")[3])

@@ -287,9 +287,16 @@ def test_a_picture_with_nothing_to_repaint_leaves_text_to_image_and_a_note() -> 
     assert told(made)[0].startswith("input_image: there is no mask and no side to continue")
 
 
-def test_an_unknown_inpaint_engine_is_said() -> None:
+@pytest.mark.parametrize(("engine", "patch"), [("v1", "v1"), ("v2.5", "v2.5"), ("v2.6", "v2.6"), ("None", None)])
+def test_an_inpaint_engine_is_a_patch_or_none(engine: str, patch: str | None) -> None:
+    made = order({"inpaint_engine": engine}, wish={"picture": PICTURE, "mask": b"mask"})
+    assert (made.params.get("inpaint_patch"), told(made)) == (patch, [])
+
+
+def test_an_unknown_inpaint_engine_is_the_usual_one_and_said() -> None:
     made = order({"inpaint_engine": "v9"}, wish={"picture": PICTURE, "mask": b"mask"})
-    assert any(message.startswith("inpaint_engine: there is no 'v9'") for message in told(made))
+    assert made.params["inpaint_patch"] == "v2.6"
+    assert told(made) == ["inpaint_engine: there is no 'v9'; v2.6 was taken instead"]
 
 
 # ---- pictures beside the prompt ---------------------------------------------------------------------------------
