@@ -25,6 +25,8 @@ _READ: Final = frozenset(
         Family.SDXL_INPAINT,
         Family.SDXL_REFINER,
         Family.SD3,
+        Family.PAINT_BY_EXAMPLE,
+        Family.POWERPAINT,
     }
 )
 """Families that answer with and without the prompt in one forward, in that order, in a form that is known."""
@@ -39,11 +41,12 @@ class Alterations:
         nets: frozenset[nn.Module] = (
             frozenset(each.net for each in controls.nets) if controls is not None else frozenset()
         )
-        answers = _answers(job, rendering)
+        is_shaped = bool(params.sharpness) or params.adaptive_guidance is not None
+        answers = _answers(job, rendering) if is_shaped or params.size_conditioning is not None else {}
         self._guidance: ShapedGuidance | None = None
         self._sizes: ToldSizes | None = None
         around: list[Around] = []
-        if params.sharpness or params.adaptive_guidance is not None:
+        if is_shaped:
             self._guidance = ShapedGuidance(
                 job.guidance_scale, sharpness=params.sharpness, adaptive=params.adaptive_guidance, answers=answers
             )

@@ -315,6 +315,12 @@ def test_what_a_family_cannot_use_is_told(run: Any, name: str, parameter: str, c
     assert run(name, CHANGES[parameter]).warnings == [code]
 
 
+def test_models_that_answer_in_pairs_are_sharpened_and_guided_less_at_first(run: Any) -> None:
+    for name in (name for name in WAYS if name not in ("flux", "flux_dev", "pixart", "instruct_pix2pix")):
+        for change in ("sharpness", "adaptive_guidance"):
+            assert run(name, CHANGES[change]).warnings == []
+
+
 def test_flux_without_guidance_of_its_own_is_guided_by_a_second_forward(run: Any) -> None:
     plain = run("flux", {})
     guided = run("flux", {"guidance_scale": 2.5})
