@@ -9,6 +9,8 @@ from protocol.replay import ReplayParams
 
 _TRAINED_LEVELS: Final = 1000
 """No schedule is cut finer than what the models were trained on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a pipeline is asked for.

@@ -4,8 +4,8 @@ diffusers' group offloading does the same. It is not used: it takes the modules'
 and takes them anew whenever a LoRA is loaded.
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, cast
 
 from torch import nn
 
@@ -61,6 +61,6 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
     for child in module.children():
         if isinstance(child, nn.ModuleList):
             # Some lists have gaps, where a stage does without a layer.
-            yield from (block for block in child._modules.values() if block is not None)
+            yield from (block for block in cast("Iterable[nn.Module | None]", child) if block is not None)
         else:
             yield from _blocks(child)
