@@ -8,6 +8,7 @@ from protocol.prompting import MAX_STYLES
 from service.dialects.fooocus.choices import (
     DEFAULT_SWAP,
     DEFAULT_VAE,
+    MOST_GUIDES,
     MOST_LORAS,
     NONE,
     SWAP_METHODS,
@@ -133,9 +134,11 @@ class Parameters:
             if not lora.enabled or lora.model_name == NONE:
                 continue
             found = self._lora(lora, checkpoint) if is_chosen else self._usual_lora(lora, checkpoint)
-            if found is not None and len(used) < MOST_LORAS:
+            if found is not None:
                 used.append({"name": found.name, "weight": float(lora.weight)})
-        return used
+        if len(used) > MOST_LORAS:
+            self._notes.add("parameter_unused", f"loras: the first {MOST_LORAS} of {len(used)} were taken")
+        return used[:MOST_LORAS]
 
     def _lora(self, lora: Lora, checkpoint: ModelInfo | None) -> ModelInfo | None:
         found = self._named("loras", ModelKind.LORA, lora.model_name)
@@ -202,8 +205,11 @@ class Parameters:
 
     def _guided(self) -> dict[str, Any]:
         checkpoint = self._known.find(ModelKind.CHECKPOINT, self._common.base_model_name) or self._known.default
+        guides = self._wish.guides
+        if len(guides) > MOST_GUIDES:
+            self._notes.add("parameter_unused", f"image_prompts: the first {MOST_GUIDES} of {len(guides)} were taken")
         made = guide_params(
-            self._wish.guides,
+            guides[:MOST_GUIDES],
             self._known,
             family=checkpoint.family if checkpoint is not None else None,
             skips_preprocessing=self._advanced.skipping_cn_preprocessor,

@@ -168,13 +168,13 @@ async def _repainted_json(
 
 
 async def _guides(desk: Desk, prompts: Sequence[ImagePrompt]) -> tuple[Guide, ...]:
-    """Those that have a picture, as many as Fooocus takes."""
+    """Those that have a picture."""
     found = []
     for number, prompt in enumerate(prompts):
         picture = await picture_in(desk, prompt.cn_img, f"image_prompts[{number}].cn_img")
         if picture is not None:
             found.append(_guide(picture, prompt))
-    return tuple(found[:MOST_GUIDES])
+    return tuple(found)
 
 
 def _guide(picture: bytes, prompt: ImagePrompt) -> Guide:

@@ -24,7 +24,7 @@ def columns(wish: Wish) -> dict[str, Any]:
     """A request as the long form of the history shows it; kept with its job."""
     common, advanced = wish.common, wish.advanced
     usual = GUIDE_DEFAULTS[GuideKind.IMAGE_PROMPT]
-    guides = [[guide.stop, guide.weight, guide.kind.value] for guide in wish.guides]
+    guides = [[guide.stop, guide.weight, guide.kind.value] for guide in wish.guides[:MOST_GUIDES]]
     padding = [[usual.stop, usual.weight, GuideKind.IMAGE_PROMPT.value]] * (MOST_GUIDES - len(guides))
     return {
         "refiner_switch": common.refiner_switch,

@@ -125,7 +125,6 @@ def test_what_is_left_out_is_as_in_fooocus() -> None:
         ("read_wildcards_in_order", True, {"wildcards_in_order": True}),
         ("loras", [{"model_name": "ink.safetensors", "weight": -0.5}], {"loras": [{"name": "ink", "weight": -0.5}]}),
         ("loras", [{"enabled": False, "model_name": "ink"}, {"model_name": "None"}], {"loras": []}),
-        ("loras", [{"model_name": "ink"}] * 7, {"loras": [{"name": "ink", "weight": 0.5}] * 5}),
     ],
 )
 def test_a_common_field_becomes_a_parameter(field: str, value: Any, ours: dict[str, Any]) -> None:
@@ -192,6 +191,13 @@ def test_what_cannot_be_done_is_said_and_the_rest_is_done(
     made = order(advanced, **common)
     (only,) = told(made)
     assert only.startswith(message)
+
+
+def test_no_more_loras_and_guides_are_taken_than_fooocus_takes_and_that_is_said() -> None:
+    guide = Guide.with_defaults(PICTURE, GuideKind.IMAGE_PROMPT, 0, 0)
+    made = order(loras=[{"model_name": "ink"}] * 7, wish={"guides": (guide,) * 6})
+    assert (len(made.params["loras"]), len(made.params["image_prompts"])) == (5, 4)
+    assert told(made) == ["loras: the first 5 of 7 were taken", "image_prompts: the first 4 of 6 were taken"]
 
 
 def test_the_models_nobody_chose_are_not_missed() -> None:
