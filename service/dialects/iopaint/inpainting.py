@@ -18,7 +18,8 @@ from service.dialects.iopaint.samplers import sampler_named
 
 _ANY_SEED: Final = -1
 _SEEDS: Final = 99_999_999
-_SEED_LIMIT: Final = 2**32
+_ERASING_SEEDS: Final = 2**32
+_DIFFUSION_SEEDS: Final = 2**63
 _MOST_RADIUS_PX: Final = 100
 _MOST_BLUR_PX: Final = 256
 _MOST_STEPS: Final = 500
@@ -73,9 +74,11 @@ def order(request: InpaintRequest, model: Listed, picture: Pictures, *, quality:
         Refused: 4xx: a value that does not work, or something this server does not do.
     """
     seed = seed_of(request)
-    out = {"format": "source", "keep_metadata": True, "quality": quality, "seed": seed % _SEED_LIMIT}
+    out = {"format": "source", "keep_metadata": True, "quality": quality}
     if model.eraser is not None:
+        out["seed"] = seed % _ERASING_SEEDS
         return Order(TaskName.ERASE, {**out, **_erasing(request, model.eraser, picture)}, seed)
+    out["seed"] = seed % _DIFFUSION_SEEDS
     brush = brushed(request, model.brushes, model.powerpaint, model.name)
     out |= {**_diffusing(request, model), **_editing(request, model, picture), **brush}
     if request.use_extender:
