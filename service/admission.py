@@ -151,6 +151,8 @@ class Admission:
         self._waiting: dict[str, Waiting] = {}
         self._buckets = {(is_batch, rank): _Bucket() for is_batch in (False, True) for rank in PRIORITY_RANK.values()}
         self._per_key: dict[str, int] = {}
+        self._kept: dict[str, str] = {}
+        self._kept_per_key: dict[str, int] = {}
         self._mean_s: dict[TaskName, float] = {}
 
     def __len__(self) -> int:
@@ -161,6 +163,26 @@ class Admission:
 
     def count_of_key(self, key_id: str) -> int:
         return self._per_key.get(key_id, 0)
+
+    @property
+    def taken(self) -> int:
+        """Places of jobs that wait, and of those that are being accepted."""
+        return len(self._waiting) + len(self._kept)
+
+    def taken_by_key(self, key_id: str) -> int:
+        """As `taken`, of one key."""
+        return self._per_key.get(key_id, 0) + self._kept_per_key.get(key_id, 0)
+
+    def reserve(self, job_id: str, key_id: str) -> None:
+        """Keep a place for a job that is being accepted, until it is added or released."""
+        self._kept[job_id] = key_id
+        self._kept_per_key[key_id] = self._kept_per_key.get(key_id, 0) + 1
+
+    def release(self, job_id: str) -> None:
+        """Keep the place of a job no longer, if any is kept."""
+        key_id = self._kept.pop(job_id, None)
+        if key_id is not None:
+            _count_down(self._kept_per_key, key_id)
 
     def count_like(self, waiting: Waiting) -> int:
         """Waiting jobs of the same class and priority."""
@@ -174,6 +196,7 @@ class Admission:
         }
 
     def add(self, waiting: Waiting) -> None:
+        self.release(waiting.job_id)
         self._waiting[waiting.job_id] = waiting
         self._buckets[waiting.bucket].add(waiting)
         self._per_key[waiting.key_id] = self._per_key.get(waiting.key_id, 0) + 1
@@ -247,6 +270,10 @@ class Admission:
 
     def _forget(self, waiting: Waiting) -> None:
         del self._waiting[waiting.job_id]
-        self._per_key[waiting.key_id] -= 1
-        if not self._per_key[waiting.key_id]:
-            del self._per_key[waiting.key_id]
+        _count_down(self._per_key, waiting.key_id)
+
+
+def _count_down(counts: dict[str, int], key_id: str) -> None:
+    counts[key_id] -= 1
+    if not counts[key_id]:
+        del counts[key_id]

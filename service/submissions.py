@@ -161,11 +161,19 @@ class Submissions:
     async def _accept(self, submission: Submission) -> Job:
         laid = await self._presets.lay_under(submission.body, at=submission.at)
         request = parse_job_request(laid.body, at=submission.at)
-        self._check_queue(submission.key)
+        job_id = new_id()
+        self._reserve(job_id, submission.key)
+        try:
+            return await self._make(job_id, request, submission, laid.notes)
+        finally:
+            self._admission.release(job_id)  # nothing, once it waits
+
+    async def _make(
+        self, job_id: str, request: JobRequest, submission: Submission, preset_notes: Sequence[JobWarning]
+    ) -> Job:
         # Before the pictures: those may have to be fetched.
         await self._models.check(request, at=submission.at)
         await self._styles.check(request, at=submission.at)
-        job_id = new_id()
         inputs = await self._inputs.prepare(
             job_id, request, submission.key, at=submission.at, attached=submission.attached
         )
@@ -197,7 +205,7 @@ class Submissions:
         if submission.asked is not None:
             rows["foreign"] = {"job_id": job_id, "request": orjson.dumps(submission.asked).decode()}
         draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
-        notes = [Draft(note, job_id, record=record) for note in (*submission.notes, *laid.notes)]
+        notes = [Draft(note, job_id, record=record) for note in (*submission.notes, *preset_notes)]
         try:
             await self._pump.put_and_wait(draft, *notes)
         except StoreUnavailable:
@@ -207,14 +215,20 @@ class Submissions:
             raise ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S) from None
         return job
 
-    def _check_queue(self, key: Key) -> None:
-        waiting, of_key = len(self._admission), self._admission.count_of_key(key.id)
+    def _reserve(self, job_id: str, key: Key) -> None:
+        """Keep a place in the queue: many that are being accepted at once fill it as those that wait do.
+
+        Raises:
+            ServiceError: `queue_full`.
+        """
+        waiting, of_key = self._admission.taken, self._admission.taken_by_key(key.id)
         most, most_of_key = self._settings.max_queued_jobs, self._settings.max_queued_jobs_per_key
         if waiting >= most:
             message = f"the queue is full: {waiting} jobs wait"
         elif of_key >= most_of_key:
             message = f"the queue of this key is full: {of_key} jobs wait"
         else:
+            self._admission.reserve(job_id, key.id)
             return
         mean_s = min((mean for task in TASKS if (mean := self._admission.mean_s(task))), default=_RETRY_AFTER_S)
         raise ServiceError(ErrorCode.QUEUE_FULL, message, retry_after_s=min(_MOST_RETRY_AFTER_S, max(1.0, mean_s)))

@@ -248,3 +248,16 @@ def test_a_long_queue_of_another_priority_is_not_counted_with_ours() -> None:
     assert admission.count_like(waiting(6)) == 1
     assert admission.count_like(waiting(7, priority=Priority.LOW)) == 5
     assert admission.count_like(waiting(8, is_batch=False)) == 0
+
+
+def test_a_place_is_kept_for_a_job_until_it_waits_or_is_refused() -> None:
+    admission = Admission()
+    for job_id in ("job-1", "job-2"):
+        admission.reserve(job_id, "a")
+    assert (len(admission), admission.taken, admission.taken_by_key("a"), admission.taken_by_key("b")) == (0, 2, 2, 0)
+    admission.add(waiting(1))
+    assert (len(admission), admission.taken, admission.taken_by_key("a")) == (1, 2, 2)
+    for _ in range(2):  # the first was added, the second refused
+        admission.release("job-1")
+        admission.release("job-2")
+    assert (len(admission), admission.taken, admission.taken_by_key("a")) == (1, 1, 1)

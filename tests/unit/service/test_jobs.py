@@ -151,6 +151,31 @@ async def test_a_full_queue_says_when_to_come_back(desk: Desk) -> None:
         assert refusal.value.retry_after_s
 
 
+async def test_jobs_that_are_sent_at_once_never_overfill_the_queue(desk: Desk) -> None:
+    sent = [desk.submit(key) for key in (ALICE, BOB) for _ in range(5)]
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+    refused = [str(answer) for answer in answers if isinstance(answer, ServiceError)]
+    assert refused == ["the queue of this key is full: 4 jobs wait", *3 * ["the queue is full: 6 jobs wait"]]
+    assert len(desk.services.admission) == desk.services.admission.taken == 6
+
+
+async def test_a_submit_that_is_refused_gives_its_place_back(desk: Desk) -> None:
+    async def fail(_batch: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    commit = desk.services.store.commit
+    desk.services.store.commit = fail  # type: ignore[method-assign]
+    unknown_picture = {"task": "upscale", "params": {"image": "upload:none"}}
+    for body in 5 * [BODY, unknown_picture]:
+        with pytest.raises(ProtocolError) as refusal:
+            await desk.submit(body=body)
+        assert refusal.value.code is not ErrorCode.QUEUE_FULL
+    desk.services.store.commit = commit  # type: ignore[method-assign]
+    assert desk.services.admission.taken == 0
+    for _ in range(4):
+        await desk.submit()
+
+
 async def test_a_draining_server_and_one_that_cannot_store_accept_nothing(desk: Desk) -> None:
     async def fail(_batch: object) -> None:
         raise StoreUnavailable("disk full")
