@@ -97,6 +97,23 @@ WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect
   AND (:has_ended IS NULL OR (status NOT IN ('queued', 'running')) = :has_ended)
 ORDER BY id DESC LIMIT :limit OFFSET :offset;
 
+-- name: begun_jobs_of_dialect
+-- A page of one key's jobs of a dialect that do not wait, newest first, with what was asked for.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs,
+       (SELECT request FROM foreign_requests WHERE foreign_requests.job_id = jobs.id) AS foreign_request
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect AND status <> 'queued'
+ORDER BY id DESC LIMIT :limit OFFSET :offset;
+
+-- name: begun_jobs_of_dialect_between
+-- Those of them that came within a stretch of time, oldest first.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs,
+       (SELECT request FROM foreign_requests WHERE foreign_requests.job_id = jobs.id) AS foreign_request
+FROM jobs
+WHERE key_id = :key_id AND json_extract(labels, '$.dialect') = :dialect AND status <> 'queued'
+  AND created_at BETWEEN :since AND :until
+ORDER BY id LIMIT :limit;
+
 -- name: times_of_dialect
 -- When those jobs came, began and ended; no more of them.
 SELECT id, status, created_at, started_at, finished_at

@@ -263,6 +263,10 @@ class Settings(BaseSettings):
         None, pattern=r"^https?://", description="Begins the URLs of pictures; by default as the client calls us."
     )
 
+    fooocus_engine_double_webhook: bool = Field(
+        False, description="FooocusAPI: the body of a webhook is JSON within JSON, as its receivers may expect."
+    )
+
     # Stopping and telling
     shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")
     reconnect_to: str | None = Field(None, description="Told to viewers in server.draining.")

@@ -230,6 +230,22 @@ class Store:
         )
         return [ForeignJob(job_from_row(row), orjson.loads(row["foreign_request"] or "{}")) for row in rows]
 
+    async def begun_jobs_of_dialect(
+        self, key_id: str, dialect: str, *, limit: int, offset: int = 0
+    ) -> list[ForeignJob]:
+        """A page of a key's jobs of a dialect that have begun, or ended without, newest first."""
+        rows = await self._read("begun_jobs_of_dialect", key_id=key_id, dialect=dialect, limit=limit, offset=offset)
+        return [ForeignJob(job_from_row(row), orjson.loads(row["foreign_request"] or "{}")) for row in rows]
+
+    async def begun_jobs_of_dialect_between(
+        self, key_id: str, dialect: str, since: str, until: str, *, limit: int
+    ) -> list[ForeignJob]:
+        """Those that came from `since` until `until`, as `service.clock` writes them; oldest first."""
+        rows = await self._read(
+            "begun_jobs_of_dialect_between", key_id=key_id, dialect=dialect, since=since, until=until, limit=limit
+        )
+        return [ForeignJob(job_from_row(row), orjson.loads(row["foreign_request"] or "{}")) for row in rows]
+
     async def times_of_dialect(self, key_id: str, dialect: str, *, has_ended: bool, limit: int) -> list[JobTimes]:
         """A key's jobs of a dialect that have ended, or have not, newest first: cheap for very many."""
         rows = await self._read("times_of_dialect", key_id=key_id, dialect=dialect, has_ended=has_ended, limit=limit)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.dialects.fooocus_api.routes import DIALECT as FOOOCUS_API
+from service.dialects.fooocus_engine.routes import DIALECT as FOOOCUS_ENGINE
 from service.dialects.iopaint.routes import DIALECT as IOPAINT
 from service.dialects.text_removal.routes import DIALECT as TEXT_REMOVAL
 from service.profiles import Dialect, Profile
@@ -12,5 +13,6 @@ DIALECTS: Final[Mapping[Profile, Dialect]] = {
     Profile.IOPAINT: IOPAINT,
     Profile.TEXT_REMOVAL: TEXT_REMOVAL,
     Profile.FOOOCUS_API: FOOOCUS_API,
+    Profile.FOOOCUS_ENGINE: FOOOCUS_ENGINE,
 }
 """The dialects there are; where two have a route in common, the first answers on a listener without a profile."""

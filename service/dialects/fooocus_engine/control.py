@@ -1,0 +1,52 @@
+"""`/v1/engine/control`: end a task, or only the picture it is at. The messages are spelt as in the original."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.jobs import Job, JobStatus
+from service.auth import Key
+from service.dialects.base import Desk
+from service.dialects.fooocus.reading import read_query
+from service.dialects.fooocus_engine.records import DIALECT_LABEL
+from service.dialects.fooocus_engine.requests import ControlQuery
+from service.dialects.fooocus_engine.tasks import find
+
+_STOP: Final = "stop"
+_STOPPED: Final = {"message": "task stoped"}
+_NONE: Final = {"message": "No task running"}
+_INVALID: Final = {"message": "Invalid control action"}
+_NOT_FOUND: Final = {"detail": "there is no such task, or it is not yours"}
+_MOST_ACTIVE: Final = 10_000
+
+
+async def control(request: Request) -> Response:
+    """Of the caller's task that has been running longest, or of the one that `task_id` names."""
+    desk = Desk.of(request)
+    key = await desk.key_of(request)
+    query = read_query(request, ControlQuery)
+    if query.action != _STOP:
+        return JSONResponse(_INVALID)
+    if query.task_id is None:
+        job = await _running_longest(desk, key)
+    else:
+        job = await find(desk, query.task_id, key)
+        if job is None:
+            return JSONResponse(_NOT_FOUND, 404)
+    if job is None:
+        return JSONResponse(_NONE)
+    try:
+        await desk.cancel(job.id, key)
+    except ProtocolError as error:
+        if error.code is not ErrorCode.ALREADY_ENDED:
+            raise
+        return JSONResponse(_NONE)
+    return JSONResponse(_STOPPED)
+
+
+async def _running_longest(desk: Desk, key: Key) -> Job | None:
+    active = await desk.services.store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=False, limit=_MOST_ACTIVE)
+    running = [found.job for found in active if found.job.status is JobStatus.RUNNING]
+    return min(running, key=lambda job: job.started_at or job.created_at, default=None)

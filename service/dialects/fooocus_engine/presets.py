@@ -1,0 +1,95 @@
+"""Presets: what a request leaves at its default, its preset gives, in the request's own words.
+
+So the parameters of a task that are told, and kept, are those that counted.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from protocol.events import JobWarning
+from protocol.models import ModelKind
+from protocol.performance import Performance as OurPerformance
+from protocol.presets import PresetInfo
+from service.dialects.fooocus.choices import DEFAULT_SCHEDULE, Performance
+from service.dialects.fooocus.fields import Lora
+from service.dialects.fooocus.samplers import SCHEDULES
+from service.dialects.fooocus.shelf import Known
+from service.dialects.fooocus_engine.requests import NO_PRESET, EngineRequest
+from service.presets.layer import Presets
+
+_USUAL_CLIP_SKIP: Final = 2
+_PERFORMANCES: Final[Mapping[str, Performance]] = {
+    OurPerformance.QUALITY: Performance.QUALITY,
+    OurPerformance.SPEED: Performance.SPEED,
+    OurPerformance.EXTREME_SPEED: Performance.EXTREME_SPEED,
+    OurPerformance.LIGHTNING: Performance.LIGHTNING,
+    OurPerformance.HYPER_SD: Performance.HYPER_SD,
+}
+_GONE: Final = "preset_incomplete"
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _schedule(value: str) -> str:
+    return next((name for name, ours in SCHEDULES.items() if ours == value), DEFAULT_SCHEDULE)
+
+
+def _loras(value: list[Mapping[str, Any]]) -> tuple[Lora, ...]:
+    return tuple(Lora(model_name=lora["name"], weight=lora["weight"]) for lora in value)
+
+
+_FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "prompt": ("prompt", _same),
+    "negative_prompt": ("negative_prompt", _same),
+    "styles": ("style_selections", tuple),
+    "performance": ("performance_selection", _PERFORMANCES.__getitem__),
+    "images": ("image_number", _same),
+    "sharpness": ("sharpness", _same),
+    "guidance_scale": ("guidance_scale", _same),
+    "adaptive_guidance": ("adaptive_cfg", _same),
+    "refiner": ("refiner_model_name", _same),
+    "refiner_start": ("refiner_switch", _same),
+    "vae": ("vae_name", _same),
+    "loras": ("loras", _loras),
+    "clip_skip": ("clip_skip", lambda value: value + _USUAL_CLIP_SKIP),
+    "scheduler": ("sampler_name", _same),
+    "noise_schedule": ("scheduler_name", _schedule),
+    "steps": ("overwrite_step", _same),
+}
+"""Parameter of ours that a preset gives -> the field that says the same, and how it writes it."""
+
+
+async def under_preset(fields: EngineRequest, presets: Presets, known: Known) -> tuple[EngineRequest, list[JobWarning]]:
+    """A request with its preset under it, and what of the preset cannot be had.
+
+    A preset that is not there, or cannot be used, is as if none was named, as in the original, but not in silence.
+    """
+    name = fields.preset.strip()
+    if name.removesuffix(".json").casefold() in {"", NO_PRESET}:
+        return fields, []
+    infos = {info.name.casefold(): info for info in await presets.infos()}
+    info = infos.get(name.removesuffix(".json").casefold())
+    if info is None:
+        return fields, [JobWarning(code="unknown_name", message=f"preset: there is no preset {name!r:.80}; left out")]
+    if info.problem is not None:
+        return fields, [JobWarning(code=_GONE, message=f"preset: {info.name!r} cannot be used: {info.problem}")]
+    given, notes = _given(info, known)
+    usual = type(fields)()
+    taken = {field: value for field, value in given.items() if getattr(fields, field) == getattr(usual, field)}
+    return fields.model_copy(update=taken), notes
+
+
+def _given(info: PresetInfo, known: Known) -> tuple[dict[str, Any], list[JobWarning]]:
+    """The fields that a preset gives."""
+    given = {field: write(info.params[name]) for name, (field, write) in _FIELDS.items() if name in info.params}
+    if {"width", "height"} <= info.params.keys():
+        given["aspect_ratios_selection"] = f"{info.params['width']}*{info.params['height']}"
+    if not info.models:
+        return given, []
+    there = next((model for model in info.models if known.find(ModelKind.CHECKPOINT, model) is not None), None)
+    if there is not None:
+        return {**given, "base_model_name": there}, []
+    message = f"preset: {info.name!r}: its model {info.models[0]!r:.120} is not here; the server's default is used"
+    return given, [JobWarning(code=_GONE, message=message)]

@@ -1,0 +1,118 @@
+"""What clients of FooocusAPI may send: one flat object with every parameter of Fooocus' page."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, Share
+from service.dialects.fooocus.regions import EnhanceRegion
+
+NO_PRESET = "initial"
+PictureText = str | None
+"""Base64, a data URL or an address; see `service.dialects.fooocus.pictures`."""
+_Scaler = Annotated[FiniteFloat, Field(ge=0, le=3)]
+
+
+class MetadataScheme(StrEnum):
+    """The form in which pictures say what they were made with."""
+
+    FOOOCUS = "fooocus"
+    A1111 = "a1111"
+
+
+class ControlNetImage(Foreign):
+    """A picture given beside the prompt. 0 is 0 here: without effect."""
+
+    cn_img: PictureText = None
+    cn_stop: Share | None = 0.6
+    cn_weight: Annotated[FiniteFloat, Field(ge=0, le=2)] | None = 0.6
+    cn_type: GuideKind = GuideKind.IMAGE_PROMPT
+
+
+class Region(EnhanceRegion):
+    """A part of a picture that is to be found by a word, and painted anew."""
+
+    enhance_mask_dino_prompt: str = ""
+    enhance_prompt: str = ""
+    enhance_negative_prompt: str = ""
+    enhance_mask_model: str = "sam"
+    enhance_mask_cloth_category: str = "full"
+    enhance_mask_sam_model: str = "vit_b"
+    enhance_mask_text_threshold: Share = 0.25
+    enhance_mask_box_threshold: Share = 0.3
+    enhance_mask_sam_max_detections: int = Field(0, ge=0, le=10)
+    enhance_inpaint_disable_initial_latent: bool = False
+    enhance_inpaint_engine: str = "v2.6"
+    enhance_inpaint_strength: Share = 1.0
+    enhance_inpaint_respective_field: Share = 0.618
+    enhance_inpaint_erode_or_dilate: FiniteFloat = Field(0.0, ge=-64, le=64)
+    enhance_mask_invert: bool = False
+
+
+class EngineRequest(CommonFields, AdvancedFields):
+    """`POST /v1/engine/generate/`."""
+
+    output_format: Extension = Extension.PNG
+    save_metadata_to_images: bool = True
+    metadata_scheme: MetadataScheme = MetadataScheme.FOOOCUS
+    save_name: str | None = None
+    input_image_checkbox: bool = False
+    current_tab: str = "uov"
+    uov_method: UovMethod = UovMethod.DISABLED
+    uov_input_image: PictureText = "None"
+    upscale_multiple: FiniteFloat = Field(1.0, ge=1, le=5)
+    outpaint_selections: Annotated[tuple[Side, ...], Field(max_length=100)] = ()
+    outpaint_distance: Annotated[tuple[int, ...], Field(max_length=100)] = (0, 0, 0, 0)
+    """Left, top, right, bottom, in pixels."""
+    inpaint_input_image: PictureText = "None"
+    inpaint_additional_prompt: str = ""
+    inpaint_mask_image_upload: PictureText = "None"
+    controlnet_image: Annotated[tuple[ControlNetImage, ...], Field(max_length=100)] = (ControlNetImage(),)
+    adm_scaler_positive: _Scaler = 1.5
+    adm_scaler_negative: _Scaler = 0.8
+    overwrite_step: int = -1
+    overwrite_switch: int = -1
+    """The number of a step."""
+    inpaint_respective_field: Share = 0.618
+    inpaint_advanced_masking_checkbox: bool = False
+    save_final_enhanced_image_only: bool = False
+    enhance_input_image: PictureText = "None"
+    enhance_checkbox: bool = False
+    enhance_uov_method: UovMethod = UovMethod.DISABLED
+    enhance_uov_processing_order: str = "Before First Enhancement"
+    enhance_uov_prompt_type: str = "Original Prompts"
+    enhance_ctrls: Annotated[tuple[Region, ...], Field(max_length=100)] = ()
+    generate_image_grid: bool = False
+    preset: str = NO_PRESET
+    stream_output: bool = False
+
+
+class Query(StrEnum):
+    """Which tasks are asked for."""
+
+    ALL = "all"
+    HISTORY = "history"
+    CURRENT = "current"
+    PENDING = "pending"
+
+
+class QueryTasks(Foreign):
+    """`GET /tasks`. Times without a zone are those of the clock on the server's wall."""
+
+    query: Query = Query.ALL
+    page: int = 0
+    page_size: int = 10
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    action: str | None = None
+
+
+class ControlQuery(Foreign):
+    """`POST /v1/engine/control`."""
+
+    action: str
+    task_id: str | None = None
+    """Of the task that is meant; new. Else the one that has been running longest."""
