@@ -154,6 +154,12 @@ def test_what_is_smaller_than_the_models_size_is_enlarged_by_real_esrgan_if_aske
     assert upscaler.seen == [(36, 36)], "the whole picture is larger than the model's size"
 
 
+def test_the_model_starts_from_what_was_enlarged(studio: Studio, inputs: dict[str, Path]) -> None:
+    about = {**HARD, "context": 0.0, "strength": 0.5, "steps": 4}
+    plain, enlarged = (repaint(studio, inputs, **about, **more) for more in ({}, {"upscale_model": "compact"}))
+    assert plain.outputs[0].content != enlarged.outputs[0].content
+
+
 def test_a_filled_hole_says_nothing_of_what_was_in_it(studio: Studio, tmp_path: Path) -> None:
     square = PHOTO[:64, :64].copy()
     full = {"image": save(tmp_path / "full.png", square)}
