@@ -3,13 +3,13 @@
 Where a parameter is left out, the model's own default counts: its size, steps, guidance scale and scheduler.
 """
 
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.brushnet import BrushedParams
 from protocol.guidance import GuidanceParams
+from protocol.guides import MAX_GUIDES, ControlRef, ImagePromptRef, Preprocess
 from protocol.holes import Border, HoleParams
 from protocol.params import MAX_SIDE_PX, Frozen, ImageRef, LongSeed, ModelName, PictureOutParams, Region
 from protocol.performance import Performance
@@ -48,50 +48,6 @@ class FreeU(Frozen):
     s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
 
 
-class Preprocess(StrEnum):
-    """What a control picture is made of another picture by."""
-
-    NONE = "none"
-    """It is one already."""
-    CANNY = "canny"
-    """Its edges, white on black."""
-    INPAINT = "inpaint"
-    """It with what is repainted left out; of the job's own picture alone."""
-
-
-class ControlRef(Frozen):
-    """A ControlNet, and the picture it makes the result follow."""
-
-    model: ModelName
-    image: ImageRef | None = Field(None, description="Without one it is made of the job's own picture.")
-    preprocess: Preprocess = Field(Preprocess.NONE, description="How the control picture is made of the image.")
-    scale: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
-    start: StrictFloat = Field(0.0, ge=0, le=1, description="Share of the steps before it begins.")
-    end: StrictFloat = Field(1.0, ge=0, le=1, description="Share of the steps after which it ends.")
-
-    @model_validator(mode="after")
-    def _begins_before_it_ends(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError("needs a start before its end")
-        return self
-
-    @model_validator(mode="after")
-    def _has_something_to_follow(self) -> Self:
-        if self.preprocess is Preprocess.NONE and self.image is None:
-            raise ValueError("needs an image, or a preprocess that makes one of the job's own")
-        if self.preprocess is Preprocess.INPAINT and self.image is not None:
-            raise ValueError("needs no image: preprocess inpaint takes the job's own")
-        return self
-
-
-class ImagePromptRef(Frozen):
-    """An IP-Adapter, and the picture it takes for a prompt."""
-
-    model: ModelName
-    image: ImageRef
-    weight: StrictFloat = Field(1.0, ge=0, le=2, description="How much it counts.")
-
-
 class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, PictureOutParams):
     """What all generating tasks take."""
 
@@ -108,9 +64,9 @@ class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, PictureO
         (), max_length=MAX_LORAS, description="Laid over the model, as is `<lora:NAME:WEIGHT>` in the prompt."
     )
     freeu: FreeU | None = Field(None, description="Weigh the halves of a UNet; `{}` as recommended.")
-    controls: tuple[ControlRef, ...] = Field((), max_length=4, description="ControlNets, each with a picture.")
+    controls: tuple[ControlRef, ...] = Field((), max_length=MAX_GUIDES, description="ControlNets, each with a picture.")
     image_prompts: tuple[ImagePromptRef, ...] = Field(
-        (), max_length=4, description="IP-Adapters, each with a picture taken for a prompt."
+        (), max_length=MAX_GUIDES, description="IP-Adapters, each with a picture taken for a prompt."
     )
     images: StrictInt = Field(1, ge=1, le=64, description="How many.")
     preset: PresetName | None = Field(None, description="As `/v1/presets` lists it: gives what the request leaves out.")

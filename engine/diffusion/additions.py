@@ -14,6 +14,7 @@ from engine.diffusion.freeu import can_freeu, freeu_state
 from engine.diffusion.image_prompts import ImagePrompts, choose_encoder
 from engine.diffusion.loras import WeighedLora
 from engine.diffusion.prompt_loras import take_out_loras, with_tagged
+from engine.diffusion.prompt_times import PromptTimes, is_timed
 from engine.diffusion.refiner import Refiner, check_refiner, choose_swap
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, all_of, lift_off
 from engine.diffusion.studio import ReadyModel, Studio
@@ -22,7 +23,8 @@ from engine.library.records import FoundModel, ModelKind
 from engine.steps import await_call, await_steps
 from protocol.brushnet import BrushNet
 from protocol.errors import ErrorCode
-from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, ControlRef, GenerationParams, ImagePromptRef, LoraRef
+from protocol.generation import MAX_LORA_WEIGHT, MAX_LORAS, GenerationParams, LoraRef
+from protocol.guides import ControlRef, ImagePromptRef
 from protocol.prompting import PromptSyntax
 
 Warn = Callable[[str, str], None]
@@ -39,6 +41,7 @@ class Additions:
         controls: ControlNets beside the denoiser.
         brush: a BrushNet beside it.
         image_prompts: IP-Adapters over it.
+        prompt_times: changes `adapters` from step to step, where these do not count all the time.
         refiner: goes on where the model ends.
         adapters: over the modules while the job's calls run.
         text_state: of these what the encoding of a prompt depends on.
@@ -48,6 +51,7 @@ class Additions:
     controls: Controls | None = None
     brush: Brush | None = None
     image_prompts: ImagePrompts | None = None
+    prompt_times: PromptTimes | None = None
     refiner: Refiner | None = None
     adapters: AdapterState = NO_ADAPTERS
     text_state: Hashable = ()
@@ -73,18 +77,25 @@ def bring_additions(
     over_all = model.loras.state(loras)
     over_denoiser = _freeu(params, model, warn)
     prompts = _image_prompts(studio, params.image_prompts, model, held) if params.image_prompts else None
-    over_attention = NO_ADAPTERS
-    if prompts is not None:
-        over_attention = model.ip_adapters.state(prompts.adapters, [ref.weight for ref in prompts.refs])
     over_layers = NO_ADAPTERS if brush is None else brush_state(model.loaded.denoiser)
-    adapters = all_of(over_all, over_denoiser, over_attention, over_layers)
+
+    def with_weights(weights: Sequence[float]) -> AdapterState:
+        over_attention = NO_ADAPTERS if prompts is None else model.ip_adapters.state(prompts.adapters, weights)
+        return all_of(over_all, over_denoiser, over_attention, over_layers)
+
+    adapters = with_weights([ref.weight for ref in params.image_prompts])
     held.callback(lift_off, adapters)
+    times: PromptTimes | None = None
+    if is_timed(params.image_prompts):
+        times = PromptTimes(params.image_prompts, model.loaded.denoiser, with_weights)
+        held.callback(times.lift_off)
     refiner = None if params.refiner is None else _refiner(studio, params.refiner, params, model, held, warn)
     return Additions(
         vae=vae,
         controls=controls,
         brush=brush,
         image_prompts=prompts,
+        prompt_times=times,
         refiner=refiner,
         adapters=adapters,
         text_state=over_all.key,

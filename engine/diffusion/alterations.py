@@ -58,6 +58,8 @@ class Alterations:
             around.append(self._sizes)
         if params.control_softness and nets:
             around.append(SoftControl(params.control_softness, nets))
+        if job.additions.prompt_times is not None:
+            around.append(job.additions.prompt_times)
         self.around = tuple(around)
 
     def tell_unused(self) -> None:

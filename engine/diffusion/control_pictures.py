@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from engine.images import Floats, from_uint8, to_uint8
-from protocol.generation import Preprocess
+from protocol.guides import Preprocess
 
 _CANNY_LOW: Final = 100
 _CANNY_HIGH: Final = 200

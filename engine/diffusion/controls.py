@@ -17,7 +17,7 @@ from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError
 from engine.library.records import Family, FoundModel
 from protocol.errors import ErrorCode
-from protocol.generation import ControlRef
+from protocol.guides import ControlRef
 
 _STABLE: Final = {
     PipelineKind.TEXT_TO_IMAGE: "StableDiffusionControlNetPipeline",

@@ -23,7 +23,7 @@ from engine.images import Floats
 from engine.interface import Call, EngineError, Where
 from engine.library.records import FoundModel, ModelKind
 from protocol.errors import ErrorCode
-from protocol.generation import ImagePromptRef
+from protocol.guides import ImagePromptRef, PromptFit
 
 _PART: Final = Part("image_encoder", "transformers", "CLIPVisionModelWithProjection")
 
@@ -41,13 +41,16 @@ class ReadyEncoder:
     placement: Placement
     processor: Any
 
-    def prepare(self, picture: Floats) -> Tensor:
+    def prepare(self, picture: Floats, fit: PromptFit) -> Tensor:
         """(1, 3, its height, its width). On the side pool.
 
         Args:
             picture: (H, W, 3), RGB in [0, 1].
         """
         shown = Image.fromarray((picture * 255).round().astype(np.uint8))
+        if fit is PromptFit.SQUASH:
+            side = self.encoder.config.image_size
+            shown = shown.resize((side, side), Image.Resampling.BICUBIC)
         prepared: Tensor = self.processor(shown, return_tensors="pt").pixel_values
         return prepared
 
@@ -80,7 +83,10 @@ class ImagePrompts:
 
     def prepare(self, pictures: Sequence[Floats]) -> list[Tensor]:
         """On the side pool."""
-        return [encoder.prepare(picture) for encoder, picture in zip(self.encoders, pictures, strict=True)]
+        return [
+            encoder.prepare(picture, ref.fit)
+            for encoder, picture, ref in zip(self.encoders, pictures, self.refs, strict=True)
+        ]
 
     def arguments(self, prepared: Sequence[Tensor], *, is_guided: bool) -> Mapping[str, Any]:
         """What a pipeline is given. In a job's greenlet."""

@@ -115,7 +115,8 @@ class Interception:
 
     def _go_around(self, scope: JobScope, around: Sequence[Around], given: Mapping[str, Any]) -> Any:
         if not around:
-            return self._ask(scope, (), dict(given))
+            # One of them may have laid other adapters over it.
+            return self._ask(current_scope() or scope, (), dict(given))
         return around[0](self._module, given, partial(self._go_around, scope, around[1:]))
 
     def _ask(self, scope: JobScope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

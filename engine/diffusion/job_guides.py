@@ -7,16 +7,17 @@ from torch import Tensor
 
 from engine.diffusion.control_pictures import Subject, control_picture
 from engine.diffusion.generation_job import GenerationJob
+from engine.diffusion.prompt_faces import faces_taken
 from engine.images import Floats, to_tensor
 from engine.interface import Call, Where
-from engine.steps import await_call
+from engine.steps import await_call, await_steps
 
 
 def guides(job: GenerationJob) -> Mapping[str, Any]:
     """What the pipeline is given for them. In a job's greenlet; they are read and prepared on the side pool.
 
     Raises:
-        EngineError: `bad_image`.
+        EngineError: `bad_image`; `model_missing`: a network that finds faces.
     """
     controls, prompts = job.additions.controls, job.additions.image_prompts
     given: dict[str, Any] = {}
@@ -25,8 +26,9 @@ def guides(job: GenerationJob) -> Mapping[str, Any]:
         pictures = _prepared(lambda: [to_tensor(_control(job, number)) for number in numbers])
         given |= controls.arguments(job.kind, pictures)
     if prompts is not None:
-        pictures = _prepared(lambda: prompts.prepare(job.read_all("image_prompts")))
-        given |= prompts.arguments(pictures, is_guided=job.is_guided(job.model))
+        read = cast("list[Floats]", await_call(Call(lambda: job.read_all("image_prompts"), Where.POOL, "read")))
+        shown = await_steps(faces_taken(prompts.refs, read, job.studio.residency, job.context))
+        given |= prompts.arguments(_prepared(lambda: prompts.prepare(shown)), is_guided=job.is_guided(job.model))
     return given
 
 

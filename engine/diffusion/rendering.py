@@ -91,6 +91,8 @@ class Rendering:
             **given,
         }
         known = call_parameters(type(pipeline))
+        if job.additions.prompt_times is not None:
+            job.additions.prompt_times.begin(pipeline)
         made: Tensor = pipeline(**{name: value for name, value in given.items() if name in known}).images
         return made
 
@@ -112,6 +114,7 @@ class Rendering:
         tensors: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         """After each step, within the pipeline."""
+        self._tell_times(step + 1)
         self._tell_step(index, watch, done + step + 1, done + pipeline.num_timesteps + left(), tensors["latents"])
         if ends_clean and step + 1 == pipeline.num_timesteps:
             return {"latents": watch.clean(tensors["latents"])}
@@ -121,7 +124,13 @@ class Rendering:
         self, index: int, watch: Watch, scheduler: Scheduler, step: int, _timestep: Any, latents: Tensor
     ) -> None:
         """After each step, within a pipeline of the older kind."""
+        self._tell_times(step + 1)
         self._tell_step(index, watch, step + 1, total_steps(scheduler), latents)
+
+    def _tell_times(self, number: int) -> None:
+        times = self._job.additions.prompt_times
+        if times is not None:
+            times.step_done(number)
 
     def _tell_step(self, index: int, watch: Watch, number: int, steps: int, latents: Tensor) -> None:
         context, params = self._job.context, self._job.params

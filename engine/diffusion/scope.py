@@ -64,7 +64,7 @@ Around: TypeAlias = Callable[[Module, Mapping[str, Any], Proceed], Any]
 
 It runs in the job's own greenlet, before its rows are laid with those of others and after they were cut out again, so
 it changes nothing for anybody else. It may go on with other arguments, give back something else than what came of it,
-or ask another module instead.
+ask another module instead, or go on within a `job_scope` of its own, with other adapters.
 """
 
 

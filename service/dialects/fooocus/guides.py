@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from protocol.events import JobWarning
-from protocol.generation import Preprocess
+from protocol.guides import Preprocess, PromptFit, Shown
 from protocol.models import ModelInfo, ModelKind
 from service.dialects.fooocus.choices import GuideKind
 from service.dialects.fooocus.shelf import Known
@@ -24,16 +24,18 @@ class _Way:
         kind: of the model.
         words: one of which is in its name; the earlier the better.
         preprocess: what a ControlNet's picture is made by.
+        shown: what of a picture an IP-Adapter takes.
     """
 
     kind: ModelKind
     words: tuple[str, ...]
     preprocess: Preprocess = Preprocess.NONE
+    shown: Shown = Shown.PICTURE
 
 
 _WAYS: Final[Mapping[GuideKind, _Way]] = {
     GuideKind.IMAGE_PROMPT: _Way(ModelKind.IP_ADAPTER, ("plus", "")),
-    GuideKind.FACE_SWAP: _Way(ModelKind.IP_ADAPTER, ("face",)),
+    GuideKind.FACE_SWAP: _Way(ModelKind.IP_ADAPTER, ("face",), shown=Shown.FACE),
     GuideKind.PYRA_CANNY: _Way(ModelKind.CONTROLNET, ("canny",), Preprocess.CANNY),
     GuideKind.CPDS: _Way(ModelKind.CONTROLNET, ("cpds", "depth"), Preprocess.CANNY),
 }
@@ -68,7 +70,17 @@ def guide_params(
                 JobWarning(code="guide_unused", message=f"image_prompts: there is no {what} on this server; left out")
             )
         elif way.kind is ModelKind.IP_ADAPTER:
-            made.image_prompts.append({"model": model.name, "image": guide.picture, "weight": float(guide.weight)})
+            shown = Shown.PICTURE if skips_preprocessing else way.shown
+            made.image_prompts.append(
+                {
+                    "model": model.name,
+                    "image": guide.picture,
+                    "weight": float(guide.weight),
+                    "end": float(guide.stop),
+                    "kind": shown.value,
+                    "fit": PromptFit.SQUASH.value,
+                }
+            )
         else:
             preprocess = Preprocess.NONE if skips_preprocessing else way.preprocess
             made.controls.append(

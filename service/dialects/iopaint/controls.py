@@ -7,7 +7,7 @@ take networks of their own, are not.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from protocol.generation import Preprocess
+from protocol.guides import Preprocess
 from protocol.models import ModelInfo, ModelKind
 from service.dialects.iopaint.errors import Refused
 

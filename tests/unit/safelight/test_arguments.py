@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from protocol.generation import ControlRef
+from protocol.guides import ControlRef
 from protocol.params import Region
 from protocol.requests import Priority, parse_job_request
 from safelight.address import Address

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.diffusion.control_pictures import Subject, control_picture
-from protocol.generation import Preprocess
+from protocol.guides import Preprocess
 
 STEP = np.zeros((16, 16, 3), np.float32)
 STEP[:, 8:] = 1.0

@@ -10,14 +10,16 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import save_file
 
+from engine.describing.faces import Face, FaceWithPoints
 from engine.diffusion.studio import ReadyModel, Studio
-from engine.interface import EngineError
+from engine.interface import Call, EngineError
+from engine.models.residency import Residency
 from engine.models.resident import Key
 from protocol.errors import ErrorCode
 from tests import tiny_adapters
 from tests.tiny_models import make_image_encoder
 from tests.unit.engine.diffusion.conftest import FOLDERS, TinyFolder
-from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, studio_of
+from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, make, pixels, studio_of
 from tests.unit.engine.pictures import save
 
 ALONE = {"deterministic": True, "guidance_scale": 3.0}
@@ -68,8 +70,23 @@ def shown(studio: Studio, inputs: dict[str, Path], *prompts: dict[str, Any], **p
 
 
 def stock(
-    tiny_folder: TinyFolder, adapters: Path, weights: dict[str, float], pictures: list[Any], guidance: float
+    tiny_folder: TinyFolder,
+    adapters: Path,
+    weights: dict[str, float],
+    pictures: list[Any],
+    guidance: float,
+    later: dict[int, list[float]] | None = None,
 ) -> Pixels:
+    """
+    Args:
+        later: weights from a step on, counted from 0.
+    """
+
+    def turn(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step + 1 in (later or {}):
+            pipeline.set_ip_adapter_scale((later or {})[step + 1])
+        return tensors
+
     plain = DiffusionPipeline.from_pretrained(tiny_folder("sd1"))
     pipeline: Any = StableDiffusionPipeline(
         **{**plain.components, "image_encoder": make_image_encoder(), "feature_extractor": None},
@@ -82,13 +99,14 @@ def stock(
         weight_name=[f"{name}.safetensors" for name in weights],
         image_encoder_folder=None,
     )
-    pipeline.set_ip_adapter_scale(list(weights.values()))
+    pipeline.set_ip_adapter_scale((later or {}).get(0, list(weights.values())))
     drawn = pipeline(
         "a cat",
         num_inference_steps=3,
         guidance_scale=guidance,
         generator=torch.Generator().manual_seed(5),
         output_type="np",
+        callback_on_step_end=turn,
         ip_adapter_image=[Image.fromarray(picture) for picture in pictures],
     )
     return np.asarray(drawn.images[0])
@@ -116,6 +134,75 @@ def test_picture_and_weight_count(studio: Studio, inputs: dict[str, Path]) -> No
     assert not np.array_equal(shown(studio, inputs, prompt("style", weight=0.4)), usual)
     swapped = {"image_prompts[0].image": inputs["image_prompts[1].image"]}
     assert not np.array_equal(shown(studio, swapped, prompt("style")), usual)
+
+
+def test_an_image_prompt_counts_between_its_start_and_its_end(
+    studio: Studio, tiny_folder: TinyFolder, adapters: Path, inputs: dict[str, Path]
+) -> None:
+    made = shown(studio, inputs, prompt("style", weight=0.8, end=0.5), prompt("face", start=0.6), steps=3)
+    weights = {"style": 0.8, "face": 1.0}
+    turns = {0: [0.8, 0.0], 1: [0.0, 0.0], 2: [0.0, 1.0]}
+    expected = stock(tiny_folder, adapters, weights, [FIRST, SECOND], 3.0, turns)
+    assert np.abs(made / 255 - expected).max() < 0.51 / 255
+    assert not np.array_equal(made, shown(studio, inputs, prompt("style", weight=0.8), prompt("face")))
+
+
+def test_every_image_of_a_job_has_the_same_times(studio: Studio, inputs: dict[str, Path]) -> None:
+    params = {**ALONE, "image_prompts": [prompt("style", end=0.4)], "images": 2}
+    there = {"image_prompts[0].image": inputs["image_prompts[0].image"]}
+    second = make(studio, params, inputs=there).outputs[1].content
+    assert np.array_equal(pixels(second), draw(studio, {**params, "images": 1, "seed": 6}, inputs=there))
+
+
+def test_what_lay_over_the_model_for_a_part_of_the_steps_is_lifted_off(studio: Studio, inputs: dict[str, Path]) -> None:
+    before = draw(studio, ALONE)
+    shown(studio, inputs, prompt("style", end=0.4))
+    ready = studio._residency._residents[Key("checkpoint:sd1")].network
+    assert isinstance(ready, ReadyModel)
+    unet: Any = ready.loaded.denoiser
+    assert unet.encoder_hid_proj is None
+    assert np.array_equal(draw(studio, ALONE), before)
+
+
+def test_a_squashed_picture_shows_what_cropping_cuts_off(studio: Studio, inputs: dict[str, Path]) -> None:
+    wide = np.zeros((32, 96, 3), np.uint8)
+    wide[:, :32] = 255
+    save(inputs["image_prompts[0].image"], wide)
+    black = inputs | {"image_prompts[0].image": save(inputs["image_prompts[1].image"], wide * 0)}
+
+    def drawn(there: dict[str, Path], **more: str) -> Pixels:
+        asked = {"model": "style", "image": "upload:x", **more}
+        there = {"image_prompts[0].image": there["image_prompts[0].image"]}
+        return draw(studio, {**ALONE, "image_prompts": [asked]}, inputs=there)
+
+    assert np.array_equal(drawn(inputs), drawn(black))
+    assert not np.array_equal(drawn(inputs, fit="squash"), drawn(black, fit="squash"))
+
+
+class FindsAFace(Residency):
+    """In every picture, at its upper left."""
+
+    def use(self, name: str, load: object) -> Any:
+        assert name == "centerface"
+        return (yield Call(lambda: self, stage="load"))
+
+    def find_with_points(self, _image: Any) -> list[FaceWithPoints]:
+        points = np.array([[8, 10], [16, 10], [12, 15], [9, 19], [15, 19]], np.float32)
+        return [FaceWithPoints(Face(x=4, y=4, width=16, height=20, confidence=0.9), points)]
+
+
+def test_of_a_picture_whose_face_is_wanted_the_face_alone_counts(
+    tiny_folder: TinyFolder, adapters: Path, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    studio = studio_of(tiny_folder("sd1").parent, adapters.parent, residency=FindsAFace(Path(), "cpu"))
+    other = FIRST.copy()
+    other[:, 40:] = 255
+    elsewhere = {"image_prompts[0].image": save(tmp_path / "other.png", other)}
+    there = {"image_prompts[0].image": inputs["image_prompts[0].image"]}
+    face = {**prompt("style"), "kind": "face"}
+    of_face = shown(studio, there, face)
+    assert np.array_equal(shown(studio, elsewhere, face), of_face)
+    assert not np.array_equal(shown(studio, there, prompt("style")), of_face)
 
 
 def test_none_is_left_behind(studio: Studio, inputs: dict[str, Path]) -> None:

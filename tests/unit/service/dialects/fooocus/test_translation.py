@@ -319,6 +319,10 @@ def test_guides_go_to_a_model_of_their_kind_and_of_the_checkpoints_family() -> N
         ("ip-adapter-plus", b"1", 0.6),
         ("ip-adapter-plus-face", b"2", 1.5),
     ]
+    assert [(each["end"], each["kind"], each["fit"]) for each in made.params["image_prompts"]] == [
+        (0.5, "picture", "squash"),
+        (0.4, "face", "squash"),
+    ]
     ((control),) = made.params["controls"]
     assert (control["model"], control["image"], control["scale"], control["end"]) == ("canny-xl", b"3", 1.0, 0.5)
     assert made.params["control_softness"] == 0.5
