@@ -174,6 +174,10 @@ def test_command_line_starts_without_any_model_library() -> None:
     import_without(TENSORS, ["safelight.cli"])
 
 
+def test_server_is_imported_without_what_speaks_socket_io() -> None:
+    import_without(("socketio", "engineio", "requests", "urllib3"), ["service.main", "service.app", "safelight.cli"])
+
+
 def test_engine_never_loads_torchvision() -> None:
     pytest.importorskip("torch")
     import_without(

@@ -1,17 +1,16 @@
 """IOPaint's Socket.IO at `/socket.io/`: `diffusion_progress` for each step of a job, `diffusion_finish` after it.
 
-`python-socketio` speaks the protocol (Engine.IO 4, long poll and WebSocket); this says who may connect and who hears
-of what. `service.dialects.iopaint.viewers` has the rule by which a browser hears of its own work only.
+`service.dialects.iopaint.engine_io` speaks the protocol, once somebody asks for it; this says who may connect and who
+hears of what. `service.dialects.iopaint.viewers` has the rule by which a browser hears of its own work only.
 """
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-import socketio
+import anyio.to_thread
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import Mount
@@ -25,46 +24,29 @@ from service.dialects.iopaint.viewers import Caller, Viewers, token_of
 from service.profiles import Part, part_of
 from service.wiring import Services
 
+if TYPE_CHECKING:
+    from service.dialects.iopaint.engine_io import Speaker
+
 PATH: Final = "/socket.io"
 PROGRESSED: Final = "diffusion_progress"
 FINISHED: Final = "diffusion_finish"
-_PING_INTERVAL_S: Final = 25
-_PING_TIMEOUT_S: Final = 20
-_MAX_PAYLOAD_BYTES: Final = 1_000_000
 _MOST_UNSENT: Final = 512
 _GOODBYE_S: Final = 0.5
 _DENOISING: Final = frozenset({TaskName.INPAINT, TaskName.OUTPAINT, TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE})
 _DENOISING_STAGES: Final = frozenset({None, "denoise"})
-_MISTAKES_OF_CLIENTS: Final = (
-    "bad-version", "bad-transport", "bad-jsonp-index", "bad-upgrade", "bad-sid", "not-connected", "unexpected-http",
-)  # fmt: skip
-"""What Engine.IO would log as an error the first time it happens, under its names for them."""
 
 
 class SocketIo(Part):
     """The connections of one server. For the event loop only."""
 
     def __init__(self, services: Services) -> None:
-        log = logging.getLogger("safelight.socketio")
-        log.setLevel(logging.ERROR)  # below, it tells of every packet and what is in it
         self._services = services
         self._viewers = Viewers()
         self._connections: dict[str, _Connection] = {}
         self._polls: dict[asyncio.Future[None], str | None] = {}
         """Long polls that wait, and the ids of their transports."""
-        self._server = socketio.AsyncServer(
-            async_mode="asgi",
-            cors_allowed_origins=[],  # the guard has looked at the origin, and adds the headers
-            ping_interval=_PING_INTERVAL_S,
-            ping_timeout=_PING_TIMEOUT_S,
-            max_http_buffer_size=_MAX_PAYLOAD_BYTES,
-            logger=log,
-            engineio_logger=log,
-        )
-        self._server.eio.log_message_keys.update(_MISTAKES_OF_CLIENTS)
-        self._server.on("connect", self._connect)
-        self._server.on("disconnect", self._disconnect)
-        self._app = socketio.ASGIApp(self._server, socketio_path=PATH)
+        self._made: Speaker | None = None
+        self._making = asyncio.Lock()
         self.routes = (Mount(PATH, app=self._serve),)
 
     @classmethod
@@ -81,7 +63,7 @@ class SocketIo(Part):
         for sid in connections:
             connection = self._connections.get(sid)
             if connection is not None and len(connection) < _MOST_UNSENT:
-                await self._server.emit(event, *data, to=sid)
+                await connection.emit(event, *data)
 
     @property
     def viewers(self) -> Viewers:
@@ -89,8 +71,9 @@ class SocketIo(Part):
         return self._viewers
 
     async def drain(self) -> None:
-        for transport in list(self._server.eio.sockets.values()):  # also those that never said who they are
-            await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+        if self._made is not None:
+            for transport in list(self._made.transports.values()):  # also those that never said who they are
+                await self._made.leave(transport)
         if self._polls:  # those that have been told end by themselves; the others' transports are gone
             await asyncio.wait(self._polls, timeout=_GOODBYE_S)
         for poll in self._polls:
@@ -98,26 +81,36 @@ class SocketIo(Part):
 
     async def __aexit__(self, *_: object) -> None:
         await self.drain()
-        await self._server.shutdown()
+        if self._made is not None:
+            await self._made.server.shutdown()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        speaker = await self._speaker()
         self._recognise(scope)
         if scope["type"] == "http" and scope["method"] == "GET":
-            await self._poll(scope, receive, send)
+            await self._poll(speaker, scope, receive, send)
         else:
-            await self._app(scope, receive, send)
-            self._end_polls(_transport_of(scope))
+            await speaker.app(scope, receive, send)
+            self._end_polls(speaker, _transport_of(scope))
         self._recognise(scope)
 
-    def _end_polls(self, transport_id: str | None) -> None:
+    async def _speaker(self) -> "Speaker":
+        """Made for the first who asks, and imported beside the event loop: a server that nobody asks starts sooner."""
+        async with self._making:
+            if self._made is None:
+                make = await anyio.to_thread.run_sync(_speaker_class)
+                self._made = make(PATH, connect=self._connect, disconnect=self._disconnect)
+        return self._made
+
+    def _end_polls(self, speaker: "Speaker", transport_id: str | None) -> None:
         """A client that says goodbye in one request waits for the end of another, which Engine.IO forgets."""
-        transport = self._server.eio.sockets.get(transport_id)
+        transport = speaker.transports.get(transport_id)
         if transport is None or transport.closed:
             for poll, waits_for in self._polls.items():
                 if waits_for is not None and waits_for == transport_id:
                     poll.cancel()
 
-    async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _poll(self, speaker: "Speaker", scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a long poll. Engine.IO would go on for 45 s without its client, and hold up a server that stops."""
         request: Message | None = await receive()
 
@@ -133,7 +126,7 @@ class SocketIo(Part):
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        answering = asyncio.ensure_future(self._app(scope, once, send))
+        answering = asyncio.ensure_future(speaker.app(scope, once, send))
         leaving = asyncio.ensure_future(leave())
         self._polls[answering] = _transport_of(scope)
         try:
@@ -159,14 +152,16 @@ class SocketIo(Part):
         Raises:
             ConnectionRefusedError: the server has keys, and none of them was shown, or one that may not read jobs.
         """
+        speaker = self._made
+        assert speaker is not None, "it is the speaker that tells of a client"
         scope: Scope = environ["asgi.scope"]
         secret = secret_from_headers(Headers(scope=scope), self._services.settings.api.key_header)
         if secret is None and isinstance(auth, dict) and isinstance(auth.get("key"), str):
             secret = auth["key"]
         key = await self._services.keys.find(secret)
         if key is None or not key.allows(KeyScope.JOBS_READ):
-            raise socketio.exceptions.ConnectionRefusedError("an API key that may read jobs is needed")
-        connection = _Connection(self._server, sid, secret, self._services)
+            raise speaker.refusal("an API key that may read jobs is needed")
+        connection = _Connection(speaker, sid, secret, self._services)
         self._connections[sid] = connection
         self._services.sockets.add(connection)
         self._viewers.add(sid, Caller.of(scope, key.id))
@@ -220,27 +215,35 @@ class Progress:
 class _Connection:
     """One client, for those who close sockets and count them."""
 
-    def __init__(self, server: Any, sid: str, secret: str | None, services: Services) -> None:
-        self.transport_id: str = server.manager.eio_sid_from_sid(sid, "/")
-        self._server = server
+    def __init__(self, speaker: "Speaker", sid: str, secret: str | None, services: Services) -> None:
+        self.transport_id: str = speaker.server.manager.eio_sid_from_sid(sid, "/")
+        self._speaker = speaker
         self._sid = sid
         self._secret = secret
         self._services = services
 
     def __len__(self) -> int:
         """Packets that wait to be written."""
-        transport = self._server.eio.sockets.get(self.transport_id)
+        transport = self._speaker.transports.get(self.transport_id)
         return transport.queue.qsize() if transport is not None else 0
+
+    async def emit(self, event: str, *data: Mapping[str, Any]) -> None:
+        await self._speaker.server.emit(event, *data, to=self._sid)
 
     async def check_key(self) -> None:
         if self._secret is not None and await self._services.keys.find(self._secret) is None:
-            await self._server.disconnect(self._sid)
+            await self._speaker.server.disconnect(self._sid)
 
     async def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - Engine.IO has room for neither
-        """Close the transport alone: a client that the server disconnects in so many words does not come back."""
-        transport = self._server.eio.sockets.get(self.transport_id)
+        transport = self._speaker.transports.get(self.transport_id)
         if transport is not None:
-            await transport.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+            await self._speaker.leave(transport)
+
+
+def _speaker_class() -> "type[Speaker]":
+    from service.dialects.iopaint.engine_io import Speaker
+
+    return Speaker
 
 
 def _transport_of(scope: Scope) -> str | None:
