@@ -105,7 +105,7 @@ class _Translation:
     def _ordered(self, task: TaskName, params: Mapping[str, Any], *, images: int) -> Order:
         taken = TASKS[task].params.model_fields
         for name in params.keys() - taken.keys():
-            self._notes.add("parameter_unused", f"{name}: has no effect on this server yet")
+            self._notes.add("parameter_unused", f"{name}: has no effect on {task}")
         chosen = {name: value for name, value in params.items() if name in taken}
         return Order(task, chosen, images, tuple(self._notes))
 
