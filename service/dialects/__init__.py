@@ -6,6 +6,7 @@ from typing import Final
 from service.dialects.fooocus_api.routes import DIALECT as FOOOCUS_API
 from service.dialects.fooocus_engine.routes import DIALECT as FOOOCUS_ENGINE
 from service.dialects.iopaint.routes import DIALECT as IOPAINT
+from service.dialects.sd_api.routes import DIALECT as SD_API
 from service.dialects.text_removal.routes import DIALECT as TEXT_REMOVAL
 from service.profiles import Dialect, Profile
 
@@ -14,5 +15,6 @@ DIALECTS: Final[Mapping[Profile, Dialect]] = {
     Profile.TEXT_REMOVAL: TEXT_REMOVAL,
     Profile.FOOOCUS_API: FOOOCUS_API,
     Profile.FOOOCUS_ENGINE: FOOOCUS_ENGINE,
+    Profile.SD_API: SD_API,
 }
 """The dialects there are; where two have a route in common, the first answers on a listener without a profile."""
