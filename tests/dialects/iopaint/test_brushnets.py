@@ -1,24 +1,20 @@
 """BrushNets, PowerPaint's among them, as IOPaint's clients ask for them, with real ones of a few thousand weights."""
 
-import base64
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.dialects.golden import ERROR_KEYS
-from tests.servers import ThreadServer, thread_server
+from tests.dialects.iopaint.callers import WIDER, ask, newest, repainting_server
+from tests.servers import ThreadServer
 
 RANDOM = "Sanster/brushnet_random_mask"
 SHAPES = "Sanster/brushnet_segmentation_mask"
 XL = "Regulus0725/random_mask_brushnet_ckpt_sdxl_regulus_v1"
 BRUSH = {"enable_brushnet": True}
 POWERPAINT = {"enable_powerpaint_v2": True}
-WIDER = {"use_extender": True, "extender_x": -8, "extender_width": 72, "extender_height": 64}
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +46,7 @@ def brushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
     make_brushnet(tiny_brushnets.ATTENDING).save_pretrained(powerpaint / "PowerPaint_Brushnet")
     encoder.save_pretrained(powerpaint / "text_encoder_brushnet")
     tokenizer.save_pretrained(powerpaint / "tokenizer")
-    with thread_server(
-        folder / "data",
-        engine="torch",
-        device="cpu",
-        cpu_threads=1,
-        models_dir=folder / "own",
-        model_folders=[models],
-        listen="0=iopaint",
-        iopaint_model="tiny",
-    ) as server:
+    with repainting_server(folder, "tiny") as server:
         yield server
 
 
@@ -68,25 +55,6 @@ def client(brushed: ThreadServer) -> Iterator[httpx.Client]:
     with brushed.client() as client:
         yield client
         client.post("/api/v1/model", json={"name": "tiny"})
-
-
-def picture(pixels: np.ndarray[Any, Any]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def ask(client: httpx.Client, **fields: Any) -> httpx.Response:
-    image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
-    mask = np.zeros((64, 64), np.uint8)
-    mask[16:48, 16:48] = 255
-    asked = {"image": picture(image), "mask": picture(mask), "prompt": "a cat", "sd_steps": 2, "sd_seed": 5}
-    return client.post("/api/v1/inpaint", json={**asked, **fields})
-
-
-def newest(client: httpx.Client) -> dict[str, Any]:
-    job: dict[str, Any] = client.get("/v1/jobs").json()["jobs"][0]
-    return job
 
 
 def params_of(client: httpx.Client, **fields: Any) -> dict[str, Any]:

@@ -1,17 +1,14 @@
 """ControlNets as IOPaint's clients ask for them, with real ones of a few thousand weights."""
 
-import base64
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.dialects.golden import ERROR_KEYS
-from tests.servers import ThreadServer, thread_server
+from tests.dialects.iopaint.callers import WIDER, ask, newest, repainting_server
+from tests.servers import ThreadServer
 
 CANNY = "lllyasviel/control_v11p_sd15_canny"
 HOLE = "lllyasviel/control_v11p_sd15_inpaint"
@@ -34,16 +31,7 @@ def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServe
     names = ("control_v11p_sd15_canny", "control_v11p_sd15_inpaint_fp16", "my-canny", "control_v11f1p_sd15_depth")
     for seed, name in enumerate(names):
         make_controlnet(seed=seed).save_pretrained(models / "controlnet" / name)
-    with thread_server(
-        folder / "data",
-        engine="torch",
-        device="cpu",
-        cpu_threads=1,
-        models_dir=folder / "own",
-        model_folders=[models],
-        listen="0=iopaint",
-        iopaint_model="tiny",
-    ) as server:
+    with repainting_server(folder, "tiny") as server:
         yield server
 
 
@@ -51,25 +39,6 @@ def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServe
 def client(controlled: ThreadServer) -> Iterator[httpx.Client]:
     with controlled.client() as client:
         yield client
-
-
-def picture(pixels: np.ndarray[Any, Any]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def ask(client: httpx.Client, **fields: Any) -> httpx.Response:
-    image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
-    mask = np.zeros((64, 64), np.uint8)
-    mask[16:48, 16:48] = 255
-    asked = {"image": picture(image), "mask": picture(mask), "prompt": "a cat", "sd_steps": 2, "sd_seed": 5}
-    return client.post("/api/v1/inpaint", json={**asked, **fields})
-
-
-def newest(client: httpx.Client) -> dict[str, Any]:
-    job: dict[str, Any] = client.get("/v1/jobs").json()["jobs"][0]
-    return job
 
 
 def test_a_model_is_listed_with_the_controlnets_of_its_family_by_the_names_clients_know(client: httpx.Client) -> None:
@@ -110,7 +79,7 @@ def test_a_controlnet_that_is_not_named_is_the_originals_default_with_its_defaul
     "fields",
     [
         {"controlnet_conditioning_scale": 0},
-        {"use_extender": True, "extender_x": -8, "extender_width": 72, "extender_height": 64},
+        WIDER,
     ],
     ids=["no weight", "extender"],
 )

@@ -1,6 +1,5 @@
 """InstructPix2Pix, Paint by Example and PowerPaint as IOPaint's clients ask for them, with tiny ones of each."""
 
-import base64
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -11,15 +10,13 @@ import pytest
 from PIL import Image
 
 from tests.dialects.golden import ERROR_KEYS
-from tests.servers import ThreadServer, thread_server
+from tests.dialects.iopaint.callers import HOLE, PHOTO, WIDER, ask, newest, picture, repainting_server
+from tests.servers import ThreadServer
 
 PIX2PIX = "timbrooks/instruct-pix2pix"
 BY_EXAMPLE = "Fantasy-Studio/Paint-by-Example"
 POWERPAINT = "Sanster/PowerPaint-V1-stable-diffusion-inpainting"
-DRAWN = np.random.default_rng(3)
-PHOTO = DRAWN.integers(0, 256, (64, 64, 3), np.uint8)
-EXAMPLE = DRAWN.integers(0, 256, (40, 40, 3), np.uint8)
-HOLE = (slice(16, 48), slice(16, 48))
+EXAMPLE = np.random.default_rng(4).integers(0, 256, (40, 40, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +34,7 @@ def editors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
     make_pix2pix().save_pretrained(checkpoints / "instruct-pix2pix")
     make_paint_by_example().save_pretrained(checkpoints / "example")
     make_powerpaint().save_pretrained(checkpoints / "powerpaint")
-    with thread_server(
-        folder / "data",
-        engine="torch",
-        device="cpu",
-        cpu_threads=1,
-        models_dir=folder / "own",
-        model_folders=[folder / "models"],
-        listen="0=iopaint",
-        iopaint_model="cv2",
-    ) as server:
+    with repainting_server(folder, "cv2") as server:
         yield server
 
 
@@ -56,35 +44,14 @@ def client(editors: ThreadServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def picture(pixels: np.ndarray[Any, Any]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def ask(client: httpx.Client, model: str, **fields: Any) -> httpx.Response:
+def ask_of(client: httpx.Client, model: str, **fields: Any) -> httpx.Response:
     assert client.post("/api/v1/model", json={"name": model}).status_code == 200
-    mask = np.zeros((64, 64), np.uint8)
-    mask[HOLE] = 255
-    asked = {
-        "image": picture(PHOTO),
-        "mask": picture(mask),
-        "prompt": "" if model == BY_EXAMPLE else "a cat",
-        "sd_steps": 2,
-        "sd_seed": 5,
-        "sd_mask_blur": 0,
-    }
-    return client.post("/api/v1/inpaint", json={**asked, **fields})
+    return ask(client, **{"prompt": "" if model == BY_EXAMPLE else "a cat", "sd_mask_blur": 0, **fields})
 
 
 def made(answer: httpx.Response) -> np.ndarray[Any, Any]:
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
-
-
-def newest(client: httpx.Client) -> dict[str, Any]:
-    job: dict[str, Any] = client.get("/v1/jobs").json()["jobs"][0]
-    return job
 
 
 def asked_for(client: httpx.Client) -> dict[str, Any]:
@@ -129,7 +96,7 @@ def test_a_model_may_be_switched_to_by_our_name_too(client: httpx.Client) -> Non
 
 
 def test_a_picture_is_changed_where_it_is_masked(client: httpx.Client) -> None:
-    changed = made(ask(client, PIX2PIX)).copy()
+    changed = made(ask_of(client, PIX2PIX)).copy()
     params = asked_for(client)
     assert (params["model"], params["image_guidance_scale"]) == ("instruct-pix2pix", 1.5)
     assert told(client) == []
@@ -139,14 +106,14 @@ def test_a_picture_is_changed_where_it_is_masked(client: httpx.Client) -> None:
 
 
 def test_all_of_a_picture_is_changed_if_what_is_not_masked_need_not_be_kept(client: httpx.Client) -> None:
-    changed = made(ask(client, PIX2PIX))
-    everywhere = made(ask(client, PIX2PIX, sd_keep_unmasked_area=False))
+    changed = made(ask_of(client, PIX2PIX))
+    everywhere = made(ask_of(client, PIX2PIX, sd_keep_unmasked_area=False))
     assert np.array_equal(everywhere[HOLE], changed[HOLE])
     assert not np.array_equal(everywhere[:16], PHOTO[:16])
 
 
 def test_image_guidance_counts_and_below_1_there_is_no_guidance(client: httpx.Client) -> None:
-    usual, more, none = (made(ask(client, PIX2PIX, p2p_image_guidance_scale=scale)) for scale in (1.5, 4.0, 0.5))
+    usual, more, none = (made(ask_of(client, PIX2PIX, p2p_image_guidance_scale=scale)) for scale in (1.5, 4.0, 0.5))
     assert asked_for(client)["guidance_scale"] == 1.0
     assert not np.array_equal(usual, more)
     assert not np.array_equal(usual, none)
@@ -154,7 +121,7 @@ def test_image_guidance_counts_and_below_1_there_is_no_guidance(client: httpx.Cl
 
 
 def test_a_model_that_changes_pictures_refuses_to_extend_them(client: httpx.Client) -> None:
-    answer = ask(client, PIX2PIX, use_extender=True, extender_x=-8, extender_width=72, extender_height=64)
+    answer = ask_of(client, PIX2PIX, **WIDER)
     assert answer.status_code == 422
     assert answer.json().keys() >= ERROR_KEYS
     assert "use_extender" in answer.json()["errors"]
@@ -162,7 +129,7 @@ def test_a_model_that_changes_pictures_refuses_to_extend_them(client: httpx.Clie
 
 def test_an_example_is_painted_into_the_mask(client: httpx.Client) -> None:
     one, other = (
-        made(ask(client, BY_EXAMPLE, paint_by_example_example_image=picture(pixels)))
+        made(ask_of(client, BY_EXAMPLE, paint_by_example_example_image=picture(pixels)))
         for pixels in (EXAMPLE, EXAMPLE[::-1])
     )
     assert told(client) == []
@@ -172,14 +139,14 @@ def test_an_example_is_painted_into_the_mask(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("example", [None, "", "bm8="], ids=["missing", "empty", "no picture"])
 def test_a_missing_or_broken_example_is_the_callers_mistake(client: httpx.Client, example: str | None) -> None:
-    answer = ask(client, BY_EXAMPLE, paint_by_example_example_image=example)
+    answer = ask_of(client, BY_EXAMPLE, paint_by_example_example_image=example)
     assert answer.status_code == 400
     assert answer.json().keys() >= ERROR_KEYS
     assert "example" in answer.json()["errors"]
 
 
 def test_an_example_for_another_model_is_told_to_have_no_effect(client: httpx.Client) -> None:
-    made(ask(client, POWERPAINT, paint_by_example_example_image=picture(EXAMPLE)))
+    made(ask_of(client, POWERPAINT, paint_by_example_example_image=picture(EXAMPLE)))
     assert told(client) == ["example_unused"]
 
 
@@ -190,14 +157,13 @@ def test_powerpaints_task_and_fitting_degree_count(client: httpx.Client) -> None
         {"powerpaint_task": "shape-guided"},
         {"powerpaint_task": "shape-guided", "fitting_degree": 0.3},
     )
-    pictures = [made(ask(client, POWERPAINT, **more)) for more in fields]
+    pictures = [made(ask_of(client, POWERPAINT, **more)) for more in fields]
     assert {"repaint_task": "shape-guided", "fitting_degree": 0.3}.items() <= asked_for(client).items()
     assert told(client) == []
     assert len({pixels.tobytes() for pixels in pictures}) == len(fields)
 
 
 def test_powerpaint_extends_a_picture(client: httpx.Client) -> None:
-    fields = {"use_extender": True, "extender_x": -8, "extender_width": 72, "extender_height": 64}
-    wider = made(ask(client, POWERPAINT, powerpaint_task="outpainting", **fields))
+    wider = made(ask_of(client, POWERPAINT, powerpaint_task="outpainting", **WIDER))
     assert wider.shape[:2] == (64, 72)
     assert (newest(client)["task"], asked_for(client)["repaint_task"]) == ("outpaint", "outpainting")
