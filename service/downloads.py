@@ -12,10 +12,11 @@ from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
 from protocol.models import ModelDownload, ModelInfo, ModelKind
 from service.download import Download, file_name
 from service.errors import ServiceError
-from service.outbound import Outbound, Refused, Resolve, only, read_url, resolve_with_system
+from service.outbound import Refused, Resolve, read_url, resolve_with_system
 from service.partial_file import PartialFile
 from service.settings import Settings
-from service.transfer import DELAYS_S, Transfer, Unusable
+from service.transfer import DELAYS_S, Unusable
+from service.transfers import Transfers
 from service.whole import whole
 
 _CANCELLED: Final = "cancelled by a client"
@@ -23,8 +24,6 @@ _TOLD_SHARE: Final = 0.01
 _TOLD_BYTES: Final = 16 << 20
 """Progress is told this often where nobody says how large the file is."""
 _RETRY_AFTER_S: Final = 5.0
-_AT_ONCE: Final = 4
-"""Others wait their turn."""
 _MOST: Final = 100
 """Downloads that may be under way or wait, and failed ones that are remembered."""
 
@@ -69,26 +68,14 @@ class Downloads:
         self._settings = settings
         self._shelf = shelf
         self._tell = tell
-        self._delays_s = delays_s
-        self._outbound = Outbound(
-            allow_private=settings.allow_private_urls, may_use_port=only(settings.fetch_ports), resolve=resolve
-        )
+        self._transfers = Transfers(settings, resolve=resolve, delays_s=delays_s)
         self._downloads: dict[str, Download] = {}
-        self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._group: asyncio.TaskGroup | None = None
-        self.begun = asyncio.Event()
+        self.begun = self._transfers.begun
         """Set once downloads can be started."""
 
     async def run(self) -> None:
         """Own the downloads until cancelled; what has arrived of each then stays, to go on with."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                self.begun.set()
-                await asyncio.Event().wait()
-        finally:
-            self._group = None
-            await self._outbound.aclose()
+        await self._transfers.run()
 
     def infos(self) -> Sequence[ModelInfo]:
         """Those under way, and of those that failed and were not asked for again the newest."""
@@ -106,7 +93,7 @@ class Downloads:
         """
         if not self._settings.allow_model_downloads:
             raise ProtocolError(ErrorCode.FORBIDDEN, "this server downloads no models: allow_model_downloads is off")
-        if self._group is None:
+        if not self._transfers.is_running:
             raise ServiceError(ErrorCode.NOT_READY, "the server is not running", retry_after_s=_RETRY_AFTER_S)
         download = self._read(request)
         known = self._downloads.get(download.id)
@@ -122,7 +109,7 @@ class Downloads:
         self._downloads.pop(download.id, None)
         self._downloads[download.id] = download
         before = known.task if known is not None else None
-        download.task = self._group.create_task(self._work(download, before), name=f"download {download.id}")
+        download.task = self._transfers.start(self._work(download, before), f"download {download.id}")
         return download.info()
 
     async def cancel(self, model_id: str, *, discards: bool = False) -> ModelInfo:
@@ -147,9 +134,9 @@ class Downloads:
             download.is_cancelled = True
             download.task.cancel()
             await asyncio.wait([download.task])
-        elif self._group is not None:
+        elif self._transfers.is_running:
             # As its task: one that begins anew meanwhile waits for it.
-            download.task = self._group.create_task(self._leave(download), name=f"discard {download.id}")
+            download.task = self._transfers.start(self._leave(download), f"discard {download.id}")
             await asyncio.wait([download.task])
         await self._leave(download)  # of a task that had not begun there was nobody else to
         return download.info()
@@ -165,14 +152,8 @@ class Downloads:
             message = f"kind: models of the kind {request.kind} cannot be downloaded, at $.kind"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.kind")
         part = PartialFile(place)
-        transfer = Transfer(
-            self._settings,
-            self._outbound,
-            url,
-            part,
-            is_checked=request.sha256 is not None,
-            on_progress=lambda: self._tell_progress(download),
-            delays_s=self._delays_s,
+        transfer = self._transfers.transfer(
+            url, part, is_checked=request.sha256 is not None, on_progress=lambda: self._tell_progress(download)
         )
         sha256 = request.sha256.lower() if request.sha256 is not None else None
         download = Download(
@@ -191,8 +172,7 @@ class Downloads:
         try:
             if before is not None:
                 await asyncio.wait([before])
-            async with self._turns:
-                await download.transfer.run()
+            await self._transfers.bring(download.transfer)
             await self._check(download)
             download.is_arriving = True
             await self._take_in(download)

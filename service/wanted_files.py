@@ -15,10 +15,11 @@ import structlog
 
 from engine.interface import DownloadFailed, WantedFile
 from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
-from service.outbound import Outbound, Refused, Resolve, only, resolve_with_system
+from service.outbound import Refused, Resolve, resolve_with_system
 from service.partial_file import PartialFile
 from service.settings import Settings
-from service.transfer import DELAYS_S, Transfer, Unusable
+from service.transfer import DELAYS_S, Unusable
+from service.transfers import Transfers
 from service.whole import whole
 
 _TOLD_SHARE: Final = 0.01
@@ -48,29 +49,20 @@ class WantedFiles:
     ) -> None:
         self._settings = settings
         self._tell = tell
-        self._delays_s = delays_s
-        self._outbound = Outbound(
-            allow_private=settings.allow_private_urls, may_use_port=only(settings.fetch_ports), resolve=resolve
-        )
+        self._transfers = Transfers(settings, resolve=resolve, delays_s=delays_s)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._group: asyncio.TaskGroup | None = None
         self._coming: dict[str, _Coming] = {}
-        self.begun = asyncio.Event()
+        self.begun = self._transfers.begun
         """Set once `run` takes downloads."""
 
     async def run(self) -> None:
         """Own the downloads until cancelled; what has arrived of each then stays, to go on with."""
         self._loop = asyncio.get_running_loop()
         try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                self.begun.set()
-                await asyncio.Event().wait()
+            await self._transfers.run()
         finally:
-            self._group = None
             for coming in self._coming.values():
                 coming.end(DownloadFailed(_STOPPING))
-            await self._outbound.aclose()
 
     def begin(self, model: str, files: Sequence[WantedFile]) -> "_Coming":
         """See `engine.interface.Downloader`. From any thread."""
@@ -91,11 +83,11 @@ class WantedFiles:
         first = self._coming.get(model)
         if first is not None:
             first.followed_by(coming)
-        elif self._group is None:
+        elif not self._transfers.is_running:
             coming.end(DownloadFailed(_STOPPING))
         else:
             self._coming[model] = coming
-            self._group.create_task(self._bring(model, files, coming), name=f"wanted {model}")
+            self._transfers.start(self._bring(model, files, coming), f"wanted {model}")
 
     async def _bring(self, model: str, files: Sequence[WantedFile], coming: "_Coming") -> None:
         failure: DownloadFailed | None = DownloadFailed(_STOPPING)
@@ -145,16 +137,8 @@ class WantedFiles:
                 told = done / max(total, 1)
                 self._tell(ModelLoading(model=model, phase="download", done=done, total=total))
 
-        transfer = Transfer(
-            self._settings,
-            self._outbound,
-            file.url,
-            part,
-            is_checked=bool(file.md5),
-            on_progress=tell_progress,
-            delays_s=self._delays_s,
-        )
-        await transfer.run()
+        transfer = self._transfers.transfer(file.url, part, is_checked=bool(file.md5), on_progress=tell_progress)
+        await self._transfers.bring(transfer)
         self._tell(ModelLoading(model=model, phase="check", done=0, total=transfer.done_bytes))
         if file.md5 and (md5 := await asyncio.to_thread(_md5, part.path)) != file.md5:
             await whole(part.discard)

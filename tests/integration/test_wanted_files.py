@@ -132,6 +132,21 @@ async def test_jobs_that_want_the_same_share_one_download(tmp_path: Path) -> Non
         assert len(origin.requests) == 1
 
 
+async def test_a_few_are_brought_at_once_and_others_wait_their_turn(tmp_path: Path) -> None:
+    async with serving(Origin(BODY)) as origin, bringing(tmp_path, origin) as at:
+        origin.gate, origin.tells_length = asyncio.Event(), False
+        coming = [at.files.begin(f"eraser:{name}", [at.file(origin, f"{name}.pth")]) for name in "abcdef"]
+        async with asyncio.timeout(DEADLINE_S):
+            await origin.asked(4)
+            await at.arriving.wait()
+        assert len(origin.requests) == 4
+        origin.gate.set()
+        for each in coming:
+            await end(each)
+        assert len(origin.requests) == 6
+    assert sum(isinstance(body, ModelAdded) for body in at.told) == 6
+
+
 async def test_one_that_failed_is_tried_again_when_it_is_wanted_again(tmp_path: Path) -> None:
     async with serving(Origin(BODY)) as origin, bringing(tmp_path, origin) as at:
         origin.status = 404
