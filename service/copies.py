@@ -6,7 +6,7 @@ An output that cannot be stored is told of all the same, after a `job.warning`: 
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -24,6 +24,8 @@ logger = structlog.get_logger(__name__)
 
 _Copying: TypeAlias = asyncio.Task[Sequence[Draft]]
 WARNING: Final = "storage_failed"
+_AT_ONCE: Final = 16
+"""Each holds its file in memory; a store that is away must not gather them there."""
 
 
 class Copies:
@@ -46,6 +48,9 @@ class Copies:
         self._held: dict[str, deque[_Copying | Draft]] = {}
         self._releasing: set[asyncio.Task[None]] = set()
         self._deadlines: set[asyncio.Timeout] = set()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self.on_result: Callable[[str], None] = lambda _result: None
+        """Told of every output that was to be stored: `stored` or `failed`."""
 
     async def run(self) -> None:
         """Own the uploads until cancelled."""
@@ -115,7 +120,9 @@ class Copies:
                 try:
                     if not await self._is_wanted(job_id):
                         return [draft]
-                    url = await self._storing.put(f"{job_id}-{output.index}{path.suffix}", path, output.media_type)
+                    async with self._turns:
+                        name = f"{job_id}-{output.index}{path.suffix}"
+                        url = await self._storing.put(name, path, output.media_type)
                 finally:
                     self._deadlines.discard(deadline)
         except (NotStored, StoreUnavailable) as error:
@@ -123,7 +130,9 @@ class Copies:
         except TimeoutError:
             reason = "nobody answered in time"
         else:
+            self.on_result("stored")
             return [replace(draft, body=replace(output, public_url=url))]
+        self.on_result("failed")
         log.warning("storage.failed", reason=reason)
         # The reason is the operator's business: it names hosts and buckets.
         where = "it can be had from the server itself"

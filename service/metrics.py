@@ -74,6 +74,7 @@ class Metrics:
         self._commit = histogram("store_commit_duration_seconds", "One commit of the store.", _COMMIT_BUCKETS_S)
         self._batch = histogram("store_commit_facts", "Facts in one commit of the store.", _BATCH_BUCKETS)
         self._webhooks = counter("webhook_deliveries", "Attempts to deliver a webhook, by result.", "result")
+        self._copies = counter("copies", "Outputs that were to be copied to an object store, by result.", "result")
 
     def watch(self, gauges: Gauges) -> None:
         """Read present values from `gauges` from now on. Once."""
@@ -124,6 +125,10 @@ class Metrics:
     def observe_webhook(self, result: str) -> None:
         """Count an attempt to deliver: `delivered`, `failed` or `given_up`."""
         self._webhooks.labels(result).inc()
+
+    def observe_copy(self, result: str) -> None:
+        """Count an output that was to be copied: `stored` or `failed`."""
+        self._copies.labels(result).inc()
 
     def socket_lagged(self) -> None:
         """Count a subscriber that was cut off."""

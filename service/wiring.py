@@ -179,6 +179,7 @@ def wire(settings: Settings) -> Services:
     pump.listeners += [dispatcher, services.webhooks, metrics]
     pump.on_commit = metrics.observe_commit
     services.webhooks.on_result = metrics.observe_webhook
+    copies.on_result = metrics.observe_copy
     metrics.watch(
         Gauges(
             queued=admission.counts,

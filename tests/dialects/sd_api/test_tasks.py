@@ -106,6 +106,17 @@ def test_pictures_are_there_for_everybody_who_knows_their_name(server: ThreadSer
             assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"}), name
 
 
+def test_its_routes_answer_on_a_listener_without_a_profile_too(tmp_path: Path) -> None:
+    with thread_server(tmp_path / "data") as server, server.client() as client:
+        assert (
+            client.get("/health").json() == client.get("/api/health").json() == {"status": "ok", "model_loaded": True}
+        )
+        task_id = begin(client)
+        ended(client, task_id)
+        assert opened(client.get(shown(client, task_id)["result_url"]).content).size == (64, 48)
+        assert client.get("/api/v1/tasks/nothing").json() == UNKNOWN
+
+
 def test_addresses_begin_as_the_operator_says(tmp_path: Path) -> None:
     with (
         thread_server(tmp_path / "data", listen=PROFILE, api=KEYS, sd_api_base_url="https://img.example/sd/") as server,

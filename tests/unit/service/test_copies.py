@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from protocol.events import JobStarted, JobSucceeded, JobWarning, OutputReady, StepFinished
-from service.copies import Copies
+from service.copies import _AT_ONCE, Copies
 from service.files import Files
 from service.object_store import NotStored
 from service.pump import Draft
@@ -151,6 +151,25 @@ async def test_a_server_that_stops_tells_of_what_is_on_its_way_as_not_copied(tmp
         await stage.copies.settle(0.01)
         await stage.table.pump.drained()
     assert [event.type for event in stage.table.of(job.id)][2:] == ["job.warning", "output.ready", "job.succeeded"]
+
+
+async def test_a_store_that_is_slow_gets_so_many_at_once_and_no_more(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.storing.may_answer.clear()
+    results: list[str] = []
+    stage.copies.on_result = results.append
+    async with stage.working():
+        jobs = [await stage.started() for _ in range(_AT_ONCE + 4)]
+        for job in jobs:
+            stage.take(job, output(), SUCCEEDED)
+        await stage.table.pump.drained()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(stage.storing.names) == _AT_ONCE
+        stage.storing.may_answer.set()
+        await stage.told()
+    assert len(stage.storing.names) == len(jobs)
+    assert results == ["stored"] * len(jobs)
 
 
 async def test_only_outputs_of_the_dialects_named_are_copied(tmp_path: Path) -> None:
