@@ -2,13 +2,24 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
 
-from engine.interface import PREVIEW_MAX_SIDE_PX, Call, EncodedImage, EventSink, OutputStore, Run, Steps, Where
-from protocol.events import EventBody, JobWarning, OutputReady, PreviewReady, StepFinished
+from engine.interface import (
+    PREVIEW_MAX_SIDE_PX,
+    Call,
+    EncodedImage,
+    EventSink,
+    ImageSkipped,
+    OutputStore,
+    Run,
+    Steps,
+    Where,
+)
+from protocol.events import EventBody, JobWarning, OutputReady, OutputSkipped, PreviewReady, StepFinished
 from protocol.requests import Previews
 
 logger = structlog.get_logger(__name__)
@@ -44,6 +55,7 @@ class JobContext:
         self._preview_is_pending = False
         self._telling = threading.Lock()
         self._has_ended = False
+        self._is_at_image = False
 
     @property
     def has_ended(self) -> bool:
@@ -76,6 +88,21 @@ class JobContext:
 
     def warn(self, code: str, message: str) -> None:
         self.emit(JobWarning(code=code, message=message))
+
+    @property
+    def is_at_image(self) -> bool:
+        """For the executor thread, as the next."""
+        return self._is_at_image
+
+    @contextmanager
+    def image(self, index: int) -> Iterator[None]:
+        self._is_at_image = True
+        try:
+            yield
+        except ImageSkipped:
+            self.emit(OutputSkipped(index=index))
+        finally:
+            self._is_at_image = False
 
     def step(self, step: int, steps: int, *, image: int = 0, progress: float, stage: str | None = None) -> None:
         progress = min(max(progress, 0.0), 1.0)

@@ -10,7 +10,7 @@ import structlog
 
 from engine.calls import Calls
 from engine.ends import Ends
-from engine.interface import Backend, Done, OutOfMemory, Where
+from engine.interface import Backend, Done, ImageSkipped, OutOfMemory, Where
 from engine.live import Live, Outcome
 from engine.live_set import LiveSet
 from engine.relief import Relief
@@ -83,6 +83,9 @@ class Course:
         assert live.job is not None
         live.call = None
         live.runs_alone = False
+        if live.is_to_skip and live.context.is_at_image and outcome.error is None:
+            live.is_to_skip = False
+            outcome = Outcome(error=ImageSkipped())
         try:
             call = live.job.resume(outcome.value, outcome.error)
         except BaseException as error:  # noqa: BLE001 - a raising job fails alone

@@ -111,6 +111,9 @@ class Executor:
     def cancel(self, job_id: str, reason: str) -> None:
         self._inbox.post(partial(self._ends.cancel, job_id, reason))
 
+    def skip(self, job_id: str) -> None:
+        self._inbox.post(partial(self._skip, job_id))
+
     def state(self) -> EngineState:
         return self._status.state()
 
@@ -181,6 +184,11 @@ class Executor:
                 return live
             self._inbox.wait(self._rest.sooner(self._jobs.ask_again_s))
         return None
+
+    def _skip(self, job_id: str) -> None:
+        live = self._jobs.find(job_id)
+        if live is not None:
+            live.is_to_skip = True
 
     def _make_live(self, run: Run, needed_bytes: int) -> None:
         context = JobContext(

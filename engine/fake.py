@@ -102,13 +102,14 @@ def _work(run: Run, context: RunContext, wordsmith: Wordsmith, step_s: float) ->
     for index, product in enumerate(products):
         if index < run.first_image:
             continue
-        for step in range(1, STEPS + 1):
-            yield Call(partial(hold, Hold(step_s)))
-            done = step / STEPS
-            context.step(step, STEPS, image=index, progress=(index + done) / len(products))
-            if context.wants_previews:
-                context.preview(step, partial(_between, product, done), image=index)
-        yield from context.output(index, product.encode, seed=product.seed, data=product.data)
+        with context.image(index):
+            for step in range(1, STEPS + 1):
+                yield Call(partial(hold, Hold(step_s)))
+                done = step / STEPS
+                context.step(step, STEPS, image=index, progress=(index + done) / len(products))
+                if context.wants_previews:
+                    context.preview(step, partial(_between, product, done), image=index)
+            yield from context.output(index, product.encode, seed=product.seed, data=product.data)
 
 
 def _prepare(run: Run, context: RunContext, wordsmith: Wordsmith) -> list[Product]:

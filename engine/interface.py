@@ -10,6 +10,7 @@ run that call, run several compatible ones as one, leave it for more urgent work
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +49,10 @@ class OutOfMemory(Exception):
 
 class JobClosed(BaseException):
     """Thrown into a job to end it: cancelled, or handed back at shutdown. Not an Exception: no job may swallow it."""
+
+
+class ImageSkipped(BaseException):
+    """Thrown into a job to leave out the image it is at; `RunContext.image` catches it. Not an Exception, as above."""
 
 
 class Where(StrEnum):
@@ -286,6 +291,13 @@ class Engine(Protocol):
         """Ask that a live job end at its next call. A job that is not live is no error: it may just have ended."""
         ...
 
+    def skip(self, job_id: str) -> None:
+        """Ask that a live job leave out the image it is at, at its next call (`output.skipped`), and go on.
+
+        One that is at none yet leaves out the first it comes to. A job that is not live is no error.
+        """
+        ...
+
     def state(self) -> EngineState: ...
 
     def resident_models(self) -> tuple[str, ...]:
@@ -373,6 +385,10 @@ class RunContext(Protocol):
 
     def warn(self, code: str, message: str) -> None:
         """Say that something asked for has no effect, or less than asked (`job.warning`)."""
+        ...
+
+    def image(self, index: int) -> AbstractContextManager[None]:
+        """Within it the job is at one of its images. If that is skipped, the block is left, and it is told."""
         ...
 
     def step(self, step: int, steps: int, *, image: int = 0, progress: float, stage: str | None = None) -> None:

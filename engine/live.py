@@ -32,6 +32,8 @@ class Live:
     """What it waits for; a device call is run when its turn comes."""
     runs_alone: bool = False
     """The run of a group this call was in has failed: it is not grouped again."""
+    is_to_skip: bool = False
+    """The image it is at, or comes to next, is to be left out."""
     retries: int = 0
     """Calls in a row that ran out of memory."""
     timings: dict[str, float] = field(default_factory=dict)

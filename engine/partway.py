@@ -1,6 +1,7 @@
 """A job's context for the last part of its work."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from engine.interface import PREVIEW_MAX_SIDE_PX, EncodedImage, RunContext, Steps
@@ -24,6 +25,9 @@ class Partway:
 
     def warn(self, code: str, message: str) -> None:
         self._context.warn(code, message)
+
+    def image(self, index: int) -> AbstractContextManager[None]:
+        return self._context.image(index)
 
     def step(self, step: int, steps: int, *, image: int = 0, progress: float, stage: str | None = None) -> None:
         progress = self._since + (1 - self._since) * progress

@@ -45,7 +45,7 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequeued:
-    """A running job went back to the queue; work restarts at the first image without `output.ready`."""
+    """A running job went back to the queue; work goes on after the last `output.ready` or `output.skipped`."""
 
     TYPE: ClassVar = "job.requeued"
     attempt: Positive
@@ -69,6 +69,14 @@ class OutputReady:
     timings: Mapping[str, Seconds] = field(default_factory=dict)
     data: Mapping[str, Any] | None = None
     public_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSkipped:
+    """A client had an image left out: there will be no output of this number. The job goes on with the next image."""
+
+    TYPE: ClassVar = "output.skipped"
+    index: NonNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,14 +209,22 @@ class ServerDraining:
 
 
 Fact: TypeAlias = (
-    JobQueued | JobStarted | JobRequeued | OutputReady | JobWarning | JobSucceeded | JobFailed | JobCancelled
+    JobQueued
+    | JobStarted
+    | JobRequeued
+    | OutputReady
+    | OutputSkipped
+    | JobWarning
+    | JobSucceeded
+    | JobFailed
+    | JobCancelled
 )
 JobHint: TypeAlias = QueueMoved | StepFinished | PreviewReady
 ServerHint: TypeAlias = ModelLoading | ModelLoaded | ModelUnloaded | ModelAdded | ModelFailed | ServerDraining
 EventBody: TypeAlias = Fact | JobHint | ServerHint
 
 FACTS: Final[tuple[type[Fact], ...]] = (
-    JobQueued, JobStarted, JobRequeued, OutputReady, JobWarning, JobSucceeded, JobFailed, JobCancelled,
+    JobQueued, JobStarted, JobRequeued, OutputReady, OutputSkipped, JobWarning, JobSucceeded, JobFailed, JobCancelled,
 )  # fmt: skip
 TERMINAL_FACTS: Final[tuple[type[Fact], ...]] = (JobSucceeded, JobFailed, JobCancelled)
 JOB_HINTS: Final[tuple[type[JobHint], ...]] = (QueueMoved, StepFinished, PreviewReady)

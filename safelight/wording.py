@@ -10,6 +10,7 @@ from protocol.events import (
     JobSucceeded,
     JobWarning,
     OutputReady,
+    OutputSkipped,
     QueueMoved,
     StepFinished,
 )
@@ -41,6 +42,8 @@ def describe(event: Event) -> str | None:
         case OutputReady():
             pixels = f", {body.width}x{body.height}" if body.width and body.height else ""
             return f"output {body.index} ready{pixels}, {size(body.size_bytes)}"
+        case OutputSkipped():
+            return f"output {body.index} skipped"
         case JobWarning():
             return f"warning: {body.message} [{body.code}]"
         case JobSucceeded():

@@ -7,7 +7,7 @@ from engine.interface import Engine
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobCancelled, StepFinished
 from protocol.jobs import Job, JobPage, JobStatus
-from protocol.requests import TaskName
+from protocol.requests import TASKS, TaskName
 from service.admission import Admission
 from service.auth import Key
 from service.dispatcher import Dispatcher
@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.store import Store
 
 _CANCEL_REASON: Final = "cancelled by the client"
+_IMAGES: Final = "images"
 MAX_PAGE: Final = 200
 
 
@@ -70,6 +71,23 @@ class JobManager:
             await self._pump.put_and_wait(Draft(None, job_id))
             self._engine.cancel(job_id, _CANCEL_REASON)
         return await self.get(job_id, key)
+
+    async def skip(self, job_id: str, key: Key) -> Job:
+        """Ask that a running job leave out the image it is at. The `output.skipped` event says that it did.
+
+        Raises:
+            ProtocolError: `not_found`, `already_ended`; `invalid_params`: it waits, or its task has no several images.
+        """
+        job = await self.get(job_id, key)
+        if job.status.is_terminal:
+            raise _ended(job.id, job.status)
+        if job.status is not JobStatus.RUNNING:
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, f"job {job_id}: it waits; there is no image to skip")
+        if _IMAGES not in TASKS[job.task].params.model_fields:
+            message = f"job {job_id}: {job.task} has no images to skip between; cancel it instead"
+            raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
+        self._engine.skip(job_id)
+        return job
 
     # ---- get -------------------------------------------------------------------------------------------------
 

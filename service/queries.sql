@@ -146,9 +146,16 @@ SELECT id, key_id, task, status, seq, attempt, crashes, priority, previews, inpu
 FROM jobs WHERE status IN ('queued', 'running') ORDER BY id;
 
 -- name: outputs_of_active_jobs
--- How many outputs earlier attempts of active jobs have made.
-SELECT job_id, max(number) + 1 AS outputs FROM outputs
-WHERE job_id IN (SELECT id FROM jobs INDEXED BY jobs_active WHERE status IN ('queued', 'running')) GROUP BY job_id;
+-- How many images earlier attempts of active jobs are through with: those that have an output, or were skipped.
+SELECT job_id, max(images) AS outputs FROM (
+    SELECT job_id, number + 1 AS images FROM outputs
+    WHERE job_id IN (SELECT id FROM jobs INDEXED BY jobs_active WHERE status IN ('queued', 'running'))
+    UNION ALL
+    SELECT job_id, json_extract(data, '$.index') + 1 AS images FROM events
+    WHERE job_id IN (SELECT id FROM jobs INDEXED BY jobs_active WHERE status IN ('queued', 'running'))
+      AND type = 'output.skipped'
+)
+GROUP BY job_id;
 
 -- name: facts_of_job
 -- The facts of one job after a seq.

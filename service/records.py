@@ -13,6 +13,7 @@ from protocol.events import (
     JobStarted,
     JobSucceeded,
     OutputReady,
+    OutputSkipped,
     PreviewReady,
     QueueMoved,
     StepFinished,
@@ -98,7 +99,7 @@ def apply(record: JobRecord, event: Event) -> None:
             record.status = transition(record.status, JobStatus.QUEUED)
             record.attempt = body.attempt
             record.n = 0
-        case OutputReady():
+        case OutputReady() | OutputSkipped():
             record.outputs = max(record.outputs, body.index + 1)
         case JobSucceeded():
             record.status = transition(record.status, JobStatus.SUCCEEDED)

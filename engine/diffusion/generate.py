@@ -135,8 +135,9 @@ class _Pictures:
         self._prompts.of(first)
         fixed = {**edited(job, job.scene.arguments(), self._parameters), **guides(job)}
         for index in range(first, job.params.images):
-            self._make(index, fixed)
-            self._alterations.tell_unused()
+            with job.context.image(index):
+                self._make(index, fixed)
+                self._alterations.tell_unused()
 
     def _make(self, index: int, fixed: Mapping[str, Any]) -> None:
         job, rendering = self._job, self._rendering

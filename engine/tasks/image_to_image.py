@@ -112,7 +112,8 @@ def _upscaled(
     context.warn("upscale_only", f"{message}; it is the output as Real-ESRGAN made it")
     encode = partial(images.encode_for, Picture(images.on_white(enlarged), origin=enlarged.origin), params)
     for index in range(run.first_image, params.images):
-        yield from context.output(index, encode, data={"model": model.value, "factor": params.upscale})
+        with context.image(index):
+            yield from context.output(index, encode, data={"model": model.value, "factor": params.upscale})
 
 
 def _compose(read: Any, run: Run, _context: RunContext, model: ReadyModel) -> _FromPicture:

@@ -66,16 +66,17 @@ def draw_test_pattern(run: Run, context: RunContext, *, group: CallGroup | None 
     seconds = max(params.step_ms / 1000, step_s)
     for image in range(run.first_image, params.images):
         seed = (params.seed + image) % _SEEDS
-        for step in range(1, params.steps + 1):
-            failure = f"step {step} was asked to fail by fail_at_step" if step == params.fail_at_step else ""
-            payload = Hold(seconds, failure)
-            yield Call(partial(hold, payload), group=group, payload=payload)
-            done = step / params.steps
-            context.step(step, params.steps, image=image, progress=(image + done) / params.images)
-            if context.wants_previews:
-                small = _preview_size(params.width, params.height)
-                context.preview(step, partial(draw, small[0], small[1], seed, done), image=image)
-        yield from context.output(image, partial(_finished, params, seed), seed=seed)
+        with context.image(image):
+            for step in range(1, params.steps + 1):
+                failure = f"step {step} was asked to fail by fail_at_step" if step == params.fail_at_step else ""
+                payload = Hold(seconds, failure)
+                yield Call(partial(hold, payload), group=group, payload=payload)
+                done = step / params.steps
+                context.step(step, params.steps, image=image, progress=(image + done) / params.images)
+                if context.wants_previews:
+                    small = _preview_size(params.width, params.height)
+                    context.preview(step, partial(draw, small[0], small[1], seed, done), image=image)
+            yield from context.output(image, partial(_finished, params, seed), seed=seed)
 
 
 def hold(payload: Hold) -> None:

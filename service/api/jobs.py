@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, list, look at, wait for, watch and cancel."""
+"""`/v1/jobs`: submit, list, look at, wait for, watch, cancel, and skip an image."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -75,6 +75,11 @@ async def cancel(request: Request) -> Response:
     return _answer(await services_of(request).jobs.cancel(request.path_params["job_id"], key), 202)
 
 
+async def skip(request: Request) -> Response:
+    key = await caller(request, Scope.JOBS_WRITE)
+    return _answer(await services_of(request).jobs.skip(request.path_params["job_id"], key), 202)
+
+
 async def events(request: Request) -> Response:
     services = services_of(request)
     key = await caller(request, Scope.JOBS_READ)
@@ -134,6 +139,7 @@ ROUTES: Final = (
     Route("/v1/jobs", list_jobs, methods=["GET"]),
     Route("/v1/jobs/{job_id}", get, methods=["GET"]),
     Route("/v1/jobs/{job_id}", cancel, methods=["DELETE"]),
+    Route("/v1/jobs/{job_id}/skip", skip, methods=["POST"]),
     Route("/v1/jobs/{job_id}/events", events, methods=["GET"]),
     Route("/v1/jobs/{job_id}/preview", preview, methods=["GET"]),
 )

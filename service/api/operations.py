@@ -158,6 +158,19 @@ OPERATIONS: Final = (
         errors=(ErrorCode.NOT_FOUND, ErrorCode.ALREADY_ENDED),
     ),
     Operation(
+        id="skipImage",
+        method="POST",
+        path="/v1/jobs/{job_id}/skip",
+        tag="jobs",
+        summary="Ask that a running job leave out the image it is at",
+        description="The `output.skipped` event says that it did; the job goes on with its next image. Asked before "
+        "the first image is begun, that one is left out.",
+        scope=Scope.JOBS_WRITE,
+        parameters=(_JOB_ID,),
+        answers=(Answer(status=202, content=Content(description="Asked.", media=JOB)),),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.ALREADY_ENDED, ErrorCode.INVALID_PARAMS),
+    ),
+    Operation(
         id="watchJob",
         method="GET",
         path="/v1/jobs/{job_id}/events",

@@ -246,6 +246,14 @@ class Desk:
         """
         return await self.services.jobs.cancel(job_id, key)
 
+    async def skip(self, job_id: str, key: Key) -> Job:
+        """Ask that a running job leave out the image it is at.
+
+        Raises:
+            ProtocolError: `not_found`, `already_ended`; `invalid_params`: it waits, or its task has no several images.
+        """
+        return await self.services.jobs.skip(job_id, key)
+
     def step(self, job_id: str, key: Key) -> StepFinished | None:
         """The newest step of a running job, if it has told of one."""
         return self.services.jobs.step(job_id, key)

@@ -27,6 +27,7 @@ from protocol.events import (
     ModelLoading,
     ModelUnloaded,
     OutputReady,
+    OutputSkipped,
     PreviewReady,
     QueueMoved,
     ServerDraining,
@@ -61,6 +62,7 @@ EVENT_FRAMES = {
         at=AT,
         cursor="NA",
     ),
+    "output.skipped": Event(OutputSkipped(index=1), job_id=JOB, seq=5, at=AT, cursor="NQ"),
     "job.warning": Event(
         JobWarning(code="no_effect", message="quality: PNG has none"), job_id=JOB, seq=5, at=AT, cursor="NQ"
     ),

@@ -15,7 +15,9 @@ from service.dialects.fooocus_engine.requests import ControlQuery
 from service.dialects.fooocus_engine.tasks import find
 
 _STOP: Final = "stop"
+_SKIP: Final = "skip"
 _STOPPED: Final = {"message": "task stoped"}
+_SKIPPED: Final = {"message": "task skiped"}
 _NONE: Final = {"message": "No task running"}
 _INVALID: Final = {"message": "Invalid control action"}
 _NOT_FOUND: Final = {"detail": "there is no such task, or it is not yours"}
@@ -27,7 +29,7 @@ async def control(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
     query = read_query(request, ControlQuery)
-    if query.action != _STOP:
+    if query.action not in {_STOP, _SKIP}:
         return JSONResponse(_INVALID)
     if query.task_id is None:
         job = await _running_longest(desk, key)
@@ -38,12 +40,16 @@ async def control(request: Request) -> Response:
     if job is None:
         return JSONResponse(_NONE)
     try:
-        await desk.cancel(job.id, key)
+        # A task that makes one picture ends with it.
+        if query.action == _STOP or "images" not in job.params:
+            await desk.cancel(job.id, key)
+        else:
+            await desk.skip(job.id, key)
     except ProtocolError as error:
         if error.code is not ErrorCode.ALREADY_ENDED:
             raise
         return JSONResponse(_NONE)
-    return JSONResponse(_STOPPED)
+    return JSONResponse(_STOPPED if query.action == _STOP else _SKIPPED)
 
 
 async def _running_longest(desk: Desk, key: Key) -> Job | None:

@@ -48,5 +48,10 @@ def saved(ready: int, images: int) -> Progress:
     return Progress(_percent(ready, images), f"Saving image {ready}/{images} to system ...")
 
 
+def skipped(passed: int, images: int) -> Progress:
+    """When a picture was left out."""
+    return Progress(_percent(passed, images), f"Skipped image {passed}/{images} ...")
+
+
 def _percent(done: int, of: int) -> int:
     return int(_PREPARED + (100 - _PREPARED) * done / max(1, of))

@@ -24,6 +24,7 @@ from protocol.events import (
     JobStarted,
     JobWarning,
     OutputReady,
+    OutputSkipped,
     PreviewReady,
     QueueMoved,
     StepFinished,
@@ -34,7 +35,7 @@ from service.conversion import converted_bytes
 from service.dialects.base import Desk
 from service.dialects.fooocus.progress import Progress, images_of
 from service.dialects.fooocus_engine.names import task_id_of
-from service.dialects.fooocus_engine.progress import BEGUN, ENDED, WAITING, saved, stepped
+from service.dialects.fooocus_engine.progress import BEGUN, ENDED, WAITING, saved, skipped, stepped
 from service.dialects.fooocus_engine.records import urls
 from service.errors import ReaderStalled
 
@@ -111,8 +112,11 @@ class _Teller:
             case PreviewReady():
                 preview = await anyio.to_thread.run_sync(_data_url, body.bytes)
             case OutputReady():
-                self._ready += 1
+                self._ready = body.index + 1
                 self._at = saved(self._ready, self._images)
+            case OutputSkipped():
+                self._ready = body.index + 1
+                self._at = skipped(self._ready, self._images)
             case JobWarning():
                 extra["warning"] = {"code": body.code, "message": body.message}
             case _:

@@ -1,12 +1,13 @@
 """Runs a task without an executor: every call at once, on the caller's thread, and writes down what was told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.interface import Call, EncodedImage, Order, Run, RunContext, Steps, StoredOutput, Where
-from protocol.events import EventBody, JobWarning, OutputReady, PreviewReady, StepFinished
+from engine.interface import Call, EncodedImage, ImageSkipped, Order, Run, RunContext, Steps, StoredOutput, Where
+from protocol.events import EventBody, JobWarning, OutputReady, OutputSkipped, PreviewReady, StepFinished
 from protocol.requests import TASKS, Previews, TaskName
 
 JOB_ID = "0197a000-0000-7000-8000-000000000001"
@@ -35,6 +36,13 @@ class Driver:
 
     def warn(self, code: str, message: str) -> None:
         self.emit(JobWarning(code=code, message=message))
+
+    @contextmanager
+    def image(self, index: int) -> Iterator[None]:
+        try:
+            yield
+        except ImageSkipped:
+            self.emit(OutputSkipped(index=index))
 
     def step(self, step: int, steps: int, *, image: int = 0, progress: float, stage: str | None = None) -> None:
         self.emit(StepFinished(image=image, step=step, steps=steps, progress=progress, stage=stage))
