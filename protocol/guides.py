@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import Field, StrictFloat, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from protocol.params import Frozen, ImageRef, ModelName
 
@@ -21,8 +21,27 @@ class Preprocess(StrEnum):
     """It is one already."""
     CANNY = "canny"
     """Its edges, white on black."""
+    PYRA_CANNY = "pyra_canny"
+    """Its edges at nine scales and in each colour, the more of them the brighter."""
+    CPDS = "cpds"
+    """It in greys that keep the contrasts of its colours."""
     INPAINT = "inpaint"
     """It with what is repainted left out; of the job's own picture alone."""
+
+
+WITH_THRESHOLDS: Final = frozenset({Preprocess.CANNY, Preprocess.PYRA_CANNY})
+"""Those that find edges."""
+
+Threshold = Annotated[StrictInt, Field(ge=1, le=255)]
+
+
+class ControlFit(StrEnum):
+    """How a picture that is given comes to lie over the output."""
+
+    STRETCH = "stretch"
+    """All of it, brought to the output's sides."""
+    COVER = "cover"
+    """Its middle, cut to the shape of the output."""
 
 
 class _During(Frozen):
@@ -44,6 +63,9 @@ class ControlRef(_During):
     model: ModelName
     image: ImageRef | None = Field(None, description="Without one it is made of the job's own picture.")
     preprocess: Preprocess = Field(Preprocess.NONE, description="How the control picture is made of the image.")
+    fit: ControlFit = Field(ControlFit.STRETCH, description="How the image comes to lie over the output.")
+    canny_low: Threshold | None = Field(None, description="Fainter edges are none; 100, or 64 for `pyra_canny`.")
+    canny_high: Threshold | None = Field(None, description="Stronger ones always are; 200, or 128 for `pyra_canny`.")
     scale: Scale = Field(1.0, description="How much it counts.")
 
     @model_validator(mode="after")
@@ -52,6 +74,15 @@ class ControlRef(_During):
             raise ValueError("needs an image, or a preprocess that makes one of the job's own")
         if self.preprocess is Preprocess.INPAINT and self.image is not None:
             raise ValueError("needs no image: preprocess inpaint takes the job's own")
+        if self.fit is not ControlFit.STRETCH and self.image is None:
+            raise ValueError("needs an image for its fit: the job's own lies over the output as it is")
+        return self
+
+    @model_validator(mode="after")
+    def _has_edges_for_its_thresholds(self) -> Self:
+        has_thresholds = self.canny_low is not None or self.canny_high is not None
+        if has_thresholds and self.preprocess not in WITH_THRESHOLDS:
+            raise ValueError("needs preprocess canny or pyra_canny for its canny_low and canny_high")
         return self
 
 

@@ -139,6 +139,15 @@ def soft_inside(mask: Mask, width_px: int) -> Floats:
     return np.clip(inside / (width_px + 1), 0, 1).astype(np.float32)
 
 
+def covering(values: Floats, size: Size) -> Floats:
+    """The middle of a picture, (H, W, 3), as large as it is in the shape of `size`."""
+    height, width = values.shape[:2]
+    share = min(width / size.width, height / size.height)
+    kept_width, kept_height = (max(1, round(side * share)) for side in (size.width, size.height))
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return values[top : top + kept_height, left : left + kept_width]
+
+
 def resize(values: Floats, size: Size) -> Floats:
     """(H, W) or (H, W, 3) in [0, 1] to `size`, by Lanczos; the same array if it has that size.
 

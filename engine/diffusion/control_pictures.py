@@ -1,19 +1,31 @@
 """Pictures for ControlNets, made of others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
-from engine.images import Floats, from_uint8, to_uint8
-from protocol.guides import Preprocess
+from engine.images import Floats
+from engine.preprocessing.edges import edges, layered_edges
+from engine.preprocessing.shades import contrast_shades
+from protocol.guides import ControlRef, Preprocess
 
-_CANNY_LOW: Final = 100
-_CANNY_HIGH: Final = 200
-"""Of 255: gradients above the second are edges, and those above the first that touch one."""
 _LEFT_OUT: Final = -1.0
 """What the ControlNets for inpainting were shown of masked pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thresholds:
+    low: int
+    high: int
+
+
+_USUAL: Final[Mapping[Preprocess, _Thresholds]] = {
+    # Those of the published examples for ControlNets, and of Fooocus.
+    Preprocess.CANNY: _Thresholds(100, 200),
+    Preprocess.PYRA_CANNY: _Thresholds(64, 128),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +41,32 @@ class Subject:
     hole: Floats | None = None
 
 
-def control_picture(preprocess: Preprocess, subject: Subject) -> Floats:
+def control_picture(ref: ControlRef, subject: Subject) -> Floats:
     """What a ControlNet goes by.
 
     Returns:
         (H, W, 3) in [0, 1], and -1 in the hole with `inpaint`; the same array with `none`.
 
-    Source: Canny, "A Computational Approach to Edge Detection", 1986, with the thresholds that the published examples
-    for ControlNets use; what they show of a hole is of ControlNet 1.1.
+    Source: what is shown of a hole is of ControlNet 1.1.
     """
-    match preprocess:
+    match ref.preprocess:
         case Preprocess.NONE:
             return subject.rgb
         case Preprocess.CANNY:
-            edges = cv2.Canny(to_uint8(subject.rgb), _CANNY_LOW, _CANNY_HIGH)
-            return from_uint8(np.repeat(np.asarray(edges, np.uint8)[..., None], 3, axis=2))
+            thresholds = _thresholds(ref)
+            return edges(subject.rgb, thresholds.low, thresholds.high)
+        case Preprocess.PYRA_CANNY:
+            thresholds = _thresholds(ref)
+            return layered_edges(subject.rgb, thresholds.low, thresholds.high)
+        case Preprocess.CPDS:
+            return contrast_shades(subject.rgb)
         case Preprocess.INPAINT:
             assert subject.hole is not None, "only what is repainted can be left out"
             return np.where(subject.hole[..., None] > 0, np.float32(_LEFT_OUT), subject.rgb)
+
+
+def _thresholds(ref: ControlRef) -> _Thresholds:
+    usual = _USUAL[ref.preprocess]
+    return _Thresholds(
+        usual.low if ref.canny_low is None else ref.canny_low, usual.high if ref.canny_high is None else ref.canny_high
+    )

@@ -5,12 +5,14 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from engine.diffusion.canvas import covering
 from engine.diffusion.control_pictures import Subject, control_picture
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.prompt_faces import faces_taken
 from engine.images import Floats, to_tensor
 from engine.interface import Call, Where
 from engine.steps import await_call, await_steps
+from protocol.guides import ControlFit
 
 
 def guides(job: GenerationJob) -> Mapping[str, Any]:
@@ -41,6 +43,8 @@ def _control(job: GenerationJob, number: int) -> Floats:
     ref, own = job.params.controls[number], job.scene.subject
     if ref.image is None:
         assert own is not None, "parameters of a task without a picture name one for each control"
-        return control_picture(ref.preprocess, own)
-    given = job.scene.guide(job.read(f"controls[{number}].image"))
-    return control_picture(ref.preprocess, Subject(given))
+        return control_picture(ref, own)
+    given = job.read(f"controls[{number}].image")
+    if ref.fit is ControlFit.COVER:
+        given = covering(given, job.scene.whole)
+    return control_picture(ref, Subject(job.scene.guide(given)))

@@ -18,6 +18,11 @@ class Scene(Protocol):
         """At which the model works."""
         ...
 
+    @property
+    def whole(self) -> Size:
+        """Of what a picture lies over that lies over the whole output: of the same shape as the output."""
+        ...
+
     def arguments(self) -> Mapping[str, Any]:
         """What the pipeline is given beside prompt and sampling."""
         ...

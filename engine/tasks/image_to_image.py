@@ -77,6 +77,10 @@ class _FromPicture:
     def subject(self) -> Subject:
         return Subject(self.start)
 
+    @property
+    def whole(self) -> Size:
+        return self.asked
+
     def guide(self, picture: Floats) -> Floats:
         return resize(picture, self.size)
 

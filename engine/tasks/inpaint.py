@@ -77,6 +77,11 @@ class Repainted:
     def subject(self) -> Subject:
         return Subject(self.canvas.image, self.canvas.model_mask)
 
+    @property
+    def whole(self) -> Size:
+        height, width = self.canvas.original.shape[:2]
+        return Size(width, height)
+
     def guide(self, picture: Floats) -> Floats:
         return self.canvas.seen(picture)
 

@@ -39,6 +39,10 @@ class _FromNothing:
     def subject(self) -> None:
         return None
 
+    @property
+    def whole(self) -> Size:
+        return self.asked
+
     def guide(self, picture: Floats) -> Floats:
         return resize(picture, self.size)
 

@@ -5,11 +5,11 @@ and, if both are known, of the family of the checkpoint.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from protocol.events import JobWarning
-from protocol.guides import Preprocess, PromptFit, Shown
+from protocol.guides import WITH_THRESHOLDS, ControlFit, Preprocess, PromptFit, Shown
 from protocol.models import ModelInfo, ModelKind
 from service.dialects.fooocus.choices import GuideKind
 from service.dialects.fooocus.shelf import Known
@@ -36,10 +36,18 @@ class _Way:
 _WAYS: Final[Mapping[GuideKind, _Way]] = {
     GuideKind.IMAGE_PROMPT: _Way(ModelKind.IP_ADAPTER, ("plus", "")),
     GuideKind.FACE_SWAP: _Way(ModelKind.IP_ADAPTER, ("face",), shown=Shown.FACE),
-    GuideKind.PYRA_CANNY: _Way(ModelKind.CONTROLNET, ("canny",), Preprocess.CANNY),
-    GuideKind.CPDS: _Way(ModelKind.CONTROLNET, ("cpds", "depth"), Preprocess.CANNY),
+    GuideKind.PYRA_CANNY: _Way(ModelKind.CONTROLNET, ("canny",), Preprocess.PYRA_CANNY),
+    GuideKind.CPDS: _Way(ModelKind.CONTROLNET, ("cpds", "depth"), Preprocess.CPDS),
 }
 _FACE: Final = "face"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Of 255."""
+
+    canny_low: int
+    canny_high: int
 
 
 @dataclass(slots=True)
@@ -52,12 +60,18 @@ class GuideParams:
 
 
 def guide_params(
-    guides: Sequence[Guide], known: Known, *, family: str | None, skips_preprocessing: bool = False
+    guides: Sequence[Guide],
+    known: Known,
+    *,
+    family: str | None,
+    thresholds: Thresholds,
+    skips_preprocessing: bool = False,
 ) -> GuideParams:
     """What the guides of a request become.
 
     Args:
         family: of the checkpoint, if it is known.
+        thresholds: for edges.
         skips_preprocessing: the pictures are control pictures already.
     """
     made = GuideParams()
@@ -88,6 +102,8 @@ def guide_params(
                     "model": model.name,
                     "image": guide.picture,
                     "preprocess": preprocess.value,
+                    **(asdict(thresholds) if preprocess in WITH_THRESHOLDS else {}),
+                    "fit": ControlFit.COVER.value,
                     "scale": float(guide.weight),
                     "end": float(guide.stop),
                 }

@@ -16,7 +16,7 @@ from service.dialects.fooocus.choices import (
     UovMethod,
 )
 from service.dialects.fooocus.fields import Lora
-from service.dialects.fooocus.guides import guide_params
+from service.dialects.fooocus.guides import Thresholds, guide_params
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.samplers import sampling
 from service.dialects.fooocus.shelf import Known
@@ -212,6 +212,7 @@ class Parameters:
             guides[:MOST_GUIDES],
             self._known,
             family=checkpoint.family if checkpoint is not None else None,
+            thresholds=Thresholds(self._advanced.canny_low_threshold, self._advanced.canny_high_threshold),
             skips_preprocessing=self._advanced.skipping_cn_preprocessor,
         )
         self._notes.extend(made.notes)

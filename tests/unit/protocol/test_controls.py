@@ -41,7 +41,11 @@ def test_a_control_that_has_something_to_follow_is_taken(task, control):
     [
         ("inpaint", {}, "needs an image"),
         ("inpaint", {**HOLE, "image": "upload:b"}, "needs no image"),
-        ("inpaint", {"preprocess": "depth"}, "canny"),
+        ("inpaint", {"preprocess": "sketch"}, "canny"),
+        ("inpaint", {**EDGES, "fit": "cover"}, "needs an image for its fit"),
+        ("inpaint", {**READY, "canny_low": 50}, "needs preprocess canny or pyra_canny"),
+        ("inpaint", {**READY, "preprocess": "cpds", "canny_high": 50}, "needs preprocess canny or pyra_canny"),
+        ("inpaint", {**EDGES, "canny_low": 0}, "1..255"),
         ("text_to_image", EDGES, r"controls\[0\] needs an image"),
         ("text_to_image", HOLE, r"controls\[0\]"),
         ("image_to_image", HOLE, "for inpaint and outpaint"),

@@ -10,11 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.diffusion.control_pictures import Subject, control_picture
 from engine.diffusion.studio import Studio
+from engine.images import from_uint8, to_uint8
 from engine.interface import EngineError
 from engine.models.residency import Residency
 from protocol.errors import ErrorCode
 from protocol.events import StepFinished
+from protocol.guides import ControlRef
 from protocol.requests import TaskName
 from tests import tiny_adapters
 from tests.tiny_files import write_single_file
@@ -306,6 +309,43 @@ def test_the_picture_of_a_control_counts(studio: Studio, inputs: dict[str, Path]
 def test_every_setting_of_a_control_counts(studio: Studio, inputs: dict[str, Path], changed: dict[str, float]) -> None:
     usual = guided(studio, inputs, control("edges"))
     assert not np.array_equal(guided(studio, inputs, control("edges", **changed)), usual)
+
+
+@pytest.mark.parametrize("preprocess", ["pyra_canny", "cpds"])
+def test_a_picture_is_made_a_control_picture_before_it_is_followed(
+    studio: Studio, inputs: dict[str, Path], preprocess: str, tmp_path: Path
+) -> None:
+    asked = {**control("edges"), "preprocess": preprocess}
+    made_before = control_picture(ControlRef.model_validate(asked), Subject(from_uint8(EDGES)))
+    ready = {"controls[0].image": save(tmp_path / "made.png", to_uint8(made_before))}
+    made = guided(studio, inputs, asked)
+    assert np.abs(made.astype(int) - guided(studio, ready, control("edges"))).max() <= 1
+    assert not np.array_equal(made, guided(studio, inputs, control("edges")))
+
+
+def test_what_covers_the_output_is_the_middle_of_the_picture(
+    studio: Studio, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    wide = np.zeros((64, 160, 3), np.uint8)
+    wide[:, 48:112] = EDGES
+    wide[:, :30] = wide[:, 130:] = 200
+    there = {"controls[0].image": save(tmp_path / "wide.png", wide)}
+    covered = guided(studio, there, {**control("edges"), "fit": "cover"})
+    assert np.array_equal(covered, guided(studio, inputs, control("edges")))
+    assert not np.array_equal(covered, guided(studio, there, control("edges")))
+
+
+def test_with_crop_a_covering_picture_lies_over_the_whole_output(
+    studio: Studio, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    params = {**ALONE, "regions": [{**REGION, "width": 8, "height": 8}], "crop_margin_px": 4}
+    wide = np.zeros((64, 160, 3), np.uint8)
+    wide[:, 48:112] = EDGES
+    there = {"image": inputs["image"], "controls[0].image": inputs["controls[0].image"]}
+    plain = draw(studio, {**params, "controls": [control("edges")]}, task=TaskName.INPAINT, inputs=there)
+    there["controls[0].image"] = save(tmp_path / "wide.png", wide)
+    covered = {**control("edges"), "fit": "cover"}
+    assert np.array_equal(draw(studio, {**params, "controls": [covered]}, task=TaskName.INPAINT, inputs=there), plain)
 
 
 def test_a_control_of_scale_zero_changes_nothing(studio: Studio, inputs: dict[str, Path]) -> None:

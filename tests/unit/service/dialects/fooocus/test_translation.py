@@ -314,7 +314,7 @@ def test_guides_go_to_a_model_of_their_kind_and_of_the_checkpoints_family() -> N
         Guide.with_defaults(b"2", GuideKind.FACE_SWAP, 0.4, 1.5),
         Guide.with_defaults(b"3", GuideKind.PYRA_CANNY, None, 0),
     )
-    made = order({"controlnet_softness": 0.5}, wish={"guides": guides})
+    made = order({"controlnet_softness": 0.5, "canny_low_threshold": 32}, wish={"guides": guides})
     assert [(each["model"], each["image"], each["weight"]) for each in made.params["image_prompts"]] == [
         ("ip-adapter-plus", b"1", 0.6),
         ("ip-adapter-plus-face", b"2", 1.5),
@@ -325,6 +325,8 @@ def test_guides_go_to_a_model_of_their_kind_and_of_the_checkpoints_family() -> N
     ]
     ((control),) = made.params["controls"]
     assert (control["model"], control["image"], control["scale"], control["end"]) == ("canny-xl", b"3", 1.0, 0.5)
+    assert (control["preprocess"], control["fit"]) == ("pyra_canny", "cover")
+    assert (control["canny_low"], control["canny_high"]) == (32, 128)
     assert made.params["control_softness"] == 0.5
 
 
