@@ -39,6 +39,11 @@ def is_repository(folder_name: str) -> bool:
     return folder_name.startswith(_PREFIX) and len(folder_name) > len(_PREFIX)
 
 
+def folder_name(repository: str) -> str:
+    """What the folder of `ORG/NAME` is called."""
+    return _PREFIX + repository.replace("/", "--")
+
+
 def repository_name(folder_name: str) -> str:
     """`ORG/NAME`, or `NAME` where there is no organisation."""
     return folder_name.removeprefix(_PREFIX).replace("--", "/")

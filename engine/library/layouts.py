@@ -47,7 +47,9 @@ class Root:
     Attributes:
         layout: None recognises it by its structure.
         source: what models found in it say they come from; "" takes the layout's name.
-        ignored: names of files in it that are no models of this library.
+        ignored: what in it is no model of this library: names of files (`b.pth`, or `a/b.pth` for one that lies in a
+            folder `a`) and of repositories' folders. Where only certain files count, as IOPaint's erase models, all
+            of those do.
     """
 
     path: Path

@@ -4,32 +4,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import structlog
 
-from engine.inpainting import published as erasers
 from engine.library import names
+from engine.library.apart import LISTED_APART
 from engine.library.layouts import Layout, Root, folders_of, recognise
 from engine.library.looks import Look, look_at
 from engine.library.records import Changes, FoundModel, ModelKind
 from engine.library.walk import Candidate, Signature, Walk
-from engine.models.catalogue import CATALOGUE
-from engine.plugins import published as plugins
-
-_CARRIED: Final = frozenset(file.name for model in CATALOGUE.values() for file in model.files)
-_LISTED_APART: Final = _CARRIED | erasers.FILE_NAMES | plugins.FILE_NAMES
 
 logger = structlog.get_logger(__name__)
 
 
 def own_root(models_dir: Path) -> Root:
-    """Our own models folder.
-
-    The pinned files that `safelight models pull` puts there, those of the erase models and of the plugins, are no
-    models of the library: they are listed apart.
-    """
-    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=_LISTED_APART)
+    """Our own models folder."""
+    return Root(path=models_dir, layout=Layout.FOLDER, source="models", ignored=LISTED_APART)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from engine.library.apart import LISTED_APART
 from engine.library.layouts import Layout, Root
 from engine.library.library import Library, own_root
-from engine.plugins.published import FILE_NAMES
 
 EMBEDDED_DIR: Final = Path(__file__).parents[1] / "diffusion" / "spark"
 """The model that comes with the program, as a diffusers folder; see docs/spark.md."""
@@ -17,10 +17,8 @@ def make_library(models_dir: Path, folders: Sequence[Path] = ()) -> Library:
 
     Args:
         models_dir: our own folder.
-        folders: of other programs, whose layout is recognised; what is in several belongs to the first. Files of
-            plugins are listed apart.
+        folders: of other programs, whose layout is recognised; what is in several belongs to the first.
     """
     embedded = Root(path=EMBEDDED_DIR, layout=Layout.FOLDER, source="embedded")
-    return Library(
-        (own_root(models_dir), *(Root(path=folder.expanduser(), ignored=FILE_NAMES) for folder in folders), embedded)
-    )
+    others = (Root(path=folder.expanduser(), ignored=LISTED_APART) for folder in folders)
+    return Library((own_root(models_dir), *others, embedded))

@@ -85,7 +85,7 @@ class Walk:
         """What may be a model below `folder`; nothing if it is not there.
 
         Args:
-            ignored: names of files that are none.
+            ignored: names of what is none; see `layouts.Root`.
         """
         self._left = _MAX_ENTRIES
         if folder.path.is_dir():
@@ -111,11 +111,13 @@ class Walk:
             is_wanted = extension.casefold() in EXTENSIONS and entry.name not in _NO_MODELS
             if folder.only is not None:
                 is_wanted = entry.name in folder.only
-            if is_wanted and entry.name not in ignored and not (is_part and entry.name.startswith(_PART_WEIGHTS)):
+            elif entry.name in ignored or f"{path.name}/{entry.name}" in ignored:
+                continue
+            if is_wanted and not (is_part and entry.name.startswith(_PART_WEIGHTS)):
                 yield from self._file(entry, relative, extension, hint)
             elif depth > 1 and folder.only is None and _is_folder(entry):
                 if hub.is_repository(entry.name):
-                    yield from self._repository(folder, Path(entry.path))
+                    yield from self._repository(folder, ignored, Path(entry.path))
                 else:
                     yield from self._within(folder, ignored, Path(entry.path), relative / entry.name, depth - 1)
 
@@ -133,7 +135,7 @@ class Walk:
         signature = (("", stat.st_size, stat.st_mtime_ns, stat.st_ino),)
         yield Candidate(path=Path(entry.path), relative=name, hint=hint, is_folder=False, signature=signature)
 
-    def _repository(self, folder: ModelFolder, repository: Path) -> Iterator[Candidate]:
+    def _repository(self, folder: ModelFolder, ignored: frozenset[str], repository: Path) -> Iterator[Candidate]:
         try:
             snapshot = hub.snapshot_of(repository)
         except hub.Unusable as error:
@@ -141,7 +143,7 @@ class Walk:
             return
         inside = ModelFolder(path=snapshot, kind=folder.kind)
         name = readable(hub.repository_name(repository.name))
-        found = list(self._within(inside, frozenset(), snapshot, PurePosixPath(), _MAX_DEPTH))
+        found = list(self._within(inside, ignored, snapshot, PurePosixPath(), _MAX_DEPTH))
         for candidate in found:
             is_all = len(found) == 1 or candidate.path == snapshot
             relative = name if is_all else f"{name}/{candidate.relative}"

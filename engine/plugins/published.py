@@ -219,5 +219,3 @@ _MODELS: Final = (
 
 PLUGIN_MODELS: Final[Mapping[str, PluginModel]] = {model.name: model for model in _MODELS}
 """Name -> model, in the order they are listed."""
-FILE_NAMES: Final = frozenset(file for model in _MODELS for file in model.files if "/" not in file)
-"""None of them is a model of the library."""

@@ -12,6 +12,7 @@ from engine.library.layouts import Root
 from engine.library.library import Library, own_root
 from engine.library.looks import UNKNOWN_PICKLE, UNKNOWN_TENSORS
 from engine.library.records import Family, ModelKind
+from engine.library.roots import make_library
 from engine.models.catalogue import CATALOGUE
 from tests.unit.engine.library import model_files
 from tests.unit.engine.library.model_files import as_blobs, write, write_json, write_pipeline, write_repository
@@ -208,6 +209,32 @@ def test_iopaint_folder_has_its_erasers_checkpoints_and_repositories(tmp_path):
         (ModelKind.CHECKPOINT, "a"),
         (ModelKind.CHECKPOINT, "org/name"),
     }
+
+
+@pytest.mark.parametrize("place", ["", "checkpoints", "sams"])
+@pytest.mark.parametrize(
+    "name", ["big-lama.pt", "sam_vit_b_01ec64.pth", "mobile_sam.pt", "sam2-hiera-tiny/model.safetensors"]
+)
+def test_published_files_of_other_uses_are_no_broken_checkpoints(tmp_path, place, name):
+    write(tmp_path / place / name, {"odd": (1,)})
+    write(tmp_path / "loras" / "ink.safetensors", model_files.LORA_SD1)
+    found = make_library(tmp_path / "own", [tmp_path])
+    found.refresh()
+    assert {model.name for model in found.models if model.source != "embedded"} == {"ink"}
+    assert listed(own(tmp_path)) == {(ModelKind.LORA, "ink")}
+
+
+def test_repositories_of_other_uses_are_no_broken_checkpoints(tmp_path):
+    for repository, name in (
+        ("facebook/sam2-hiera-tiny", "model.safetensors"),
+        ("lkeab/hq-sam", "sam_hq_vit_b.pth"),
+        ("org/other", "sam_vit_b_01ec64.pth"),
+        ("org/name", "ink.safetensors"),
+    ):
+        write(write_repository(tmp_path, repository) / name, model_files.LORA_SD1)
+    found = make_library(tmp_path / "own", [tmp_path])
+    found.refresh()
+    assert {model.name for model in found.models if model.source != "embedded"} == {"org/name"}
 
 
 def test_repository_is_one_model_by_its_own_name(tmp_path):
