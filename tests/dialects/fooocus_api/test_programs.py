@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.dialects.fooocus_api.callers import mask, png
-from tests.dialects.fooocus_api.receivers import Receiver
+from tests.dialects.receivers import Receiver
 from tests.servers import DEADLINE_S, ThreadServer, until
 
 requests = pytest.importorskip("requests")

@@ -33,8 +33,8 @@ from tests.dialects.fooocus_api.callers import (
     until,
 )
 from tests.dialects.fooocus_api.conftest import PROFILE
-from tests.dialects.fooocus_api.receivers import Receiver
 from tests.dialects.golden import FOLDER
+from tests.dialects.receivers import Receiver
 from tests.servers import ThreadServer, thread_server
 
 PLAIN: Final[list[dict[str, Any]]] = json.loads((FOLDER / "fooocus" / "old_nopersist.json").read_text("utf-8"))

@@ -8,7 +8,7 @@ import pytest
 from service import webhooks
 from tests.dialects.fooocus_api.callers import TEXT, asked, begin, ended
 from tests.dialects.fooocus_api.conftest import PROFILE
-from tests.dialects.fooocus_api.receivers import Receiver
+from tests.dialects.receivers import Receiver
 from tests.servers import thread_server
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.dialects.fooocus_api.callers import failing
-from tests.dialects.fooocus_api.receivers import Receiver
+from tests.dialects.receivers import Receiver
 from tests.dialects.sd_api.callers import KEY, begin, ended, opened, shown
 from tests.dialects.sd_api.conftest import KEYS, PROFILE
 from tests.servers import ThreadServer, thread_server, until
@@ -16,7 +16,7 @@ from tests.servers import ThreadServer, thread_server, until
 def test_one_picture_is_told_of_by_its_address_and_nothing_else(client: httpx.Client) -> None:
     with Receiver(200).running() as receiver:
         task_id = begin(client, callback_url=receiver.url)
-        headers, body = receiver.next()
+        headers, body, _ = receiver.next()
     assert body == {"task_id": task_id, "status": "completed", "image_url": shown(client, task_id)["result_url"]}
     assert headers["content-type"] == "application/json"
     assert opened(client.get(body["image_url"]).content).size == (64, 48)
@@ -55,8 +55,8 @@ def test_a_receiver_that_fails_is_told_again(server: ThreadServer, client: httpx
     with Receiver(500, 503, 200).running() as receiver:
         task_id = begin(client, callback_url=receiver.url)
         told = [receiver.next() for _ in range(3)]
-    assert {body["task_id"] for _, body in told} == {task_id}
-    assert len({headers["webhook-id"] for headers, _ in told}) == 1
+    assert {each.body["task_id"] for each in told} == {task_id}
+    assert len({each.headers["webhook-id"] for each in told}) == 1
 
 
 def test_no_callback_without_an_address(server: ThreadServer, client: httpx.Client) -> None:

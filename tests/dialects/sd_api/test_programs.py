@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.fooocus_api.receivers import Receiver
+from tests.dialects.receivers import Receiver
 from tests.dialects.sd_api.callers import KEY, opened, png
 from tests.servers import DEADLINE_S, ThreadServer, until
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.receivers import Receiver
+from tests.dialects.receivers import Receiver
 from tests.dialects.sd_api.callers import KEY, asked, begin, ended, opened, shown, warnings_of
 from tests.dialects.sd_api.conftest import KEYS, PROFILE
 from tests.object_servers import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectServer, binary, object_server

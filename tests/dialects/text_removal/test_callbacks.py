@@ -2,64 +2,19 @@
 
 import base64
 import json
-import queue
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.dialects.golden import FOLDER
+from tests.dialects.receivers import Receiver
 from tests.dialects.text_removal.callers import FINAL, ProgressSocket, order
 from tests.dialects.text_removal.conftest import PROFILE
-from tests.servers import DEADLINE_S, ThreadServer, thread_server, until
+from tests.servers import ThreadServer, thread_server, until
 
 ASYNC = "/api/v1/inpaint-regions-async"
-
-
-class Receiver:
-    """Answers with these statuses in turn, the last one for good; keeps what it got."""
-
-    def __init__(self, *statuses: int) -> None:
-        self._statuses = list(statuses)
-        self.got: queue.Queue[tuple[dict[str, str], dict[str, Any]]] = queue.Queue()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(receiver.next_status())
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.got.put((headers | {"path": self.path}, json.loads(body)))
-
-            def log_message(self, *_: object) -> None:
-                """Not to the terminal."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/cb"
-
-    def next_status(self) -> int:
-        return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
-
-    @contextmanager
-    def running(self) -> Iterator["Receiver"]:
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
-
-    def next(self) -> tuple[dict[str, str], dict[str, Any]]:
-        return self.got.get(timeout=3 * DEADLINE_S)
 
 
 @pytest.fixture
@@ -70,25 +25,26 @@ def private(tmp_path: Path) -> Iterator[ThreadServer]:
 
 
 def test_a_receiver_gets_the_picture_as_the_original_sends_it(private: ThreadServer) -> None:
-    told = json.loads((FOLDER / "iopaint" / "wrapper.json").read_text("utf-8"))["cases"]
-    (recorded,) = [case["request"] for case in told if case["name"] == "callback_received"]
+    cases = json.loads((FOLDER / "iopaint" / "wrapper.json").read_text("utf-8"))["cases"]
+    (recorded,) = [case["request"] for case in cases if case["name"] == "callback_received"]
     with Receiver(200).running() as receiver, private.client() as client:
         client.post(ASYNC, json=order(task_id="a", callback_url=receiver.url)).raise_for_status()
-        headers, body = receiver.next()
+        told = receiver.next()
         result = client.get("/api/v1/task-result/a").content
-    assert {name: type(value).__name__ for name, value in body.items()} == recorded["json_keys"]
-    assert (headers["path"], headers["content-type"]) == (recorded["path"], recorded["headers"]["content-type"])
-    assert (body["task_id"], body["status"]) == ("a", "completed")
-    assert base64.b64decode(body["image_data"]) == result
+    assert {name: type(value).__name__ for name, value in told.body.items()} == recorded["json_keys"]
+    assert (told.path, told.headers["content-type"]) == (recorded["path"], recorded["headers"]["content-type"])
+    assert (told.body["task_id"], told.body["status"]) == ("a", "completed")
+    assert base64.b64decode(told.body["image_data"]) == result
 
 
 def test_a_receiver_that_fails_is_told_again(private: ThreadServer) -> None:
     private.services.webhooks._pause = lambda _attempt: 0.0
     with Receiver(500, 200).running() as receiver, private.client() as client:
         client.post(ASYNC, json=order(task_id="a", callback_url=receiver.url)).raise_for_status()
-        (first, body), (second, again) = receiver.next(), receiver.next()
-    assert (body["task_id"], again["image_data"]) == (again["task_id"], body["image_data"])
-    assert first["webhook-id"] == second["webhook-id"]
+        first, second = receiver.next(), receiver.next()
+    for key in ("task_id", "image_data"):
+        assert first.body[key] == second.body[key]
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
 def test_nobody_is_told_of_a_task_that_failed_or_was_cancelled(tmp_path: Path) -> None:
@@ -109,7 +65,7 @@ def test_nobody_is_told_of_a_task_that_failed_or_was_cancelled(tmp_path: Path) -
         client.post(ASYNC, json=order(task_id="good", callback_url=receiver.url)).raise_for_status()
         for _ in range(3):
             socket.until(*FINAL)
-        assert receiver.next()[1]["task_id"] == "good"
+        assert receiver.next().body["task_id"] == "good"
         assert receiver.got.empty()
 
 
@@ -136,4 +92,4 @@ def test_a_webhook_of_our_own_api_keeps_its_own_form(private: ThreadServer) -> N
         labels = {"dialect": "text_removal", "foreign_id": "a"}  # whatever it calls itself
         body = {"task": "test_pattern", "params": {"steps": 0}, "webhook": {"url": receiver.url}, "labels": labels}
         client.post("/v1/jobs", json=body).raise_for_status()
-        assert receiver.next()[1]["type"] == "job.succeeded"
+        assert receiver.next().body["type"] == "job.succeeded"

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: answers with statuses in turn, keeps what it got."""
+"""A receiver of webhooks and callbacks: answers with statuses in turn, keeps what it got."""
 
 import json
 import queue
@@ -12,10 +12,16 @@ from tests.servers import DEADLINE_S
 
 
 class Delivery(NamedTuple):
-    """One POST that came."""
+    """One POST that came.
+
+    Attributes:
+        headers: under names in lower case.
+        body: the JSON of it.
+    """
 
     headers: Mapping[str, str]
     body: Any
+    path: str
 
 
 class Receiver:
@@ -33,13 +39,13 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.got.put(Delivery(headers, json.loads(body)))
+                receiver.got.put(Delivery(headers, json.loads(body), self.path))
 
             def log_message(self, *_: object) -> None:
                 """Not to the terminal."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/status"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/cb"
 
     def next_status(self) -> int:
         return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
