@@ -28,6 +28,7 @@ class ModelDefaults:
         scheduler: None is the one the model was saved with.
         size_multiple: width and height are multiples of it, in pixels.
         show_px: pictures with a shorter side below this are enlarged to it when shown; None shows them as they are.
+        knows_styles: whether the words that styles put into a prompt mean something to it.
     """
 
     width: int
@@ -37,6 +38,7 @@ class ModelDefaults:
     scheduler: SchedulerName | None = None
     size_multiple: int = 8
     show_px: int | None = None
+    knows_styles: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

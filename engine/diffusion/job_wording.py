@@ -1,6 +1,7 @@
 """What the images of one job are made from, image by image."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -18,6 +19,10 @@ class JobWording:
     def __init__(self, job: GenerationJob) -> None:
         self._job = job
         self._written = written_in(job.params)
+        model = job.model
+        if self._written.styles and not model.loaded.defaults.knows_styles:
+            self._written = replace(self._written, styles=())
+            job.warn("style_unused", f"styles have no effect: {model.found.name!r} knows plain words only")
         self._latest: tuple[int, Wording] | None = None
 
     def of(self, index: int) -> Wording:

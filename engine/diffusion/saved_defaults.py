@@ -24,6 +24,7 @@ class SavedDefaults(BaseModel):
     guidance_scale: Annotated[float, Field(ge=0, le=100)] | None = None
     scheduler: SchedulerName | None = None
     show_px: _Side | None = None
+    knows_styles: bool | None = None
 
 
 def with_saved(defaults: ModelDefaults, folder: Path) -> ModelDefaults:

@@ -1,6 +1,7 @@
 """Styles, wildcards and lines in jobs: what each image is made from, and what is told of it."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ def studio(tiny_folder: TinyFolder, tmp_path_factory: pytest.TempPathFactory) ->
     pipeline: Any = FOLDERS["sd1"]()
     for name in ("one", "two"):
         save_file(tiny_adapters.diffusers_lora(pipeline, text=False), own / "loras" / f"{name}.safetensors")
+    plain = own / "checkpoints" / "plain"
+    shutil.copytree(tiny_folder("sd1"), plain)
+    (plain / "safelight.json").write_text('{"knows_styles": false}')
     studio = studio_of(tiny_folder("sd1").parent, own)
     studio.wordsmith = make_wordsmith(own)
     return studio
@@ -89,6 +93,14 @@ def test_styles_put_their_words_around_the_prompt(run: Any) -> None:
     assert data(made)[0]["negative_prompt"] == ["bad, colour"]
     assert data(made)[0]["styles"] == ["Ink", "Aside"]
     assert picture(made) == picture(run("ink of a cat, rough paper, quiet", negative_prompt="bad, colour"))
+
+
+@pytest.mark.parametrize("syntax", ["a1111", "fooocus"])
+def test_styles_have_no_effect_on_a_model_that_knows_none_and_are_said_not_to(run: Any, syntax: str) -> None:
+    made = run("a cat", model="plain", prompt_syntax=syntax, styles=["ink", "Fooocus V2"])
+    assert [told.code for told in made.of_type(JobWarning)] == ["style_unused"]
+    assert not data(made)[0].get("styles")
+    assert picture(made) == picture(run("a cat", model="plain", prompt_syntax=syntax))
 
 
 def test_the_lines_of_a_style_are_texts_of_their_own_where_lines_are(run: Any) -> None:
