@@ -99,8 +99,8 @@ async def meaning(fields: EngineRequest, pictures: Pictures) -> Meant:
     advanced = _advanced(fields, notes)
     picture, mask, method, sides, additional = None, None, UovMethod.DISABLED, {}, ""
     is_mixed = tab is Tab.IMAGE_PROMPT
-    if tab is Tab.VARY_UPSCALE or (
-        is_mixed and fields.mixing_image_prompt_and_vary_upscale and _varies(fields, pictures)
+    if _varies(fields, pictures) and (
+        tab is Tab.VARY_UPSCALE or (is_mixed and fields.mixing_image_prompt_and_vary_upscale)
     ):
         picture, method = pictures.uov, fields.uov_method
     elif tab is Tab.INPAINT or (is_mixed and fields.mixing_image_prompt_and_inpaint and pictures.inpaint is not None):
