@@ -144,6 +144,31 @@ def controlnet_tensors(controlnet: Any, prefix: str = "control_model.") -> Tenso
     return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
 
 
+def control_lora(net: Any, *, rank: int = 2, seed: int = 6) -> Tensors:
+    """A Control-LoRA, as a file holds it, for the UNet that `net` was made of; `net` becomes what it stands for.
+
+    Weights are changed by low-rank matrices, biases and norms replaced, and what only a ControlNet has is whole.
+    """
+    tensors: Tensors = {"lora_controlnet": torch.empty(0)}
+    state = net.state_dict()
+    named = {tensor.data_ptr(): name for name, tensor in controlnet_tensors(net, "").items()}
+    names = {name: named[tensor.data_ptr()] for name, tensor in state.items()}
+    with seeded(seed):
+        for name, weight in state.items():
+            layer, _, kind = names[name].rpartition(".")
+            if name.startswith("controlnet_"):
+                tensors[names[name]] = weight.clone()
+            elif kind == "weight" and weight.ndim > 1:
+                down = torch.randn(rank, *weight.shape[1:]) * _STRENGTH
+                up = torch.randn(weight.shape[0], rank, *(1 for _ in weight.shape[2:])) * _STRENGTH
+                weight += (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+                tensors |= {f"{layer}.down": down, f"{layer}.up": up}
+            else:
+                weight += torch.randn(weight.shape) * 0.1
+                tensors[names[name]] = weight.clone()
+    return tensors
+
+
 def embedding(vectors: int = 2, *, width: int = HIDDEN, seed: int = 5) -> Tensor:
     """A textual inversion: so many new words. As a file: `{"emb_params": ...}`, or as `pickled_embedding`."""
     with seeded(seed):

@@ -5,6 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
+from engine.diffusion.control_loras import build_from_lora
 from engine.diffusion.folder_modules import module_loading
 from engine.diffusion.folders import Part, class_of, read_json
 from engine.diffusion.loaded import LoadedModel
@@ -13,6 +14,7 @@ from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_g
 from engine.diffusion.weights import Tensors, fill, read_tensors
 from engine.interface import Call, Where
 from engine.library.records import FoundModel
+from engine.library.sniff import CONTROL_LORA_MARK
 
 _STAGE: Final = "load"
 _PART: Final = Part("controlnet", "diffusers", "ControlNetModel")
@@ -24,7 +26,7 @@ def controlnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call,
     """Load a ControlNet to use with `model`, in calls: a `ControlNetModel` on its device. Use with `yield from`.
 
     A single file holds weights alone: they are put into a ControlNet for the model's own denoiser, in the layout of
-    diffusers or of the training programs.
+    diffusers or of the training programs. A Control-LoRA changes that denoiser's own weights.
 
     Raises:
         ModelUnusable: it is corrupt, incomplete or no ControlNet.
@@ -36,7 +38,8 @@ def controlnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call,
         if found.is_folder:
             return (yield from _from_folder(found, model))
         tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), where=Where.POOL, stage=_STAGE)
-        return (yield Call(partial(_build, tensors, model), stage=_STAGE))
+        build = build_from_lora if CONTROL_LORA_MARK in tensors else _build
+        return (yield Call(partial(build, tensors, model), stage=_STAGE))
     except READ_ERRORS as error:
         let_go(error)
         problem = explain(error, found.path)

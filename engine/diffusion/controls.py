@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from engine.diffusion.control_loras import is_control_lora, variant_for
 from engine.diffusion.controlnet_files import controlnet_loading
 from engine.diffusion.families import PipelineKind
 from engine.diffusion.kinship import may_fit
@@ -14,7 +15,7 @@ from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.offload import Placement
 from engine.diffusion.parts import variant_of
 from engine.diffusion.studio import ReadyModel, Studio
-from engine.interface import Call, EngineError
+from engine.interface import Call, EngineError, Where
 from engine.library.records import Family, FoundModel
 from protocol.errors import ErrorCode
 from protocol.guides import ControlRef
@@ -101,7 +102,8 @@ def choose_controlnet(studio: Studio, found: FoundModel, model: ReadyModel) -> G
     unet: Any = model.loaded.denoiser
     if not may_fit(found.family, model.loaded.family):
         raise _of_another(found, model, f"is made for {found.family}")
-    variant = variant_of(found, unet.config, model.loaded.dtype)
+    is_lora = yield Call(partial(is_control_lora, found), Where.POOL, "read")
+    variant = variant_for(unet) if is_lora else variant_of(found, unet.config, model.loaded.dtype)
     ready = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
     for number in _ALIKE:
         if ready.net.config.get(number) != unet.config.get(number):

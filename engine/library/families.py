@@ -51,7 +51,7 @@ _FLUX_CHANNELS: Final = 64
 _NOT_QUITE_FLUX: Final = ("distilled_guidance_layer.", "single_stream_modulation.", "early_stream_modulations.")
 _MATRIX: Final = 2
 _CROSS_KEYS: Final = re.compile(
-    r"attn2[._](?:processor[._])?to_k(?:[._]lora)?[._](?:weight$|lora_down\.|lora_A\.|down\.|hada_w1_b)"
+    r"attn2[._](?:processor[._])?to_k(?:[._]lora)?[._](?:weight$|lora_down\.|lora_A\.|down(?:\.|$)|hada_w1_b)"
 )
 _ATTENTION_INPUT: Final = re.compile(r"[._]proj_in[._](?:weight|lora_down\.weight|lora_A\.weight|lora\.down\.weight)$")
 

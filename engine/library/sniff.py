@@ -35,7 +35,6 @@ _IN_CHECKPOINT: Final = "model.diffusion_model."
 _TEXT_ENCODERS: Final = ("cond_stage_model.", "conditioner.embedders.", "text_encoders.")
 _CONTROL: Final = ("control_model.", "input_hint_block.", "controlnet_cond_embedding.")
 _BRUSH: Final = "brushnet_down_blocks."
-_CONTROL_LORA: Final = "lora_controlnet"
 _EMBEDDING: Final = frozenset({"emb_params", "string_to_param", "clip_l", "clip_g"})
 _EMBEDDING_RANKS: Final = (1, 2)
 _UPSCALER: Final = (
@@ -59,7 +58,8 @@ _PREDICTIONS: Final[Mapping[str, Prediction]] = {
     "v_prediction": Prediction.V,
 }
 
-CONTROL_LORA: Final = "it is a Control-LoRA: additions to a model, not a ControlNet"
+CONTROL_LORA_MARK: Final = "lora_controlnet"
+"""An empty tensor in ControlNets that are changes to a model's own UNet."""
 NOT_WHOLE: Final = "it holds the denoiser without its text encoders; such a model is read from a diffusers folder"
 ENCODER_ONLY: Final = "it is the encoding half of a tiny VAE; previews are made with the other"
 NO_CONFIGURATION: Final = "its family is read from a diffusers folder only"
@@ -78,8 +78,7 @@ def sniff(shapes: Mapping[str, Shape], metadata: Mapping[str, str] | None = None
     if adapters.is_lora(shapes):
         return Sniffed(kind=ModelKind.LORA, family=adapters.of_lora(shapes, metadata))
     if any(has(shapes, part) for part in _CONTROL):
-        problem = CONTROL_LORA if _CONTROL_LORA in shapes else None
-        return Sniffed(kind=ModelKind.CONTROLNET, family=families.of_unet(shapes), problem=problem)
+        return Sniffed(kind=ModelKind.CONTROLNET, family=families.of_unet(shapes))
     if has(shapes, _BRUSH):
         return Sniffed(kind=ModelKind.BRUSHNET, family=families.of_unet(shapes))
     if has(shapes, _IN_CHECKPOINT) or any(has(shapes, part) for part in _BARE_DENOISER):

@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
+from engine.diffusion.control_loras import build_from_lora
 from engine.diffusion.control_pictures import Subject, control_picture
-from engine.diffusion.studio import Studio
+from engine.diffusion.scope import AdapterState, switch_adapters
+from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import from_uint8, to_uint8
 from engine.interface import EngineError
 from engine.models.residency import Residency
+from engine.models.resident import Key
 from protocol.errors import ErrorCode
 from protocol.events import StepFinished
 from protocol.guides import ControlRef
 from protocol.requests import TaskName
 from tests import tiny_adapters
 from tests.tiny_files import write_single_file
-from tests.tiny_models import make_controlnet, make_xl_unet, seeded
+from tests.tiny_models import make_controlnet, make_sdxl, make_xl_unet, seeded
 from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, make, studio_of
 from tests.unit.engine.pictures import save
@@ -42,9 +46,11 @@ def seeing(net: Any) -> Any:
     return net
 
 
-def xl_net() -> Any:
+def xl_net(unet: Any = None) -> Any:
     with seeded(6):
-        net = diffusers.ControlNetModel.from_unet(make_xl_unet(), conditioning_embedding_out_channels=(4, 8, 8, 8))
+        net = diffusers.ControlNetModel.from_unet(
+            unet or make_xl_unet(), conditioning_embedding_out_channels=(4, 8, 8, 8)
+        )
         for layer in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
             torch.nn.init.normal_(layer.weight, std=0.5)
     return net.requires_grad_(requires_grad=False).eval()
@@ -67,6 +73,16 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = tiny_adapters.controlnet_tensors(NETS["edges"]())
     tensors.pop("control_model.middle_block_out.0.weight")
     write_single_file(tensors, folder / "torn.safetensors")
+    changed = seeing(xl_net(make_sdxl().unet))
+    write_single_file(tiny_adapters.control_lora(changed), folder / "changes.safetensors")
+    changed.save_pretrained(folder / "changed")
+    half = tiny_adapters.control_lora(seeing(xl_net()))
+    half.pop("zero_convs.1.0.weight")
+    write_single_file(half, folder / "half.safetensors")
+    other = make_sdxl()
+    for weight in other.unet.parameters():
+        weight *= 1.1
+    other.save_pretrained(folder.parent / "other-xl")
     return folder.parent
 
 
@@ -143,6 +159,41 @@ def test_a_controlnet_draws_what_a_stock_pipeline_with_it_draws(
     )
     assert near(made, expected)
     assert not np.array_equal(made, draw(studio, {**ALONE, "model": model}))
+
+
+def test_a_control_lora_draws_what_the_controlnet_it_stands_for_draws(studio: Studio, inputs: dict[str, Path]) -> None:
+    drawn = [guided(studio, inputs, control(name, scale=0.8), model="sdxl") for name in ("changes", "changed", "xl")]
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() <= 1
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_a_control_lora_is_another_controlnet_for_another_model(studio: Studio, inputs: dict[str, Path]) -> None:
+    first = guided(studio, inputs, control("changes"), model="sdxl")
+    other, whole = (guided(studio, inputs, control(name), model="other-xl") for name in ("changes", "changed"))
+    assert not np.array_equal(other, whole), "the whole one is that of the first model"
+    assert np.array_equal(guided(studio, inputs, control("changes"), model="sdxl"), first)
+
+
+def test_a_control_lora_is_made_of_the_model_without_what_lies_over_it(studio: Studio, nets: Path) -> None:
+    draw(studio, {**ALONE, "model": "sdxl"})
+    ready = studio._residency._residents[Key("checkpoint:sdxl")].network
+    assert isinstance(ready, ReadyModel)
+    tensors = load_file(nets / "controlnet" / "changes.safetensors")
+    unet: Any = ready.loaded.denoiser
+
+    def made() -> dict[str, torch.Tensor]:
+        state: dict[str, torch.Tensor] = build_from_lora(tensors, ready.loaded).state_dict()
+        return state
+
+    expected = made()
+    doubled = AdapterState("twice", lambda _: _scale(unet, 2.0), lambda _: _scale(unet, 0.5))
+    switch_adapters(unet, doubled)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in made().items())
+
+
+def _scale(unet: Any, factor: float) -> None:
+    for weight in unet.mid_block.parameters():
+        weight *= factor
 
 
 def test_several_controlnets_draw_what_a_stock_pipeline_with_them_draws(
@@ -382,11 +433,25 @@ def test_jobs_with_other_controls_at_once_draw_what_they_draw_alone(
     [
         ({"controls": [control("nobody")]}, ErrorCode.MODEL_MISSING, "no controlnet 'nobody'"),
         ({"controls": [control("torn")]}, ErrorCode.BAD_MODEL, "'torn' cannot be used: .*controlnet_mid_block"),
+        (
+            {"controls": [control("half")], "model": "sdxl"},
+            ErrorCode.BAD_MODEL,
+            "'half' cannot .*down_blocks.1",
+        ),
         ({"controls": [control("xl")]}, ErrorCode.INVALID_PARAMS, "'xl'"),
+        ({"controls": [control("changes")]}, ErrorCode.INVALID_PARAMS, "'changes'"),
         ({"controls": [control("edges")], "model": "flux"}, ErrorCode.INVALID_PARAMS, "of the family flux"),
         ({"controls": [control("edges")], "model": "sd1_inpaint"}, ErrorCode.INVALID_PARAMS, "from text alone"),
     ],
-    ids=["missing", "torn", "of another family", "for a model without", "for a task it cannot do"],
+    ids=[
+        "missing",
+        "torn",
+        "half a lora",
+        "of another family",
+        "a lora of one",
+        "for a model without",
+        "for a task it cannot do",
+    ],
 )
 def test_what_cannot_be_controlled_is_refused(
     studio: Studio, inputs: dict[str, Path], params: dict[str, Any], code: ErrorCode, message: str

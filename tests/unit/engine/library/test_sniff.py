@@ -1,7 +1,7 @@
 import pytest
 
-from engine.library.records import Family, ModelKind, Prediction
-from engine.library.sniff import CONTROL_LORA, NO_CONFIGURATION, NOT_WHOLE, sniff
+from engine.library.records import Family, ModelKind, Prediction, Sniffed
+from engine.library.sniff import NO_CONFIGURATION, NOT_WHOLE, sniff
 from tests.unit.engine.library import model_files
 from tests.unit.engine.library.model_files import CLIP, CROSS, OPEN_CLIP, PROJ_IN, UNET, VAE_FILE, first
 
@@ -161,8 +161,19 @@ def test_brushnet_is_no_checkpoint_without_its_text_encoder(more, family):
     assert (sniffed.kind, sniffed.family, sniffed.problem) == (ModelKind.BRUSHNET, family, None)
 
 
-def test_control_lora_is_no_usable_controlnet():
-    assert sniff({"lora_controlnet": (0,), "input_hint_block.0.weight": (2, 3, 3, 3)}).problem == CONTROL_LORA
+@pytest.mark.parametrize(
+    ("told", "family"),
+    [
+        ({"input_blocks.4.1.transformer_blocks.0.attn2.to_k.down": (128, 2048)}, Family.SDXL),
+        ({"input_blocks.1.1.transformer_blocks.0.attn2.to_k.down": (128, 768)}, Family.SD1),
+        ({"label_emb.0.0.down": (128, 2816)}, Family.SDXL),
+    ],
+    ids=["keys of SDXL", "keys of SD 1", "sizes"],
+)
+def test_control_lora_is_a_controlnet_of_the_family_it_changes(told, family):
+    shapes = {"lora_controlnet": (0,), "input_hint_block.0.weight": (2, 3, 3, 3)}
+    shapes |= {"input_blocks.0.0.down": (128, 4, 3, 3), **told}
+    assert sniff(shapes) == Sniffed(kind=ModelKind.CONTROLNET, family=family)
 
 
 @pytest.mark.parametrize(
