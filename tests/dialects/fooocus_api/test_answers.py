@@ -9,21 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import (
-    HISTORY,
-    REASON,
-    STOP,
-    TEXT,
-    asked,
-    begin,
-    ended,
-    failing,
-    local,
-    opened,
-    queried,
-    until,
-)
+from tests.dialects.fooocus_api.callers import HISTORY, STOP, TEXT, asked, begin, local, queried
 from tests.dialects.fooocus_api.conftest import PROFILE
+from tests.dialects.jobs import REASON, ended, failing, until
+from tests.dialects.pictures import opened
 from tests.servers import DEADLINE_S, ThreadServer, thread_server
 from tests.servers import until as reached
 

@@ -6,19 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import (
-    STOP,
-    TEXT,
-    asked,
-    b64,
-    begin,
-    ended,
-    failing,
-    png,
-    queried,
-    until,
-    warnings_of,
-)
+from tests.dialects.fooocus_api.callers import STOP, TEXT, asked, begin, queried
+from tests.dialects.jobs import ended, failing, until, warnings_of
+from tests.dialects.pictures import b64, png
 from tests.servers import DEADLINE_S, ThreadServer
 from tests.servers import until as reached
 

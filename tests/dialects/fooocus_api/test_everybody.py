@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import TEXT, asked, b64, png
+from tests.dialects.fooocus_api.callers import TEXT, asked
+from tests.dialects.pictures import b64, png
 from tests.servers import thread_server
 
 

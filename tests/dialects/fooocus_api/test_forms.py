@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import SIZE, b64, ended, mask, opened, png, warnings_of
+from tests.dialects.fooocus_api.callers import SIZE, mask
+from tests.dialects.jobs import ended, warnings_of
+from tests.dialects.pictures import b64, opened, png
 
 UPSCALE = "/v1/generation/image-upscale-vary"
 INPAINT = "/v1/generation/image-inpaint-outpaint"

@@ -8,19 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import (
-    HISTORY,
-    QUERY,
-    STOP,
-    TEXT,
-    asked,
-    begin,
-    ended,
-    local,
-    queried,
-    until,
-)
+from tests.dialects.fooocus_api.callers import HISTORY, QUERY, STOP, TEXT, asked, begin, local, queried
 from tests.dialects.fooocus_api.conftest import PROFILE
+from tests.dialects.jobs import ended, until
 from tests.servers import ThreadServer, thread_server
 from tests.servers import until as reached
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.dialects.fooocus_api.callers import TEXT, b64, ended, mask, opened, png
+from tests.dialects.fooocus_api.callers import TEXT, mask
 from tests.dialects.fooocus_api.conftest import PROFILE
+from tests.dialects.jobs import ended
+from tests.dialects.pictures import b64, opened, png
 from tests.servers import DEADLINE_S, thread_server
 
 INPAINT = "/v2/generation/image-inpaint-outpaint"

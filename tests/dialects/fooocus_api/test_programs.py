@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.fooocus_api.callers import mask, png
+from tests.dialects.fooocus_api.callers import mask
+from tests.dialects.pictures import png
 from tests.dialects.receivers import Receiver
 from tests.servers import DEADLINE_S, ThreadServer, until
 

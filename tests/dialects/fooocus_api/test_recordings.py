@@ -14,26 +14,11 @@ import httpx
 import pytest
 
 from service.dialects.fooocus_api.routes import ROUTES
-from tests.dialects.fooocus_api.callers import (
-    HISTORY,
-    QUERY,
-    SIZE,
-    STOP,
-    TEXT,
-    b64,
-    begin,
-    ended,
-    events,
-    failing,
-    local,
-    mask,
-    opened,
-    png,
-    queried,
-    until,
-)
+from tests.dialects.fooocus_api.callers import HISTORY, QUERY, SIZE, STOP, TEXT, begin, local, mask, queried
 from tests.dialects.fooocus_api.conftest import PROFILE
 from tests.dialects.golden import FOLDER
+from tests.dialects.jobs import ended, events, failing, until
+from tests.dialects.pictures import b64, opened, png
 from tests.dialects.receivers import Receiver
 from tests.servers import ThreadServer, thread_server
 

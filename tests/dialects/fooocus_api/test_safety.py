@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import TEXT, asked, b64, local, mask, opened, png
+from tests.dialects.fooocus_api.callers import TEXT, asked, local, mask
 from tests.dialects.fooocus_api.conftest import PROFILE
+from tests.dialects.pictures import b64, opened, png
 from tests.servers import ThreadServer, thread_server
 
 UPSCALE = "/v2/generation/image-upscale-vary"

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from service import webhooks
-from tests.dialects.fooocus_api.callers import TEXT, asked, begin, ended
+from tests.dialects.fooocus_api.callers import TEXT, asked, begin
 from tests.dialects.fooocus_api.conftest import PROFILE
+from tests.dialects.jobs import ended
 from tests.dialects.receivers import Receiver
 from tests.servers import thread_server
 

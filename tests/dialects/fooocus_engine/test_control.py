@@ -4,8 +4,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.dialects.fooocus_api.callers import b64, ended, png, until
 from tests.dialects.fooocus_engine.callers import CONTROL, PROFILE, begin, generated, job_id, task
+from tests.dialects.jobs import ended, until
+from tests.dialects.pictures import b64, png
 from tests.servers import thread_server
 
 STOPPED = {"message": "task stoped"}

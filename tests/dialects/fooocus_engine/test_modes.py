@@ -6,8 +6,10 @@ import json
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import ended, local, opened
+from tests.dialects.fooocus_api.callers import local
 from tests.dialects.fooocus_engine.callers import GENERATE, asked, job_id, task
+from tests.dialects.jobs import ended
+from tests.dialects.pictures import opened
 from tests.servers import ThreadServer, until
 
 

@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from service.dialects.fooocus_engine.routes import ROUTES
-from tests.dialects.fooocus_api.callers import b64, ended, failing, local, mask, opened, png, until
+from tests.dialects.fooocus_api.callers import local, mask
 from tests.dialects.fooocus_engine.callers import CONTROL, GENERATE, PROFILE, TASKS, begin, job_id, messages, task
 from tests.dialects.golden import FOLDER
+from tests.dialects.jobs import ended, failing, until
+from tests.dialects.pictures import b64, opened, png
 from tests.servers import ThreadServer, thread_server
 
 CASES: Final[list[dict[str, Any]]] = json.loads((FOLDER / "fooocus" / "new_apikey.json").read_text("utf-8"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.dialects.fooocus_api.callers import b64, ended, failing, local, opened, png
+from tests.dialects.fooocus_api.callers import local
 from tests.dialects.fooocus_engine.callers import (
     CONTROL,
     GENERATE,
@@ -22,6 +22,8 @@ from tests.dialects.fooocus_engine.callers import (
     streamed,
     task,
 )
+from tests.dialects.jobs import ended, failing
+from tests.dialects.pictures import b64, opened, png
 from tests.servers import ThreadServer, thread_server
 
 

@@ -7,17 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import ended, local, until
-from tests.dialects.fooocus_engine.callers import (
-    CONTROL,
-    PROFILE,
-    TASKS,
-    begin,
-    generated,
-    groups,
-    job_id,
-    task,
-)
+from tests.dialects.fooocus_api.callers import local
+from tests.dialects.fooocus_engine.callers import CONTROL, PROFILE, TASKS, begin, generated, groups, job_id, task
+from tests.dialects.jobs import ended, until
 from tests.servers import thread_server
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.fooocus_api.callers import failing
+from tests.dialects.jobs import ended, failing
+from tests.dialects.pictures import opened
 from tests.dialects.receivers import Receiver
-from tests.dialects.sd_api.callers import KEY, begin, ended, opened, shown
+from tests.dialects.sd_api.callers import KEY, begin, shown
 from tests.dialects.sd_api.conftest import KEYS, PROFILE
 from tests.servers import ThreadServer, thread_server, until
 

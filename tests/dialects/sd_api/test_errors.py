@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from engine.interface import EngineState, EngineStatus
-from tests.dialects.sd_api.callers import GENERATE, KEY, asked, begin, data_url, ended, png
+from tests.dialects.jobs import ended
+from tests.dialects.pictures import png
+from tests.dialects.sd_api.callers import GENERATE, KEY, asked, begin, data_url
 from tests.dialects.sd_api.conftest import PROFILE
 from tests.servers import ThreadServer, thread_server
 

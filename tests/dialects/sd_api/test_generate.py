@@ -5,7 +5,9 @@ import base64
 import httpx
 import pytest
 
-from tests.dialects.sd_api.callers import GENERATE, asked, begin, data_url, ended, opened, png, shown, warnings_of
+from tests.dialects.jobs import ended, warnings_of
+from tests.dialects.pictures import opened, png
+from tests.dialects.sd_api.callers import GENERATE, asked, begin, data_url, shown
 
 
 def test_the_answer_is_the_documented_one_and_at_once(client: httpx.Client) -> None:
@@ -82,7 +84,7 @@ def test_a_picture_may_come_as_our_own_api_takes_it_too(client: httpx.Client, gi
     if given == "bare":
         init_image = base64.b64encode(content).decode()
     elif given == "jpeg":
-        init_image = data_url(png(80, 56, "JPEG"), "image/jpeg")
+        init_image = data_url(png(80, 56, file_format="JPEG"), "image/jpeg")
     elif given == "upload":
         upload = client.post("/v1/uploads", content=content, headers={"Content-Type": "image/png"}).json()
         init_image = f"upload:{upload['id']}"

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from service.dialects.sd_api.schedulers import Scheduler
-from tests.dialects.sd_api.callers import asked, begin, data_url, ended, opened, png, shown
+from tests.dialects.jobs import ended
+from tests.dialects.pictures import opened, png
+from tests.dialects.sd_api.callers import asked, begin, data_url, shown
 from tests.dialects.sd_api.conftest import PROFILE
 from tests.servers import thread_server
 

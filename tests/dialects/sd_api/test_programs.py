@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.dialects.pictures import opened, png
 from tests.dialects.receivers import Receiver
-from tests.dialects.sd_api.callers import KEY, opened, png
+from tests.dialects.sd_api.callers import KEY
 from tests.servers import DEADLINE_S, ThreadServer, until
 
 requests = pytest.importorskip("requests")

@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.sd_api.callers import KEY, OTHER_KEY, begin, ended, opened, shown
+from tests.dialects.jobs import ended
+from tests.dialects.pictures import opened
+from tests.dialects.sd_api.callers import KEY, OTHER_KEY, begin, shown
 from tests.dialects.sd_api.conftest import KEYS, PROFILE
 from tests.servers import DEADLINE_S, ProcessServer, ThreadServer, free_port, thread_server
 

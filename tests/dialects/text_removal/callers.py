@@ -1,7 +1,5 @@
-"""Clients of the text-removal service for tests: pictures to send, and a progress socket that is read message by
-message."""
+"""Clients of the text-removal service for tests: requests, and a progress socket that is read message by message."""
 
-import base64
 import io
 import json
 from collections.abc import Mapping
@@ -12,20 +10,12 @@ import numpy as np
 from PIL import Image
 from websockets.sync.client import connect
 
+from tests.dialects.pictures import b64, png
 from tests.servers import DEADLINE_S
 
 Message = dict[str, Any]
 REGIONS = [{"x": 10, "y": 8, "width": 20, "height": 6}, {"x": 40, "y": 30, "width": 12, "height": 8}]
 FINAL = {"task_completed", "task_failed", "task_cancelled"}
-
-
-def png(width: int = 64, height: int = 48, mode: str = "RGB", file_format: str = "PNG") -> bytes:
-    """A picture in which no two rows or columns are alike."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    pixels = np.stack([rows * 5 % 256, columns * 4 % 256, (rows + columns) * 2 % 256], axis=-1).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, file_format)
-    return buffer.getvalue()
 
 
 def mask(width: int = 64, height: int = 48) -> bytes:
@@ -35,10 +25,6 @@ def mask(width: int = 64, height: int = 48) -> bytes:
     picture.paste(255, (10, 8, 30, 14))
     picture.save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def b64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 def order(**fields: Any) -> dict[str, Any]:

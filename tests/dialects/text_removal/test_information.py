@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.text_removal.callers import order, pixels, png
+from tests.dialects.pictures import png
+from tests.dialects.text_removal.callers import order, pixels
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import ThreadServer, thread_server
 from tests.unit.engine.inpainting.stand_ins import SizeTeller, save_script

@@ -23,7 +23,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
-from tests.dialects.text_removal.callers import png
+from tests.dialects.pictures import png
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import DEADLINE_S, ThreadServer, thread_server, until
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from service.dialects.iopaint.pictures import Size
 from service.dialects.text_removal.requests import TextRegion, placed
-from tests.dialects.text_removal.callers import REGIONS, ProgressSocket, b64, covered, mask, order, pixels, png
+from tests.dialects.pictures import b64, png
+from tests.dialects.text_removal.callers import REGIONS, ProgressSocket, covered, mask, order, pixels
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import DEADLINE_S, ThreadServer, thread_server, until
 

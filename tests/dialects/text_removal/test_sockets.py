@@ -13,7 +13,8 @@ from protocol.jobs import Job
 from service.auth import Key
 from service.dialects.text_removal.tasks import Tasks
 from service.outlet import BufferedOutlet, Lagging
-from tests.dialects.text_removal.callers import FINAL, REGIONS, ProgressSocket, order, png
+from tests.dialects.pictures import png
+from tests.dialects.text_removal.callers import FINAL, REGIONS, ProgressSocket, order
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import ThreadServer, thread_server, until
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dialects.text_removal.callers import FINAL, ProgressSocket, b64, covered, order, pixels, png
+from tests.dialects.pictures import b64, png
+from tests.dialects.text_removal.callers import FINAL, ProgressSocket, covered, order, pixels
 from tests.dialects.text_removal.conftest import PROFILE
 from tests.servers import ProcessServer, ThreadServer, free_port, thread_server
 
