@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from protocol.ids import new_id
-from tests.dialects.fooocus_api.callers import b64, ended, png, until
+from tests.dialects.jobs import ended, until
+from tests.dialects.pictures import b64, png
 from tests.servers import ProcessServer, ThreadServer, thread_server
 
 
