@@ -4,7 +4,8 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,7 +18,13 @@ _INCHES_PER_METRE: Final = 1 / 0.0254
 _PNG_HEADER_BYTES: Final = 33
 """Signature and first chunk; what describes the picture stands right behind."""
 _PARAMETERS: Final = "parameters"
+_SCHEME: Final = "fooocus_scheme"
 _MOST_TEXT: Final = 1 << 20
+_EXIF_BLOCK: Final = 0x8769
+_USER_COMMENT: Final = 0x9286
+_MAKER_NOTE: Final = 0x927C
+_SOFTWARE: Final = 0x0131
+_UNICODE: Final = b"UNICODE\x00"
 
 
 class FileFormat(StrEnum):
@@ -57,6 +64,7 @@ class Origin:
         icc_profile: that its colours are in, if they were left as they were; None means sRGB.
         exif: the block without the orientation, for the picture is upright.
         parameters: the text that programs which make pictures keep under this name in PNG files.
+        scheme: that Fooocus says this text is in.
     """
 
     format: FileFormat
@@ -64,6 +72,7 @@ class Origin:
     icc_profile: bytes | None = None
     exif: bytes | None = None
     parameters: str | None = None
+    scheme: str | None = None
 
     def options(self, file_format: FileFormat) -> dict[str, Any]:
         """What Pillow's writer of that format is told; nothing for PNG, see `into_png`."""
@@ -90,7 +99,9 @@ class Origin:
         if self.exif is not None:
             chunks += _chunk(b"eXIf", self.exif.removeprefix(_EXIF_START))
         if self.parameters is not None:
-            chunks += _text(self.parameters)
+            chunks += _text(_PARAMETERS, self.parameters)
+        if self.scheme is not None:
+            chunks += _text(_SCHEME, self.scheme)
         return content[:_PNG_HEADER_BYTES] + chunks + content[_PNG_HEADER_BYTES:]
 
 
@@ -100,14 +111,53 @@ def read_origin(image: Image.Image, icc_profile: bytes | None) -> Origin:
     Args:
         icc_profile: that the pixels are in; None if they were converted to sRGB.
     """
-    parameters = image.info.get(_PARAMETERS) if image.format == "PNG" else None
+    parameters, scheme = (image.info.get(key) if image.format == "PNG" else None for key in (_PARAMETERS, _SCHEME))
     return Origin(
         format=_FORMATS.get(str(image.format), FileFormat.JPEG),
         dpi=_dpi(image.info.get("dpi")),
         icc_profile=icc_profile,
         exif=_exif(image),
         parameters=parameters[:_MOST_TEXT] if isinstance(parameters, str) else None,
+        scheme=scheme[:_MOST_TEXT] if isinstance(scheme, str) else None,
     )
+
+
+def signed(origin: Origin, file_format: FileFormat, text: str, scheme: str, software: str) -> Origin | None:
+    """The same, with a text that says what the picture was made with, for a file of that format.
+
+    In PNG as the texts `parameters` and `fooocus_scheme`. In JPEG and WebP in the EXIF block: where Fooocus reads it
+    (its first directory) with characters that are not ASCII lost, and where other programs do (its own directory).
+
+    Args:
+        scheme: of the text; `fooocus` or `a1111`.
+        software: what made the picture, in which version.
+
+    Returns:
+        None: the format has no place for it, or not for so much.
+
+    Source: Exif 2.32, tags 0x9286 (user comment), 0x927C (maker note) and 0x0131 (software).
+    """
+    if file_format is FileFormat.PNG:
+        return replace(origin, parameters=text, scheme=scheme)
+    if file_format not in {FileFormat.JPEG, FileFormat.WEBP}:
+        return None
+    for exif in (origin.exif, None):
+        block = _signed_exif(exif, text, scheme, software)
+        if len(block) <= _MOST_EXIF_BYTES:
+            return replace(origin, exif=block)
+    return None
+
+
+def _signed_exif(exif: bytes | None, text: str, scheme: str, software: str) -> bytes:
+    block = Image.Exif()
+    if exif is not None:
+        with suppress(Exception):  # a damaged block raises whatever it likes, and is as good as none
+            block.load(exif)
+    block[_SOFTWARE] = software
+    block[_MAKER_NOTE] = scheme
+    block[_USER_COMMENT] = text
+    block.get_ifd(_EXIF_BLOCK)[_USER_COMMENT] = _UNICODE + text.encode("utf-16-be", "replace")
+    return block.tobytes()
 
 
 _FORMATS: Final[Mapping[str, FileFormat]] = {"MPO": FileFormat.JPEG} | {each.upper(): each for each in FileFormat}
@@ -139,11 +189,11 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
 
 
-def _text(text: str) -> bytes:
+def _text(key: str, text: str) -> bytes:
     try:
-        return _chunk(b"tEXt", _PARAMETERS.encode("ascii") + b"\x00" + text.encode("latin-1"))
+        return _chunk(b"tEXt", key.encode("ascii") + b"\x00" + text.encode("latin-1"))
     except UnicodeEncodeError:
-        return _chunk(b"iTXt", _PARAMETERS.encode("ascii") + b"\x00\x00\x00\x00\x00" + text.encode("utf-8", "replace"))
+        return _chunk(b"iTXt", key.encode("ascii") + b"\x00\x00\x00\x00\x00" + text.encode("utf-8", "replace"))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -203,6 +203,7 @@ class TorchBackend:
             cache_dir=residency.models_dir,
             offloading=self._offloading,
             wordsmith=self._wordsmith,
+            plugins=self._plugins,
         )
         return {
             TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),

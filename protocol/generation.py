@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.brushnet import BrushedParams
+from protocol.finishing import FinishingParams
 from protocol.guidance import GuidanceParams
 from protocol.guides import MAX_GUIDES, ControlRef, ImagePromptRef, Preprocess
 from protocol.holes import Border, HoleParams
@@ -48,7 +49,7 @@ class FreeU(Frozen):
     s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
 
 
-class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, PictureOutParams):
+class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, FinishingParams, PictureOutParams):
     """What all generating tasks take."""
 
     has_picture: ClassVar[bool] = True

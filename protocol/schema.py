@@ -12,6 +12,7 @@ from protocol.models import ModelDownload, ModelInfo, ModelList
 from protocol.params import TaskParams
 from protocol.presets import PresetList
 from protocol.prompting import StyleList
+from protocol.recipes.recipe import PictureRecipe
 from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -24,7 +25,7 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     """
     schemas: dict[str, Any] = {}
     models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
-    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList]
+    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList, PictureRecipe]
     models += [spec.params for spec in TASKS.values()]
     models += list(CLIENT_MESSAGES.values())
     for model in models:

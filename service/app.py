@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from service.api import docs_pages, files, health, jobs, models, page, presets, styles
+from service.api import docs_pages, files, health, jobs, models, page, presets, recipes, styles
 from service.dialects import DIALECTS
 from service.dialects.collisions import collision_routes
 from service.guard import ForeignPaths, Guard
@@ -29,6 +29,7 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     *files.ROUTES,
     *models.ROUTES,
     *styles.ROUTES,
+    *recipes.ROUTES,
     *presets.ROUTES,
     *health.ROUTES,
     *docs_pages.ROUTES,

@@ -6,7 +6,7 @@ for each family are those its authors and diffusers recommend.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -50,15 +50,24 @@ def can_freeu(model: LoadedModel) -> bool:
 
 def freeu_state(asked: FreeU, model: LoadedModel) -> AdapterState:
     """FreeU over the denoiser of `model`, which `can_freeu`; what `asked` leaves open is as recommended."""
+    weights = _weights(asked, model)
+    unet: Any = model.denoiser
+    return AdapterState(("freeu", weights), partial(_enable, unet, weights), partial(_disable, unet))
+
+
+def freeu_weights(asked: FreeU, model: LoadedModel) -> Mapping[str, float]:
+    """b1, b2, s1 and s2 as they count for `model`."""
+    return asdict(_weights(asked, model))
+
+
+def _weights(asked: FreeU, model: LoadedModel) -> _Weights:
     usual = _RECOMMENDED.get(model.family, _SD1)
-    weights = _Weights(
+    return _Weights(
         b1=usual.b1 if asked.b1 is None else asked.b1,
         b2=usual.b2 if asked.b2 is None else asked.b2,
         s1=usual.s1 if asked.s1 is None else asked.s1,
         s2=usual.s2 if asked.s2 is None else asked.s2,
     )
-    unet: Any = model.denoiser
-    return AdapterState(("freeu", weights), partial(_enable, unet, weights), partial(_disable, unet))
 
 
 def _enable(unet: Any, weights: _Weights, module: nn.Module) -> None:

@@ -19,6 +19,7 @@ from engine.diffusion.alterations import Alterations
 from engine.diffusion.beginning import begin
 from engine.diffusion.editors import edited
 from engine.diffusion.families import PipelineKind
+from engine.diffusion.finishing import Finishing
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.inpaint_patches import PatchFiles
 from engine.diffusion.job_guides import guides
@@ -34,8 +35,8 @@ from engine.diffusion.scope import JobScope, job_scope
 from engine.diffusion.seeds import image_seed
 from engine.diffusion.studio import Studio
 from engine.diffusion.unused import tell_unused
-from engine.images import Floats, encode, from_tensor
-from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
+from engine.images import from_tensor
+from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.library.records import FoundModel
 from engine.steps import await_call, await_steps, blocking
 from protocol.generation import GenerationParams
@@ -120,6 +121,7 @@ class _Pictures:
             prompts = JobPrompts(job, self._wording, refiner.model, {}, is_told=False)
             self._refining = Refining(job, self._rendering, refiner, prompts)
         self._alterations = Alterations(job, self._rendering)
+        self._finishing = Finishing(job, self._wording)
 
     def make_all(self) -> None:
         around = (*(() if self._refining is None else self._refining.around), *self._alterations.around)
@@ -133,6 +135,7 @@ class _Pictures:
         first = job.run.first_image
         # What is wrong with a prompt is found out before a picture is read.
         self._prompts.of(first)
+        self._finishing.prepare()
         fixed = {**edited(job, job.scene.arguments(), self._parameters), **guides(job)}
         for index in range(first, job.params.images):
             with job.context.image(index):
@@ -152,14 +155,9 @@ class _Pictures:
             made = rendering.run_through(pipeline, index, given)
         else:
             made = self._refining.make(pipeline, index, given)
-        generated = from_tensor(made[:1])
-        data = {**job.data(), **self._wording.data(index)}
-        await_steps(job.context.output(index, partial(self._encode, generated), seed=seed, data=data))
+        self._finishing.keep(index, from_tensor(made[:1]), seed)
 
     def _replayed(self, strength: float) -> Mapping[str, Any]:
         """What a pipeline that starts from a picture is given for its strength."""
         asked = replay(self._job.steps, strength, is_full=runs_all_steps(self._job.params))
         return {"num_inference_steps": asked.levels, "strength": asked.strength}
-
-    def _encode(self, generated: Floats) -> EncodedImage:
-        return encode(self._job.scene.finish(generated), self._job.params.format, self._job.params.quality)

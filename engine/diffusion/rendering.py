@@ -137,7 +137,8 @@ class Rendering:
         steps = max(number, steps)
         progress = (index + number / steps * _DENOISED) / params.images
         context.step(number, steps, image=index, progress=progress, stage="denoise")
-        if context.wants_previews:
+        # Before a picture was looked at nobody is to see it.
+        if context.wants_previews and not params.safety_check:
             shown = watch.picture(latents, self._job.scene.size, params.preview_px)
             context.preview(number, shown, image=index, max_px=params.preview_px)
 

@@ -36,6 +36,7 @@ from engine.library.freshness import is_as_found
 from engine.library.library import Library
 from engine.library.records import FoundModel, ModelKind
 from engine.models.residency import Residency
+from engine.plugins.files import PluginFiles
 from engine.prompting.expand import Wordsmith
 from engine.prompting.styles import StyleBook
 from protocol.errors import ErrorCode
@@ -107,6 +108,7 @@ class Studio:
         cache_dir: for what is measured once per model; None measures it at every load.
         offloading: for a device that is too small for them; None keeps all on it.
         wordsmith: has the styles and wildcards for prompts; None takes the packaged ones.
+        plugins: the published models beside diffusion models; None looks where those are.
     """
 
     def __init__(
@@ -119,11 +121,13 @@ class Studio:
         cache_dir: Path | None = None,
         offloading: Offloading | None = None,
         wordsmith: Wordsmith | None = None,
+        plugins: PluginFiles | None = None,
     ) -> None:
         self.library = library
         self.device = device
         self.cache_dir = cache_dir
         self.wordsmith = wordsmith or Wordsmith(StyleBook())
+        self.plugins = plugins or PluginFiles(models_dir=residency.models_dir, folders=library.folders)
         self.offloading = offloading or Offloading(
             device.torch_device, residency, residency.budget_bytes, Offload.NEVER
         )

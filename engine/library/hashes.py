@@ -69,7 +69,7 @@ class HashCache:
         files = _files(model)
         with self._reading:
             stamped = _stamped(files)
-            found = self._remembered(stamped)
+            found = self._remembered(stamped) or self._learnt(stamped)
             if found is not None:
                 return found
             digest = _digest(files)
@@ -89,9 +89,16 @@ class HashCache:
             entry = self._table().get(stamped.path)
         return entry["sha256"] if entry is not None and entry["stamp"] == stamped.stamp else None
 
+    def _learnt(self, stamped: _Stamped) -> str | None:
+        """As `_remembered`, of what others have written to the file meanwhile."""
+        with self._state:
+            self._known = {**_read(self._path), **self._table()}
+        return self._remembered(stamped)
+
     def _remember(self, stamped: _Stamped, sha256: str) -> None:
         with self._state:
-            table = self._table()
+            # There may be several of these on one file.
+            table = self._known = {**_read(self._path), **self._table()}
             table[stamped.path] = _Entry(stamp=stamped.stamp, sha256=sha256)
             try:
                 _write(self._path, table)

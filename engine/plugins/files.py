@@ -26,6 +26,8 @@ _FOLDERS: Final = (
     "torch/hub/checkpoints",
     *("upscale_models", "ESRGAN", "RealESRGAN"),
     *("models/upscale_models", "models/ESRGAN", "models/RealESRGAN"),
+    # Where Fooocus puts what looks at pictures.
+    *("clip_vision", "safety_checker", "models/clip_vision", "models/safety_checker"),
 )
 _HUBS: Final = ("", "huggingface/hub")
 _LOOK_S: Final = 20.0

