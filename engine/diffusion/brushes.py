@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.diffusion.brush_words import ENCODERS, BrushWords, words_loading
-from engine.diffusion.brushnet_files import PART, brushnet_loading
+from engine.diffusion.brushnet_files import BRUSHNET
 from engine.diffusion.control_pictures import Subject
-from engine.diffusion.kinship import may_fit
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.offload import Placement
 from engine.diffusion.parts import variant_of
+from engine.diffusion.side_networks import check_kinship, check_likeness, of_another_family, side_network_loading
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import to_tensor
 from engine.interface import Call, EngineError
@@ -25,8 +25,6 @@ from protocol.errors import ErrorCode
 
 _FAMILIES: Final = frozenset({Family.SD1, Family.SD2, Family.SDXL})
 """Whose UNets see four channels, as the ones BrushNets were trained beside."""
-_ALIKE: Final = ("block_out_channels", "layers_per_block", "in_channels", "addition_embed_type")
-"""Settings in which a BrushNet has to be like the denoiser it works with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,34 +87,21 @@ def choose_brush(studio: Studio, found: FoundModel, model: ReadyModel) -> Genera
         EngineError: `bad_model`: it cannot be loaded; `invalid_params`: it is made for another family.
     """
     unet: Any = model.loaded.denoiser
-    if not may_fit(found.family, model.loaded.family):
-        raise _of_another(found, model, f"is made for {found.family}")
+    check_kinship(BRUSHNET, found, model)
     variant = variant_of(found, unet.config, model.loaded.dtype)
     ready = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
-    for setting in _ALIKE:
-        mine, its = (_plain(net.config.get(setting)) for net in (ready.net, unet))
-        if mine != its:
-            raise _of_another(found, model, f"has {mine!r:.80} for {setting}")
+    check_likeness(BRUSHNET, found, model, ready.net)
     width = ready.net.config.cross_attention_dim
     if ready.net.reads and ready.words is None and width != unet.config.cross_attention_dim:
-        raise _of_another(found, model, f"reads a text of width {width!r:.80}")
+        raise of_another_family(BRUSHNET, found, model, f"reads a text of width {width!r:.80}")
     return ready
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, list | tuple) else value
-
-
-def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
-    message = f"brushnet: {found.name!r} {what}, and {model.found.name!r} is of the family {model.loaded.family}"
-    return EngineError(ErrorCode.INVALID_PARAMS, message)
-
-
 def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyBrush]:
-    net = yield from brushnet_loading(found, model)
+    net = yield from side_network_loading(BRUSHNET, found, model)
     words = None
     if net.reads:
         words = yield from words_loading(found, net.config.cross_attention_dim, model)
-    components = {PART: net} if words is None else {PART: net, ENCODERS[0]: words.module}
+    components = {BRUSHNET.part: net} if words is None else {BRUSHNET.part: net, ENCODERS[0]: words.module}
     placement = yield from studio.take_in(components, model)
     return ReadyBrush(net=net, placement=placement, words=words)

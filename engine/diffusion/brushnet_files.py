@@ -1,21 +1,12 @@
 """BrushNets, as files and as folders."""
 
-from collections.abc import Generator
-from functools import partial
 from typing import Any, Final
 
 from engine.diffusion.brushnet import BrushNetModel
-from engine.diffusion.folder_modules import module_loading
-from engine.diffusion.folders import read_json
 from engine.diffusion.loaded import LoadedModel
-from engine.diffusion.quiet import quieten
-from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
-from engine.diffusion.weights import Tensors, fill, read_tensors
-from engine.interface import Call, Where
-from engine.library.records import FoundModel
+from engine.diffusion.side_networks import SideNetwork
+from engine.diffusion.weights import Tensors, fill
 
-PART: Final = "brushnet"
-_STAGE: Final = "load"
 _ENTRY: Final = "conv_in_condition.weight"
 _LIKE_THE_UNET: Final = (
     *("flip_sin_to_cos", "freq_shift", "block_out_channels", "layers_per_block", "downsample_padding"),
@@ -26,37 +17,8 @@ _LIKE_THE_UNET: Final = (
 )
 
 
-def brushnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
-    """Load a BrushNet to use with `model`, in calls: a `BrushNetModel` at the model's home. Use with `yield from`.
-
-    A single file holds weights alone, under the names a folder has them by: they are put into a BrushNet for the
-    model's own denoiser.
-
-    Raises:
-        ModelUnusable: it is corrupt, incomplete or no BrushNet.
-    """
-    if found.problem is not None:
-        raise ModelUnusable(found.name, found.problem)
-    quieten()
-    try:
-        if found.is_folder:
-            return (yield from _from_folder(found, model))
-        tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), where=Where.POOL, stage=_STAGE)
-        return (yield Call(partial(_build, tensors, model), stage=_STAGE))
-    except READ_ERRORS as error:
-        let_go(error)
-        problem = explain(error, found.path)
-    raise ModelUnusable(found.name, problem)
-
-
-def _from_folder(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
-    named = read_json(found.path / "config.json").get("_class_name")
-    if named != BrushNetModel.__name__:
-        raise ValueError(f"it is a {named!r:.80}; {BrushNetModel.__name__} is all that is known here")
-    return (yield from module_loading(BrushNetModel, found.path, model.dtype, model.home, part=PART))
-
-
 def _build(tensors: Tensors, model: LoadedModel) -> Any:
+    """For the model's own denoiser: a single file holds weights alone, under the names a folder has them by."""
     from accelerate import init_empty_weights
 
     if _ENTRY not in tensors:
@@ -69,10 +31,20 @@ def _build(tensors: Tensors, model: LoadedModel) -> Any:
     settings["mid_block_type"] = unet.config.mid_block_type if _attends(tensors) else "MidBlock2D"
     with init_empty_weights():
         net = BrushNetModel(**settings)
-    fill(net, tensors, part=PART)
+    fill(net, tensors, part=BRUSHNET.part)
     return net.to(model.home)
 
 
 def _attends(tensors: Tensors) -> bool:
     """Whether it looks at a text; PowerPaint's do."""
     return any(".attentions." in name for name in tensors)
+
+
+BRUSHNET: Final = SideNetwork(
+    field="brushnet",
+    part="brushnet",
+    class_name=BrushNetModel.__name__,
+    network=lambda: BrushNetModel,
+    build=_build,
+    alike=("block_out_channels", "layers_per_block", "in_channels", "addition_embed_type"),
+)

@@ -1,59 +1,27 @@
 """ControlNets, as files and as folders."""
 
-from collections.abc import Generator
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
 from engine.diffusion.control_loras import build_from_lora
-from engine.diffusion.folder_modules import module_loading
-from engine.diffusion.folders import Part, class_of, read_json
+from engine.diffusion.folders import Part, class_of
 from engine.diffusion.loaded import LoadedModel
-from engine.diffusion.quiet import quieten
-from engine.diffusion.unusable import READ_ERRORS, ModelUnusable, explain, let_go
-from engine.diffusion.weights import Tensors, fill, read_tensors
-from engine.interface import Call, Where
-from engine.library.records import FoundModel
+from engine.diffusion.side_networks import SideNetwork
+from engine.diffusion.weights import Tensors, fill
 from engine.library.sniff import CONTROL_LORA_MARK
 
-_STAGE: Final = "load"
 _PART: Final = Part("controlnet", "diffusers", "ControlNetModel")
 _SEES: Final = "controlnet_cond_embedding"
 """The layers a control picture goes through first."""
 
 
-def controlnet_loading(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
-    """Load a ControlNet to use with `model`, in calls: a `ControlNetModel` on its device. Use with `yield from`.
-
-    A single file holds weights alone: they are put into a ControlNet for the model's own denoiser, in the layout of
-    diffusers or of the training programs. A Control-LoRA changes that denoiser's own weights.
-
-    Raises:
-        ModelUnusable: it is corrupt, incomplete or no ControlNet.
-    """
-    if found.problem is not None:
-        raise ModelUnusable(found.name, found.problem)
-    quieten()
-    try:
-        if found.is_folder:
-            return (yield from _from_folder(found, model))
-        tensors = yield Call(partial(read_tensors, found.path, (), model.dtype), where=Where.POOL, stage=_STAGE)
-        build = build_from_lora if CONTROL_LORA_MARK in tensors else _build
-        return (yield Call(partial(build, tensors, model), stage=_STAGE))
-    except READ_ERRORS as error:
-        let_go(error)
-        problem = explain(error, found.path)
-    raise ModelUnusable(found.name, problem)
-
-
-def _from_folder(found: FoundModel, model: LoadedModel) -> Generator[Call, Any, Any]:
-    config = read_json(found.path / "config.json")
-    if config.get("_class_name") != _PART.class_name:
-        raise ValueError(f"it is a {config.get('_class_name')!r:.80}; {_PART.class_name} is all that is known here")
-    return (yield from module_loading(class_of(_PART), found.path, model.dtype, model.home, part=_PART.name))
-
-
 def _build(tensors: Tensors, model: LoadedModel) -> Any:
+    """For the model's own denoiser: a single file holds weights alone. A Control-LoRA changes that denoiser's own."""
+    return (build_from_lora if CONTROL_LORA_MARK in tensors else _build_whole)(tensors, model)
+
+
+def _build_whole(tensors: Tensors, model: LoadedModel) -> Any:
+    """Out of a file in the layout of diffusers or of the training programs."""
     from accelerate import init_empty_weights
     from diffusers.configuration_utils import FrozenDict
     from diffusers.loaders import single_file_utils
@@ -84,3 +52,13 @@ def _seeing_channels(renamed: Tensors) -> tuple[int, ...]:
     blocks = sum(name.startswith(f"{_SEES}.blocks.") and name.endswith(".weight") for name in renamed)
     wider = [f"{_SEES}.blocks.{number}.weight" for number in range(1, blocks, 2)]
     return tuple(renamed[name].shape[0] for name in (f"{_SEES}.conv_in.weight", *wider))
+
+
+CONTROLNET: Final = SideNetwork(
+    field="controls",
+    part=_PART.name,
+    class_name=_PART.class_name,
+    network=lambda: class_of(_PART),
+    build=_build,
+    alike=("cross_attention_dim", "addition_embed_type"),
+)

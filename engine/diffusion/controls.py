@@ -8,12 +8,12 @@ from typing import Any, Final
 from torch import Tensor
 
 from engine.diffusion.control_loras import is_control_lora, variant_for
-from engine.diffusion.controlnet_files import controlnet_loading
+from engine.diffusion.controlnet_files import CONTROLNET
 from engine.diffusion.families import PipelineKind
-from engine.diffusion.kinship import may_fit
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.offload import Placement
 from engine.diffusion.parts import variant_of
+from engine.diffusion.side_networks import check_kinship, check_likeness, side_network_loading
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.interface import Call, EngineError, Where
 from engine.library.records import Family, FoundModel
@@ -39,9 +39,6 @@ _CLASSES: Final[Mapping[Family, Mapping[PipelineKind, str]]] = {
     Family.SDXL: _XL,
     Family.SDXL_INPAINT: _XL,
 }
-
-_ALIKE: Final = ("cross_attention_dim", "addition_embed_type")
-"""Settings in which a ControlNet has to be like the denoiser it works with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,23 +97,15 @@ def choose_controlnet(studio: Studio, found: FoundModel, model: ReadyModel) -> G
         EngineError: `bad_model`: it cannot be loaded; `invalid_params`: it is made for another family.
     """
     unet: Any = model.loaded.denoiser
-    if not may_fit(found.family, model.loaded.family):
-        raise _of_another(found, model, f"is made for {found.family}")
+    check_kinship(CONTROLNET, found, model)
     is_lora = yield Call(partial(is_control_lora, found), Where.POOL, "read")
     variant = variant_for(unet) if is_lora else variant_of(found, unet.config, model.loaded.dtype)
     ready = yield from studio.part(found, variant, partial(_load, studio, found, model.loaded), model.loaded)
-    for number in _ALIKE:
-        if ready.net.config.get(number) != unet.config.get(number):
-            raise _of_another(found, model, f"has {ready.net.config.get(number)!r:.80} for {number}")
+    check_likeness(CONTROLNET, found, model, ready.net)
     return ready
 
 
-def _of_another(found: FoundModel, model: ReadyModel, what: str) -> EngineError:
-    message = f"controls: {found.name!r} {what}, and {model.found.name!r} is of the family {model.loaded.family}"
-    return EngineError(ErrorCode.INVALID_PARAMS, message)
-
-
 def _load(studio: Studio, found: FoundModel, model: LoadedModel) -> Generator[Call, Any, ReadyNet]:
-    net = yield from controlnet_loading(found, model)
-    placement = yield from studio.take_in({"controlnet": net}, model)
+    net = yield from side_network_loading(CONTROLNET, found, model)
+    placement = yield from studio.take_in({CONTROLNET.part: net}, model)
     return ReadyNet(net=net, placement=placement)
