@@ -25,8 +25,6 @@ _READ: Final = frozenset(
         Family.SDXL_INPAINT,
         Family.SDXL_REFINER,
         Family.SD3,
-        Family.PAINT_BY_EXAMPLE,
-        Family.POWERPAINT,
     }
 )
 """Families that answer with and without the prompt in one forward, in that order, in a form that is known."""

@@ -2,7 +2,7 @@
 
 instruct_pix2pix    the prompt says what to change; `image_guidance_scale`
 paint_by_example    a picture says what to paint; `example`
-powerpaint          learned words say what to do; see `engine.diffusion.task_words`
+powerpaint          learned words say what to do; see `engine.diffusion.task_prompts`
 """
 
 from collections.abc import Collection, Mapping
