@@ -161,9 +161,6 @@ class Admission:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._waiting
 
-    def count_of_key(self, key_id: str) -> int:
-        return self._per_key.get(key_id, 0)
-
     @property
     def taken(self) -> int:
         """Places of jobs that wait, and of those that are being accepted."""

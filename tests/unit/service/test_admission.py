@@ -181,10 +181,10 @@ def test_counts_follow_what_comes_and_goes() -> None:
     admission.add(waiting(1))
     admission.add(waiting(2, "b", is_batch=False))
     assert admission.counts() == {"interactive": 1, "batch": 1}
-    assert (len(admission), "job-1" in admission, admission.count_of_key("a")) == (2, True, 1)
+    assert (len(admission), "job-1" in admission, admission.taken_by_key("a")) == (2, True, 1)
     assert admission.remove("job-1")
     assert not admission.remove("job-1")
-    assert (len(admission), "job-1" in admission, admission.count_of_key("a")) == (1, False, 0)
+    assert (len(admission), "job-1" in admission, admission.taken_by_key("a")) == (1, False, 0)
     assert admission.place("job-1") is None
     assert admission.counts() == {"interactive": 1, "batch": 0}
 
