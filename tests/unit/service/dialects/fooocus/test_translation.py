@@ -68,7 +68,7 @@ def _named(value: Any) -> Any:
 
 
 def told(made: Order) -> list[str]:
-    return [note.message for note in made.notes if not note.message.startswith(("metadata:", "safety_check:"))]
+    return [note.message for note in made.notes]
 
 
 def test_what_is_left_out_is_as_in_fooocus() -> None:
@@ -149,6 +149,7 @@ def test_a_common_field_becomes_a_parameter(field: str, value: Any, ours: dict[s
         ("overwrite_width", 640, {"width": 640, "height": 896}),
         ("overwrite_height", 512, {"width": 1152, "height": 512}),
         ("vae_name", "soft.safetensors", {"vae": "soft"}),
+        ("black_out_nsfw", True, {"safety_check": True}),
         ("freeu_enabled", True, {"freeu": {"b1": 1.01, "b2": 1.02, "s1": 0.99, "s2": 0.95}}),
     ],
 )
@@ -342,3 +343,15 @@ def test_guides_without_a_model_are_left_out_and_said() -> None:
 )
 def test_the_format_follows_the_extension(extension: Extension, ours: str) -> None:
     assert order(wish={"extension": extension}).params["format"] == ours
+
+
+@pytest.mark.parametrize(("scheme", "ours"), [("fooocus", "fooocus"), ("a1111", "a1111"), ("a111", "a1111")])
+def test_a_picture_says_what_it_was_made_with_where_that_is_wanted(scheme: str, ours: str) -> None:
+    made = order(wish={"saves_metadata": True, "metadata_scheme": scheme})
+    assert (made.params["metadata"], told(made)) == (ours, [])
+    assert "metadata" not in order(wish={"metadata_scheme": scheme}).params
+
+
+def test_a_picture_enlarged_fast_says_nothing_of_how_it_was_made() -> None:
+    made = order(wish={"picture": PICTURE, "method": UovMethod.UPSCALE_FAST_2, "saves_metadata": True})
+    assert told(made) == ["metadata: has no effect on upscale"]
