@@ -7,19 +7,15 @@ wrong.
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from service.dialects.base import ClientGone
+from service.dialects import fastapi_errors
+from service.dialects.fastapi_errors import InvalidRequest, headers_of
 from service.dialects.fooocus.answers import json_answer
-from service.dialects.fooocus.reading import InvalidRequest
-from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
-from service.store import StoreUnavailable
 
-_CLIENT_GONE: Final = 499
 _STATUS: Final[Mapping[ErrorCode, int]] = {
     # Whoever calls without the key is forbidden to, never unauthorized.
     ErrorCode.UNAUTHORIZED: 403,
@@ -40,9 +36,7 @@ async def _protocol_error(_request: Request, error: Exception) -> Response:
     status = _STATUS.get(error.code, int(HTTP_STATUS[error.code]))
     if status == 403:
         return JSONResponse({"detail": _FORBIDDEN}, status)
-    ours = problem_response(error).headers
-    kept = {name: ours[name] for name in ("retry-after",) if name in ours}
-    return JSONResponse({"detail": error.message}, status, kept)
+    return JSONResponse({"detail": error.message}, status, headers_of(error))
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -55,33 +49,10 @@ async def _invalid_request_with_body(request: Request, error: Exception) -> Resp
     return await json_answer(request, {"detail": error.errors, "body": error.body}, 422)
 
 
-async def _http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-
-
-async def _client_gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=_CLIENT_GONE)
-
-
-async def _store_unavailable(request: Request, error: Exception) -> Response:
-    ours = await store_unavailable_handler(request, error)
-    detail = "the server cannot store anything at the moment; nothing was changed"
-    return JSONResponse({"detail": detail}, ours.status_code, {"retry-after": ours.headers["retry-after"]})
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    await unexpected_error_handler(request, error)
-    return JSONResponse({"detail": "the server made a mistake; its log has it"}, 500)
-
-
 EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    **fastapi_errors.EXCEPTION_HANDLERS,
     ProtocolError: _protocol_error,
     InvalidRequest: _invalid_request,
-    HTTPException: _http_exception,
-    ClientGone: _client_gone,
-    StoreUnavailable: _store_unavailable,
-    Exception: _unexpected,
 }
 """Of FooocusAPI."""
 WITH_BODY: Final[Mapping[int | type[Exception], ExceptionHandler]] = {

@@ -15,6 +15,7 @@ from starlette.formparsers import FormParser, MultiPartException, MultiPartParse
 from starlette.requests import Request
 
 from service.api.requests import body_chunks, services_of
+from service.dialects.fastapi_errors import InvalidRequest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,20 +23,6 @@ _LONGEST_ECHO: Final = 200
 _MOST_FILES: Final = 16
 _MOST_FIELDS: Final = 300
 _LONGEST_FIELD: Final = 1 << 20
-
-
-class InvalidRequest(Exception):
-    """A request that cannot be read.
-
-    Args:
-        errors: `type`, `loc`, `msg` and `input` of each mistake, perhaps `ctx`.
-        body: what was sent, its long texts cut short.
-    """
-
-    def __init__(self, errors: Sequence[Mapping[str, Any]], body: object = None) -> None:
-        super().__init__(f"{len(errors)} mistakes")
-        self.errors = errors
-        self.body = body
 
 
 @dataclass(frozen=True, slots=True)

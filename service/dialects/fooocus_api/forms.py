@@ -8,8 +8,9 @@ import orjson
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from service.dialects.fastapi_errors import InvalidRequest
 from service.dialects.fooocus.fields import AdvancedFields
-from service.dialects.fooocus.reading import InvalidRequest, form_of, parse
+from service.dialects.fooocus.reading import form_of, parse
 from service.dialects.fooocus_api.requests import FormFields
 
 F = TypeVar("F", bound=FormFields)

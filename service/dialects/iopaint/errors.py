@@ -2,14 +2,14 @@
 
     ProtocolError          ours, of whatever kind
       Refused              what this dialect refuses, in the words of the original where it has some
-    InvalidRequest         fields that cannot be read: 422 and a list, as FastAPI writes it
+    InvalidRequest         fields that cannot be read: 422 and a list (service/dialects/fastapi_errors.py)
 
 The original answers mistakes of its callers with 500; here they are 4xx.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,13 +18,13 @@ from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects.base import ClientGone, JobNotDone
-from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
+from service.dialects.fastapi_errors import CLIENT_GONE, InvalidRequest, headers_of
+from service.errors import store_unavailable_handler, unexpected_error_handler
 from service.inputs import MaskMisfit
 from service.store import StoreUnavailable
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-_CLIENT_GONE: Final = 499
 _STATUS: Final[Mapping[ErrorCode, int]] = {ErrorCode.BAD_IMAGE: 400, ErrorCode.IMAGE_TOO_LARGE: 413}
 """Where this dialect answers with another status than our own API."""
 
@@ -39,18 +39,6 @@ class Refused(ProtocolError):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(ErrorCode.INVALID_PARAMS, detail)
         self.status = status
-
-
-class InvalidRequest(Exception):
-    """A body or query that cannot be read.
-
-    Args:
-        errors: `type`, `loc` and `msg` of each mistake.
-    """
-
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(f"{len(errors)} mistakes")
-        self.errors = errors
 
 
 def error_body(name: str, status: int, detail: str) -> dict[str, str]:
@@ -74,9 +62,7 @@ def error_response(error: ProtocolError) -> Response:
         status = _STATUS.get(error.code, error.http_status)
     else:
         status = _STATUS.get(error.code, int(HTTP_STATUS[error.code]))
-    ours = problem_response(error).headers
-    kept = {name: ours[name] for name in ("www-authenticate", "retry-after") if name in ours}
-    return JSONResponse(error_body("HTTPException", status, message), status, kept)
+    return JSONResponse(error_body("HTTPException", status, message), status, headers_of(error))
 
 
 def answered(endpoint: Endpoint) -> Endpoint:
@@ -93,7 +79,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         except HTTPException as error:
             return JSONResponse(error_body("HTTPException", error.status_code, error.detail), error.status_code)
         except ClientGone:
-            return Response(status_code=_CLIENT_GONE)
+            return Response(status_code=CLIENT_GONE)
         except StoreUnavailable as error:
             ours = await store_unavailable_handler(request, error)
             detail = "the server cannot store anything at the moment"

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from service.api.requests import body_chunks, services_of
-from service.dialects.iopaint.errors import InvalidRequest
+from service.dialects.fastapi_errors import InvalidRequest
 
 M = TypeVar("M", bound=BaseModel)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -6,16 +6,15 @@ The list is worded as its document has it, which is how FastAPI worded it over v
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from service.dialects.iopaint.errors import InvalidRequest
+from service.dialects import fastapi_errors
+from service.dialects.fastapi_errors import InvalidRequest, headers_of
 from service.dialects.sd_api.requests import OUR_NAMES
-from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
-from service.store import StoreUnavailable
+from service.errors import unexpected_error_handler
 
 UNAUTHORIZED: Final = "认证失败：API Key无效或缺失"
 NOT_FOUND: Final = "任务不存在"
@@ -93,8 +92,7 @@ def mistake(found: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _protocol_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProtocolError)
-    ours = problem_response(error).headers
-    kept = {name: ours[name] for name in ("www-authenticate", "retry-after") if name in ours}
+    kept = headers_of(error)
     if error.code is ErrorCode.INVALID_PARAMS and error.field in _FIELDS:
         told = {"loc": ["body", _FIELDS[error.field]], "msg": error.message, "type": "value_error"}
         return JSONResponse({"detail": [told]}, 422, kept)
@@ -107,26 +105,14 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": [mistake(found) for found in error.errors]}, 422)
 
 
-async def _http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-
-
-async def _store_unavailable(request: Request, error: Exception) -> Response:
-    ours = await store_unavailable_handler(request, error)
-    detail = "the server cannot store anything at the moment; nothing was changed"
-    return JSONResponse({"detail": detail}, ours.status_code, {"retry-after": ours.headers["retry-after"]})
-
-
 async def _unexpected(request: Request, error: Exception) -> Response:
     await unexpected_error_handler(request, error)
     return JSONResponse({"detail": INTERNAL}, 500)
 
 
 EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    **fastapi_errors.EXCEPTION_HANDLERS,
     ProtocolError: _protocol_error,
     InvalidRequest: _invalid_request,
-    HTTPException: _http_exception,
-    StoreUnavailable: _store_unavailable,
     Exception: _unexpected,
 }

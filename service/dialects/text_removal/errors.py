@@ -6,18 +6,16 @@ The original answers mistakes of its callers with 500 and `"400: ..."`; here the
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from service.dialects.base import ClientGone, JobNotDone
-from service.dialects.iopaint.errors import InvalidRequest, Refused
-from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
-from service.store import StoreUnavailable
+from service.dialects import fastapi_errors
+from service.dialects.base import JobNotDone
+from service.dialects.fastapi_errors import InvalidRequest, headers_of
+from service.dialects.iopaint.errors import Refused
 
-_CLIENT_GONE: Final = 499
 _STATUS: Final[Mapping[ErrorCode, int]] = {
     # A 422 has a list in `detail`; these have a text.
     ErrorCode.BAD_IMAGE: 400,
@@ -45,9 +43,7 @@ def not_found(task_id: str) -> Refused:
 
 async def _protocol_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProtocolError)
-    ours = problem_response(error).headers
-    kept = {name: ours[name] for name in ("www-authenticate", "retry-after") if name in ours}
-    return JSONResponse({"detail": error.message}, status_of(error), kept)
+    return JSONResponse({"detail": error.message}, status_of(error), headers_of(error))
 
 
 async def _invalid_request(_request: Request, error: Exception) -> Response:
@@ -55,31 +51,8 @@ async def _invalid_request(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": error.errors}, 422)
 
 
-async def _http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-
-
-async def _client_gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=_CLIENT_GONE)
-
-
-async def _store_unavailable(request: Request, error: Exception) -> Response:
-    ours = await store_unavailable_handler(request, error)
-    detail = "the server cannot store anything at the moment; nothing was changed"
-    return JSONResponse({"detail": detail}, ours.status_code, {"retry-after": ours.headers["retry-after"]})
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    await unexpected_error_handler(request, error)
-    return JSONResponse({"detail": "the server made a mistake; its log has it"}, 500)
-
-
 EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
+    **fastapi_errors.EXCEPTION_HANDLERS,
     ProtocolError: _protocol_error,
     InvalidRequest: _invalid_request,
-    HTTPException: _http_exception,
-    ClientGone: _client_gone,
-    StoreUnavailable: _store_unavailable,
-    Exception: _unexpected,
 }
