@@ -1,7 +1,8 @@
-"""Both codecs, and a log that is looked at."""
+"""Both codecs, a folder for models, and a log that is looked at."""
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +19,14 @@ def codec(request: pytest.FixtureRequest) -> Codec:
     """Each way to write messages into WebSocket frames."""
     chosen: Codec = request.param
     return chosen
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    """An empty folder, for a server whose models come and go."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

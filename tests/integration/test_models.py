@@ -16,13 +16,6 @@ from tests.unit.engine.library.model_files import LORA_SD1, SD1, write
 
 
 @pytest.fixture
-def models_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def server(tmp_path: Path, models_dir: Path) -> Iterator[ThreadServer]:
     with thread_server(tmp_path / "data", models_dir=models_dir) as running:
         yield running
