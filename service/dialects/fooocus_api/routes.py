@@ -12,7 +12,8 @@ from service.dialects.fooocus.shelf import Shelf
 from service.dialects.fooocus_api import endpoints, management
 from service.dialects.fooocus_api.generation import JOB_HEADER
 from service.dialects.fooocus_api.states import DIALECT_LABEL
-from service.dialects.fooocus_api.webhooks import Webhooks
+from service.dialects.fooocus_api.webhooks import webhook_body
+from service.dialects.webhook_form import webhook_form
 from service.profiles import Cors, Dialect
 
 ROUTES: Final[Sequence[BaseRoute]] = (
@@ -52,5 +53,5 @@ DIALECT: Final = Dialect(
     exception_handlers=WITH_BODY,
     cors=Cors(exposed_headers=(JOB_HEADER,)),
     prefixes=("/v1/generation/", "/v1/engines/", "/v1/tools/", "/v2/", "/files/", "/ping"),
-    parts=(Shelf, Webhooks),
+    parts=(Shelf, webhook_form(DIALECT_LABEL, webhook_body)),
 )

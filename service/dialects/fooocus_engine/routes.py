@@ -13,7 +13,8 @@ from service.dialects.fooocus.files import published_by
 from service.dialects.fooocus.shelf import Shelf
 from service.dialects.fooocus_engine import control, generation, inputs, tasks
 from service.dialects.fooocus_engine.records import DIALECT_LABEL
-from service.dialects.fooocus_engine.webhooks import Webhooks
+from service.dialects.fooocus_engine.webhooks import webhook_body
+from service.dialects.webhook_form import webhook_form
 from service.profiles import Cors, Dialect
 
 
@@ -44,5 +45,5 @@ DIALECT: Final = Dialect(
     exception_handlers=EXCEPTION_HANDLERS,
     cors=Cors(exposed_headers=(generation.JOB_HEADER,)),
     prefixes=("/v1/engine/", "/v1/engines/", "/v1/tools/", "/tasks", "/outputs/", "/inputs/"),
-    parts=(Shelf, Webhooks),
+    parts=(Shelf, webhook_form(DIALECT_LABEL, webhook_body)),
 )

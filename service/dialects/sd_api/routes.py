@@ -13,9 +13,10 @@ from service.auth import Scope
 from service.dialects.base import Desk
 from service.dialects.iopaint.requests import read_body
 from service.dialects.sd_api import tasks
-from service.dialects.sd_api.callbacks import Callbacks
+from service.dialects.sd_api.callbacks import callback_body
 from service.dialects.sd_api.errors import EXCEPTION_HANDLERS, NOT_FOUND
 from service.dialects.sd_api.requests import GenerateRequest, order_of
+from service.dialects.webhook_form import webhook_form
 from service.profiles import Dialect
 
 CREATED: Final = "任务已创建，正在处理中"
@@ -77,5 +78,5 @@ DIALECT: Final = Dialect(
     routes=ROUTES,
     exception_handlers=EXCEPTION_HANDLERS,
     prefixes=("/api/", "/health", f"{tasks.PICTURES}/"),
-    parts=(Callbacks,),
+    parts=(webhook_form(tasks.DIALECT_LABEL, callback_body),),
 )

@@ -20,6 +20,7 @@ from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.pictures import Size, decode_picture, size_of
 from service.dialects.iopaint.requests import read_body
 from service.dialects.text_removal import messages
+from service.dialects.text_removal.callbacks import callback_body
 from service.dialects.text_removal.environment import read_environment
 from service.dialects.text_removal.errors import EXCEPTION_HANDLERS
 from service.dialects.text_removal.information import health, info, local_time, max_file_bytes, model, root
@@ -34,8 +35,9 @@ from service.dialects.text_removal.requests import (
     placed,
 )
 from service.dialects.text_removal.sockets import progress_socket
-from service.dialects.text_removal.states import TaskState, TaskStatus
+from service.dialects.text_removal.states import DIALECT_LABEL, TaskState, TaskStatus
 from service.dialects.text_removal.tasks import LABELS, Tasks
+from service.dialects.webhook_form import webhook_form
 from service.profiles import Cors, Dialect, part_of
 from service.settings import Settings
 
@@ -239,6 +241,6 @@ DIALECT: Final = Dialect(
     routes=ROUTES,
     exception_handlers=EXCEPTION_HANDLERS,
     cors=Cors(exposed_headers=_EXPOSED),
-    parts=(Tasks,),
+    parts=(Tasks, webhook_form(DIALECT_LABEL, callback_body)),
     environment=read_environment,
 )

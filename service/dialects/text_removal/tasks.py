@@ -18,7 +18,6 @@ from protocol.requests import TaskName, WebhookEvent
 from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.iopaint.errors import Refused
-from service.dialects.text_removal.callbacks import Callbacks
 from service.dialects.text_removal.erasers import Erasers
 from service.dialects.text_removal.errors import not_found
 from service.dialects.text_removal.states import DIALECT_LABEL, TaskState, TaskStatus
@@ -41,7 +40,6 @@ class Tasks(Part):
         self._starting: WeakValueDictionary[_Name, asyncio.Lock] = WeakValueDictionary()
         self._watchers: dict[_Name, set[OnStarted]] = {}
         self.erasers = Erasers(services)
-        services.webhooks.forms[DIALECT_LABEL] = Callbacks(services.store, services.files)
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing is open here: the sockets end with the server's others."""
