@@ -156,3 +156,14 @@ def test_everybody_sees_and_ends_tasks_of_their_own(tmp_path: Path) -> None:
         assert ended(alice, job_id(running))["status"] == "succeeded"
         bob.get(TASKS, params={"action": "delete", "start_at": "2020-01-01T00:00:00"}).raise_for_status()
         assert task(alice, running)["task_status"] == "finished"
+
+
+@pytest.mark.parametrize("is_same", [False, True])
+def test_a_seed_that_nobody_chose_is_told_with_the_pictures(slow_client: httpx.Client, is_same: bool) -> None:
+    """Also where the first of them was skipped."""
+    running = begin(slow_client, image_number=2, image_seed=-1, disable_seed_increment=is_same)
+    until(slow_client, job_id(running), "step.finished")
+    slow_client.post(CONTROL, params={"action": "skip"}).raise_for_status()
+    (made,) = ended(slow_client, job_id(running))["outputs"]
+    told = task(slow_client, running)["req_params"]["image_seed"]
+    assert told == made["seed"] - (0 if is_same else 1)
