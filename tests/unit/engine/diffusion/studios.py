@@ -20,7 +20,7 @@ from engine.tasks.image_to_image import image_to_image
 from engine.tasks.inpaint import inpaint
 from engine.tasks.outpaint import outpaint
 from engine.tasks.text_to_image import text_to_image
-from protocol.requests import TaskName
+from protocol.requests import Previews, TaskName
 from tests.unit.engine.driver import Driver, drive, make_run
 from tests.unit.engine.workbench import bench
 
@@ -49,9 +49,10 @@ def make(
     *,
     task: TaskName = TaskName.TEXT_TO_IMAGE,
     inputs: Mapping[str, Path] | None = None,
+    previews: Previews = Previews.ALL,
 ) -> Driver:
     """One job from its start to its end."""
-    run = make_run(task, {**_USUAL, **params}, inputs=inputs)
+    run = make_run(task, {**_USUAL, **params}, inputs=inputs, previews=previews)
     return drive(lambda run, context: _TASKS[task](run, context, studio), run)
 
 
