@@ -21,6 +21,7 @@ from protocol.events import (
     Event,
     JobFailed,
     JobQueued,
+    JobRequeued,
     JobStarted,
     JobWarning,
     OutputReady,
@@ -101,7 +102,7 @@ class _Teller:
         extra: dict[str, Any] = {}
         preview = None
         match body:
-            case JobQueued():
+            case JobQueued() | JobRequeued() | QueueMoved(position=0):
                 self._at = WAITING
             case QueueMoved():
                 self._at = Progress(WAITING.percent, f"Waiting, {body.position} before it ...")

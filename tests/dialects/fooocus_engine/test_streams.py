@@ -3,8 +3,9 @@
 import base64
 import http.client
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.dialects.fooocus_engine.callers import (
 )
 from tests.dialects.jobs import ended, failing
 from tests.dialects.pictures import b64, opened, png
-from tests.servers import ThreadServer, thread_server
+from tests.servers import DEADLINE_S, ThreadServer, thread_server
 
 
 @contextmanager
@@ -151,3 +152,18 @@ def test_a_mistake_is_answered_before_the_stream_begins(client: httpx.Client) ->
 def test_a_task_that_was_enlarged_tells_of_it(slow_client: httpx.Client) -> None:
     told = streamed(slow_client, uov_input_image=b64(png()), uov_method="Upscale (Fast 2x)")
     assert len(told[-1]["images"]) == 1
+
+
+def test_many_readers_hold_up_nobody_and_no_thread(tmp_path: Path) -> None:
+    with (
+        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.2) as server,
+        server.client() as client,
+        ExitStack() as readers,
+    ):
+        threads = threading.active_count()
+        streams = [readers.enter_context(reading(server, image_number=8)) for _ in range(60)]
+        ids = {next(told)["task_id"] for told in streams}
+        assert len(ids) == 60
+        told = client.get("/tasks", params={"page_size": 100}, timeout=DEADLINE_S).json()
+        assert {each["task_id"] for each in (*told["current"], *told["pending"])} == ids
+        assert threading.active_count() - threads < 30, "nobody who reads holds a thread of the server"
