@@ -24,6 +24,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._of_job: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
+        self._of_facts: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._of_key: defaultdict[str, dict[Subscriber, None]] = defaultdict(dict)
         self._of_server: dict[Subscriber, None] = {}
         self.cork = Cork()
@@ -38,12 +39,19 @@ class Bus:
             return
         for subscriber in tuple(self._of_job.get(event.job_id, ())):
             subscriber.offer(event)
+        if event.is_fact:
+            for subscriber in tuple(self._of_facts.get(event.job_id, ())):
+                subscriber.offer(event)
         if key_id is not None and key_id in self._of_key:
             for subscriber in tuple(self._of_key[key_id]):
                 subscriber.offer(event)
 
-    def watch_job(self, job_id: str, subscriber: Subscriber) -> None:
-        self._of_job[job_id][subscriber] = None
+    def watch_job(self, job_id: str, subscriber: Subscriber, *, facts_only: bool = False) -> None:
+        """
+        Args:
+            facts_only: the subscriber has no use for hints; it does not count as one who watches.
+        """
+        (self._of_facts if facts_only else self._of_job)[job_id][subscriber] = None
 
     def watch_key(self, key_id: str, subscriber: Subscriber) -> None:
         self._of_key[key_id][subscriber] = None
@@ -53,6 +61,7 @@ class Bus:
 
     def leave_job(self, job_id: str, subscriber: Subscriber) -> None:
         _leave(self._of_job, job_id, subscriber)
+        _leave(self._of_facts, job_id, subscriber)
 
     def leave_key(self, key_id: str, subscriber: Subscriber) -> None:
         _leave(self._of_key, key_id, subscriber)
@@ -61,7 +70,7 @@ class Bus:
         self._of_server.pop(subscriber, None)
 
     def watched_jobs(self) -> Iterator[str]:
-        """Jobs somebody watches by name."""
+        """Jobs somebody watches by name, hints and all."""
         return iter(self._of_job)
 
     def watched_keys(self) -> Iterator[str]:
@@ -69,8 +78,8 @@ class Bus:
         return iter(self._of_key)
 
     def subscriber_count(self) -> int:
-        by_name = sum(map(len, self._of_job.values())) + sum(map(len, self._of_key.values()))
-        return by_name + len(self._of_server)
+        topics = (self._of_job, self._of_facts, self._of_key)
+        return sum(len(each) for topic in topics for each in topic.values()) + len(self._of_server)
 
 
 def _leave(topics: defaultdict[str, dict[Subscriber, None]], name: str, subscriber: Subscriber) -> None:

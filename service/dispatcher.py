@@ -1,7 +1,8 @@
 """Gives waiting jobs to the engine as room appears, and tells those who watch how the queue moves."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,9 @@ _ANSWERS_FIRST: Final = 4
 to the submit, and from the first event."""
 _MOVES_INTERVAL_S: Final = 0.25
 _MOVES_PER_JOB_S: Final = 0.001
-"""How much longer the next look at the queue waits for every job that is watched: keeps the cost of it bounded."""
+"""A look at the queue takes so much longer for every job that is watched: keeps the cost of it bounded."""
+_MOVES_AT_ONCE: Final = 4
+"""Those who hear of them write to their clients at once: others have their turn before the next are told."""
 _MOVES_PER_KEY: Final = 100
 
 
@@ -159,10 +162,18 @@ class Dispatcher:
         while True:
             await self._moved.wait()
             self._moved.clear()
-            drafts = [draft for record in self._watched() if (draft := self._moved_draft(record)) is not None]
-            watched = len(drafts)
-            self._pump.put(drafts)
-            await asyncio.sleep(_MOVES_INTERVAL_S + watched * _MOVES_PER_JOB_S)
+            drafts = self._moves(list(self._watched()))
+            while told := list(islice(drafts, _MOVES_AT_ONCE)):
+                self._pump.put(told)
+                await asyncio.sleep(len(told) * _MOVES_PER_JOB_S)
+            await asyncio.sleep(_MOVES_INTERVAL_S)
+
+    def _moves(self, watched: Iterable[JobRecord]) -> Iterator[Draft]:
+        """What is to be told of these jobs; each as it is when its turn comes."""
+        running_s = self._running_s()
+        for record in watched:
+            if (draft := self._moved_draft(record, running_s)) is not None:
+                yield draft
 
     def _watched(self) -> Iterator[JobRecord]:
         keys = dict.fromkeys(self._bus.watched_keys(), _MOVES_PER_KEY)
@@ -176,14 +187,14 @@ class Dispatcher:
                 if record is not None:
                     yield record
 
-    def _moved_draft(self, record: JobRecord) -> Draft | None:
+    def _moved_draft(self, record: JobRecord, running_s: float) -> Draft | None:
         place = self._admission.place(record.id)
         if place is None or record.position == place.position:
             return None
         own_s = self._admission.mean_s(record.task)
         eta_s = None
         if place.wait_s is not None and own_s is not None:
-            eta_s = round(place.wait_s + own_s + self._running_s(), 3)
+            eta_s = round(place.wait_s + own_s + running_s, 3)
         return Draft(QueueMoved(position=place.position, eta_s=eta_s), record.id, record.attempt)
 
     def _running_s(self) -> float:

@@ -118,11 +118,14 @@ class Feeds:
         self._bus = bus
         self._pump = pump
 
-    async def follow_job(self, job_id: str, key_id: str | None, after: int, outlet: Outlet) -> JobSubscription:
+    async def follow_job(
+        self, job_id: str, key_id: str | None, after: int, outlet: Outlet, *, facts_only: bool = False
+    ) -> JobSubscription:
         """Subscribe to one job: facts after seq `after`, the latest hint of each type, then live events.
 
         Args:
             key_id: who asks; None may see all.
+            facts_only: without the hints; for one who waits for the end.
 
         Raises:
             ProtocolError: `not_found`, or `invalid_params` if `after` lies in the job's future.
@@ -141,13 +144,13 @@ class Feeds:
             message = f"after: expected at most {seq}, the job's last seq, got {after} at $.after"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.after")
         subscription = JobSubscription(self._bus, outlet, job_id, after)
-        self._bus.watch_job(job_id, subscription)
+        self._bus.watch_job(job_id, subscription, facts_only=facts_only)
         try:
             if record is not None and after >= record.facts_after:
                 past = [fact for fact in record.facts if fact.seq > after]  # no await: nothing can come between
             else:
                 past = await self._store.facts(job_id, after)
-            subscription.release(past, _latest_hints(record) if record is not None else ())
+            subscription.release(past, () if record is None or facts_only else _latest_hints(record))
             if is_over:  # whatever there is has been told, even if that is nothing
                 subscription.close()
                 subscription.has_ended = True

@@ -196,16 +196,21 @@ class Desk:
             raise JobNotDone(ended)
         return ended
 
-    async def events(self, job_id: str, key: Key, *, after: int = 0) -> AsyncGenerator[Event, None]:
+    async def events(
+        self, job_id: str, key: Key, *, after: int = 0, facts_only: bool = False
+    ) -> AsyncGenerator[Event, None]:
         """The facts of a job after seq `after`, and its latest hints, until its end; close it (`aclosing`) when done.
 
         It ends early when the server stops, or when the reader is too slow.
+
+        Args:
+            facts_only: no hints; what is only waited for need not be told of its place in the queue.
 
         Raises:
             ProtocolError: `not_found`.
         """
         outlet = BufferedOutlet(self.services.settings.event_buffer)
-        subscription = await self.services.feeds.follow_job(job_id, key.visible, after, outlet)
+        subscription = await self.services.feeds.follow_job(job_id, key.visible, after, outlet, facts_only=facts_only)
         self.services.jobs.outlets.add(outlet)
         try:
             while not (subscription.has_ended and len(outlet) == 0):
@@ -286,7 +291,7 @@ class Desk:
             return await anyio.to_thread.run_sync(fetched.path.read_bytes)
 
     async def _follow(self, job: Job, key: Key, on_event: OnEvent | None) -> Job:
-        async with aclosing(self.events(job.id, key)) as events:
+        async with aclosing(self.events(job.id, key, facts_only=on_event is None)) as events:
             async for event in events:
                 if on_event is not None:
                     await on_event(event)

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.events import Event, JobWarning, ModelLoaded
+from protocol.events import Event, JobWarning, ModelLoaded, QueueMoved
 from service.bus import Bus
 
 
@@ -49,6 +49,21 @@ def test_subscribing_twice_is_subscribing_once(bus: Bus) -> None:
     assert bus.subscriber_count() == 1
     bus.leave_job("a", ear)
     assert bus.subscriber_count() == 0
+
+
+def test_one_who_wants_facts_only_hears_no_hint_and_is_none_of_those_who_watch(bus: Bus) -> None:
+    watches, waits = Ear(), Ear()
+    bus.watch_job("a", watches)
+    bus.watch_job("b", waits, facts_only=True)
+    for job_id in ("a", "b"):
+        bus.publish(Event(QueueMoved(position=1), job_id=job_id, seq=1, at="", attempt=1, n=1))
+        bus.publish(about(job_id))
+    assert [event.type for event in watches.events] == ["queue.moved", "job.warning"]
+    assert [event.type for event in waits.events] == ["job.warning"]
+    assert list(bus.watched_jobs()) == ["a"]
+    assert bus.subscriber_count() == 2
+    bus.leave_job("b", waits)
+    assert bus.subscriber_count() == 1
 
 
 def test_leaving_takes_this_subscriber_away_and_no_other(bus: Bus) -> None:

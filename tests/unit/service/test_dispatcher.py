@@ -266,3 +266,38 @@ async def test_those_who_watch_are_told_their_place_whenever_it_changes(
         moves.cancel()
     told = [(event.job_id, event.body.position) for event in desk.table.heard if isinstance(event.body, QueueMoved)]
     assert told == [(jobs[2].id, 2), (jobs[2].id, 1)]
+
+
+async def test_of_many_who_watch_only_a_few_are_told_before_others_have_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_MOVES_PER_JOB_S", 0)
+    async with working(tmp_path, free=0) as desk:
+        jobs = [await desk.accept() for _ in range(21)]
+        for job in jobs:
+            desk.table.bus.watch_job(job.id, Ear())
+        moves = asyncio.create_task(desk.dispatcher.tell_moves())
+        most, told = 0, 0
+        while told < len(jobs):
+            await asyncio.sleep(0)
+            before, told = told, sum(isinstance(event.body, QueueMoved) for event in desk.table.heard)
+            most = max(most, told - before)
+        moves.cancel()
+    assert most <= 4
+    assert [job.position for job in jobs] == list(range(21))
+
+
+async def test_whoever_only_waits_for_the_end_is_not_told_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_MOVES_INTERVAL_S", 0)
+    async with working(tmp_path, free=0) as desk:
+        waits, watches = await desk.accept(), await desk.accept()
+        desk.table.bus.watch_job(waits.id, Ear(), facts_only=True)
+        desk.table.bus.watch_job(watches.id, Ear())
+        moves = asyncio.create_task(desk.dispatcher.tell_moves())
+        while watches.position is None:
+            await asyncio.sleep(0)
+        await desk.settle()
+        moves.cancel()
+    assert [event.job_id for event in desk.table.heard if isinstance(event.body, QueueMoved)] == [watches.id]

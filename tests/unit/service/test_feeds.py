@@ -221,6 +221,17 @@ async def test_a_late_subscriber_gets_the_latest_hint_of_each_type() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_subscriber_to_facts_only_gets_no_hint_neither_the_latest_nor_a_new_one() -> None:
+    world, reader = World(), Reader()
+    job = await world.accept()
+    await world.happen(job, STARTED, step(1))
+    await world.feeds.follow_job(job.id, KEY, 0, reader, facts_only=True)
+    await world.happen(job, step(2), warning(1), END)
+    assert (reader.facts, reader.hints) == ([1, 2, 3, 4], [])
+    assert world.table.bus.subscriber_count() == 0
+
+
+@pytest.mark.anyio
 async def test_hints_of_an_earlier_attempt_are_not_told_after_the_requeueing() -> None:
     world = World()
     job = await world.accept()
