@@ -8,6 +8,7 @@ from typing import Final
 import anyio.to_thread
 import structlog
 
+from engine.interface import EngineStatus
 from protocol.events import SERVER_HINTS, ServerDraining
 from service.bridge import Bridge, Emitted
 from service.pump import Draft
@@ -33,6 +34,9 @@ class Lifecycle:
         self._draining: asyncio.Task[None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
         """Called when a background task has failed: the server cannot go on."""
+        self.on_ready: Callable[[], None] = lambda: None
+        """Called once the engine is loaded: what is in memory then stays there, what comes later are mostly jobs."""
+        self._is_ready = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -66,7 +70,7 @@ class Lifecycle:
                 )
                 tasks.append(group.create_task(remove_orphans(services.store, services.files), name="orphans"))
                 await services.keys.refresh()
-                bridge = Bridge(asyncio.get_running_loop(), self._take, services.dispatcher.wake)
+                bridge = Bridge(asyncio.get_running_loop(), self._take, self._engine_changed)
                 services.announcer.connect(bridge)
                 services.engine.start(bridge, services.files, bridge.changed)
                 try:
@@ -127,6 +131,12 @@ class Lifecycle:
                 await self._services.pump.drained()
         except TimeoutError:  # the next server finds these jobs as they were stored last, and takes them over
             logger.error("pump.left_behind")
+
+    def _engine_changed(self) -> None:
+        self._services.dispatcher.wake()
+        if not self._is_ready and self._services.engine.state().status is EngineStatus.READY:
+            self._is_ready = True
+            self.on_ready()
 
     def _take(self, emitted: Sequence[Emitted]) -> None:
         self._services.copies.take(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.interface import EngineStatus
 from protocol.events import JobStarted
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
@@ -57,3 +58,15 @@ async def test_an_upload_that_cannot_be_stored_is_answered_with_when_to_come_bac
         assert answer.headers["Retry-After"] == "5"
         del server.services.store._write  # type: ignore[attr-defined] # the class's own is found again
         assert http.post("/v1/uploads", content=picture).status_code == 201
+
+
+async def test_it_is_said_once_that_the_engine_is_loaded(tmp_path: Path) -> None:
+    services = wire(Settings(engine="fake", data_dir=tmp_path))  # type: ignore[arg-type] # a name
+    lifecycle = Lifecycle(services)
+    told = asyncio.Queue[EngineStatus]()
+    lifecycle.on_ready = lambda: told.put_nowait(services.engine.state().status)
+    async with asyncio.timeout(DEADLINE_S), lifecycle.running():
+        assert await told.get() is EngineStatus.READY
+        job_id = (await services.submissions.submit(Submission(BODY, LOCAL))).job.id
+        assert (await services.jobs.wait(job_id, LOCAL, DEADLINE_S)).status is JobStatus.SUCCEEDED
+    assert told.empty()
