@@ -145,8 +145,8 @@ def serve(settings: Settings) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
         with DataFolderLock(settings.data_dir):
-            # A collection of garbage looks at all there is, and everybody waits: 0.1 s for our own modules, far longer
-            # with torch's. The process is ours, and what it has loaded stays to its end: it need not be looked at.
+            # A full collection of garbage looks at all there is, and everybody waits: 50 ms with our own modules, nine
+            # times that with torch and diffusers. The process is ours, and what it has loaded stays to its end.
             server = make_server(settings, on_ready=gc.freeze)
             server.run()
     except (DataFolderInUse, ListenFailed) as error:
