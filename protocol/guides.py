@@ -25,6 +25,10 @@ class Preprocess(StrEnum):
     """Its edges at nine scales and in each colour, the more of them the brighter."""
     CPDS = "cpds"
     """It in greys that keep the contrasts of its colours."""
+    DEPTH = "depth"
+    """How near everything is, the nearest white."""
+    OPENPOSE = "openpose"
+    """The bodies in it, as coloured skeletons on black."""
     INPAINT = "inpaint"
     """It with what is repainted left out; of the job's own picture alone."""
 

@@ -45,12 +45,13 @@ def control_picture(ref: ControlRef, subject: Subject) -> Floats:
     """What a ControlNet goes by.
 
     Returns:
-        (H, W, 3) in [0, 1], and -1 in the hole with `inpaint`; the same array with `none`.
+        (H, W, 3) in [0, 1], and -1 in the hole with `inpaint`. The same array with `none`, and with those that take a
+        network: see `engine.preprocessing.networks`.
 
     Source: what is shown of a hole is of ControlNet 1.1.
     """
     match ref.preprocess:
-        case Preprocess.NONE:
+        case Preprocess.NONE | Preprocess.DEPTH | Preprocess.OPENPOSE:
             return subject.rgb
         case Preprocess.CANNY:
             thresholds = _thresholds(ref)

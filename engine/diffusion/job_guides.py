@@ -11,6 +11,7 @@ from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.prompt_faces import faces_taken
 from engine.images import Floats, to_tensor
 from engine.interface import Call, Where
+from engine.preprocessing.networks import BY_NETWORK, seen_by_network
 from engine.steps import await_call, await_steps
 from protocol.guides import ControlFit
 
@@ -19,14 +20,12 @@ def guides(job: GenerationJob) -> Mapping[str, Any]:
     """What the pipeline is given for them. In a job's greenlet; they are read and prepared on the side pool.
 
     Raises:
-        EngineError: `bad_image`; `model_missing`: a network that finds faces.
+        EngineError: `bad_image`; `model_missing`: a network that finds faces, depth or poses; `forbidden`: its licence.
     """
     controls, prompts = job.additions.controls, job.additions.image_prompts
     given: dict[str, Any] = {}
     if controls is not None:
-        numbers = range(len(controls.refs))
-        pictures = _prepared(lambda: [to_tensor(_control(job, number)) for number in numbers])
-        given |= controls.arguments(job.kind, pictures)
+        given |= controls.arguments(job.kind, [to_tensor(picture) for picture in _controls(job)])
     if prompts is not None:
         read = cast("list[Floats]", await_call(Call(lambda: job.read_all("image_prompts"), Where.POOL, "read")))
         shown = await_steps(faces_taken(prompts.refs, read, job.studio.residency, job.context))
@@ -38,8 +37,22 @@ def _prepared(prepare: Callable[[], list[Tensor]]) -> list[Tensor]:
     return cast("list[Tensor]", await_call(Call(prepare, Where.POOL, "read")))
 
 
+def _controls(job: GenerationJob) -> list[Floats]:
+    """What each ControlNet goes by."""
+    refs = job.params.controls
+    read = Call(lambda: [_control(job, number) for number in range(len(refs))], Where.POOL, "read")
+    pictures = cast("list[Floats]", await_call(read))
+    for number, ref in enumerate(refs):
+        if ref.preprocess in BY_NETWORK:
+            seen = seen_by_network(
+                ref.preprocess, pictures[number], job.studio.residency, job.studio.plugins, job.context
+            )
+            pictures[number] = await_steps(seen)
+    return pictures
+
+
 def _control(job: GenerationJob, number: int) -> Floats:
-    """What the ControlNet of that number goes by. On the side pool."""
+    """What the ControlNet of that number goes by, or a network makes that of. On the side pool."""
     ref, own = job.params.controls[number], job.scene.subject
     if ref.image is None:
         assert own is not None, "parameters of a task without a picture name one for each control"

@@ -19,6 +19,7 @@ from engine.images import from_uint8, to_uint8
 from engine.interface import EngineError
 from engine.models.residency import Residency
 from engine.models.resident import Key
+from engine.preprocessing.depth_network import load_depth_network, nearness
 from protocol.errors import ErrorCode
 from protocol.events import StepFinished
 from protocol.guides import ControlRef
@@ -29,6 +30,7 @@ from tests.tiny_models import make_controlnet, make_sdxl, make_xl_unet, seeded
 from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import Pixels, draw, draw_at_once, make, studio_of
 from tests.unit.engine.pictures import save
+from tests.unit.engine.preprocessing.test_depth_network import put
 
 ALONE = {"deterministic": True, "guidance_scale": 3.0, "steps": 4}
 EDGES = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
@@ -372,6 +374,27 @@ def test_a_picture_is_made_a_control_picture_before_it_is_followed(
     made = guided(studio, inputs, asked)
     assert np.abs(made.astype(int) - guided(studio, ready, control("edges"))).max() <= 1
     assert not np.array_equal(made, guided(studio, inputs, control("edges")))
+
+
+def test_depth_is_told_before_it_is_followed(
+    studio: Studio, nets: Path, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    put(nets / "dpt-large", "dpt-large", side=32)
+    network = load_depth_network(nets / "dpt-large" / "model.safetensors", "cpu")
+    told = save(tmp_path / "told.png", to_uint8(nearness(network, from_uint8(EDGES))))
+    made = guided(studio, inputs, {**control("edges"), "preprocess": "depth"})
+    assert np.abs(made.astype(int) - guided(studio, {"controls[0].image": told}, control("edges"))).max() <= 1
+    own = {**ALONE, "strength": 0.5, "controls": [{"model": "edges", "preprocess": "depth"}]}
+    there = {"image": inputs["controls[0].image"]}
+    beside = {**own, "controls": [control("edges")]}
+    of_own = draw(studio, own, task=TaskName.IMAGE_TO_IMAGE, inputs=there)
+    assert (
+        np.abs(
+            of_own.astype(int)
+            - draw(studio, beside, task=TaskName.IMAGE_TO_IMAGE, inputs=there | {"controls[0].image": told})
+        ).max()
+        <= 1
+    )
 
 
 def test_what_covers_the_output_is_the_middle_of_the_picture(

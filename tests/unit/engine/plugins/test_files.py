@@ -109,7 +109,9 @@ def test_lists_say_which_are_there_and_which_may_not_be_used(tmp_path: Path) -> 
     assert set(infos) == set(PLUGIN_MODELS)
     assert [name for name, info in infos.items() if info.is_present] == ["isnetis"]
     assert infos["isnetis"].size_bytes == 1
-    assert [name for name, info in infos.items() if info.problem] == ["rmbg-1.4", "rmbg-2.0"]
+    assert [name for name, info in infos.items() if info.problem] == [
+        *("rmbg-1.4", "rmbg-2.0", "body_pose_model"),
+    ]
     assert infos["rmbg-2.0"].tasks == ()
     allowed = PluginFiles(models_dir=tmp_path, allows_noncommercial=True).listed()
     assert all(info.problem is None and info.tasks for info in allowed)
