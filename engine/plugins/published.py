@@ -140,6 +140,20 @@ def _sam2_1(name: str, size: str, md5: str, size_mb: int) -> PluginModel:
     return _sam2(name, size, md5, size_mb, version="2.1", day="092824")
 
 
+def _depth(name: str, size_mb: int) -> PluginModel:
+    return PluginModel(
+        name=name,
+        title=f"{name}: how near what a picture shows is",
+        tasks=_GENERATING,
+        files=(f"{name}/model.safetensors", f"{name}/pytorch_model.bin"),
+        url=f"{_HUB}/Intel/{name}/resolve/main/model.safetensors",
+        md5="",
+        size_bytes=size_mb * _MB,
+        licence="Apache-2.0",
+        repository=f"Intel/{name}",
+    )
+
+
 def _birefnet(name: str, published: str, md5: str, size_mb: int = 973) -> PluginModel:
     return _background(name, published, md5, size_mb, "MIT")
 
@@ -226,6 +240,20 @@ _MODELS: Final = (
         md5="",
         size_bytes=24 * _MB,
         licence="BSD-2-Clause",
+    ),
+    _depth("dpt-hybrid-midas", 490),
+    _depth("dpt-large", 1_368),
+    PluginModel(
+        name="body_pose_model",
+        title="OpenPose, bodies",
+        tasks=_GENERATING,
+        files=("body_pose_model.pth", "Annotators/body_pose_model.pth"),
+        url=f"{_HUB}/lllyasviel/Annotators/resolve/main/body_pose_model.pth",
+        md5="",
+        size_bytes=209 * _MB,
+        licence="OpenPose, for non-commercial research",
+        is_commercial=False,
+        repository="lllyasviel/Annotators",
     ),
     _sam("b", "01ec64", "01ec64d29a2fca3f0661936605ae66f8", 375),
     _sam("l", "0b3195", "0b3195507c641ddb6910d2bb5adee89c", 1_250),
