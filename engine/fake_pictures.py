@@ -19,6 +19,7 @@ from engine.prompting.expand import Wordsmith
 from protocol.editing import (
     BackgroundResult,
     DescribeParams,
+    DescribeStyle,
     EraseParams,
     RemoveBackgroundParams,
     RemoveTextParams,
@@ -178,6 +179,8 @@ def _describe(params: DescribeParams, inputs: Inputs) -> Product:
     light = "bright" if float(picture.rgb.mean()) >= 0.5 else "dark"
     tags = [{"tag": tag, "confidence": 1.0, "source": "fake"} for tag in (shape, light)]
     data: dict[str, Any] = {"tags": tags[: params.max_tags], "faces": [], "text": [], "colours": []}
+    if params.style is not DescribeStyle.TAGS:
+        data["caption"] = f"a {light}, {shape} {params.style}"
     document = EncodedImage(content=orjson.dumps(data), media_type="application/json")
     return Product(before=picture, after=picture, encode=lambda: document, data=data)
 

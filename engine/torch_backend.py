@@ -249,7 +249,7 @@ def _import_tasks(
         TaskName.SEGMENT: partial(segment, residency=residency, embeddings=embeddings, plugins=plugins),
         TaskName.ADJUST_MASK: adjust_mask,
         TaskName.RESTORE_FACE: partial(restore_face, residency=residency, plugins=plugins),
-        TaskName.DESCRIBE: partial(describe, residency=residency),
+        TaskName.DESCRIBE: partial(describe, residency=residency, plugins=plugins),
         TaskName.TEST_PATTERN: draw_test_pattern,
     }
 

@@ -4,14 +4,16 @@ from enum import StrEnum
 
 from pydantic import Field, StrictFloat, StrictInt
 
+from protocol.describing import DescribeParams, DescribeStyle
 from protocol.erasing import EraseModel, EraseParams, FillMethod, HdStrategy, LdmSampler
-from protocol.params import ImageRef, PictureOutParams, Region, Seed, TaskParams
+from protocol.params import ImageRef, PictureOutParams, Region, Seed
 from protocol.segmenting import SegmentModel, SegmentParams
 
 __all__ = [
     "BackgroundModel",
     "BackgroundResult",
     "DescribeParams",
+    "DescribeStyle",
     "EraseModel",
     "EraseParams",
     "FillMethod",
@@ -112,13 +114,6 @@ class RemoveBackgroundParams(PictureOutParams):
     image: ImageRef
     model: BackgroundModel = BackgroundModel.AUTO
     result: BackgroundResult = BackgroundResult.CUTOUT
-
-
-class DescribeParams(TaskParams):
-    """Tags for a picture: what a classifier sees, text, faces and main colours. Tags, not a sentence."""
-
-    image: ImageRef
-    max_tags: StrictInt = Field(10, ge=1, le=100)
 
 
 class TestPatternParams(PictureOutParams):

@@ -1,8 +1,9 @@
 """The tools: words for a picture, which comes in a form or in JSON, and a mask of what is in it."""
 
 import base64
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import anyio.to_thread
 from pydantic import Field
@@ -15,9 +16,10 @@ from protocol.requests import TaskName
 from service.dialects.base import Desk, StoredFile
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import MaskModel
-from service.dialects.fooocus.fields import Foreign, Growth, Share
+from service.dialects.fooocus.fields import Growth, Share
+from service.dialects.fooocus.form import form_of
 from service.dialects.fooocus.pictures import needed_picture
-from service.dialects.fooocus.reading import form_of, missing, read_json, read_query
+from service.dialects.reading import Foreign, missing, read_json, read_query
 
 _LABELS = {"dialect": "fooocus_tools"}
 """These jobs are none of the history's."""
@@ -31,8 +33,11 @@ class ImageType(StrEnum):
     ANIME = "Anime"
 
 
+_STYLES: Final[Mapping[ImageType, str]] = {ImageType.PHOTO: "photo", ImageType.ANIME: "anime"}
+
+
 class _Described(Foreign):
-    """The query of a form; nothing is described otherwise for it."""
+    """The query of a form."""
 
     image_type: ImageType | None = None
     type: ImageType | None = None
@@ -61,23 +66,31 @@ class GenerateMaskRequest(Foreign):
     dino_debug: bool = False
 
 
+class _Asked(NamedTuple):
+    """A picture to describe."""
+
+    picture: bytes
+    kind: ImageType
+
+
 async def describe_image(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    image = await _picture_to_describe(request, desk)
-    job = await desk.run(TaskName.DESCRIBE, {"image": image}, key=key, request=request, labels=_LABELS)
+    asked = await _asked(request, desk)
+    params = {"image": asked.picture, "style": _STYLES[asked.kind]}
+    job = await desk.run(TaskName.DESCRIBE, params, key=key, request=request, labels=_LABELS)
     return JSONResponse({"describe": description(desk.output(job))})
 
 
-async def _picture_to_describe(request: Request, desk: Desk) -> bytes:
+async def _asked(request: Request, desk: Desk) -> _Asked:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
         asked = await read_json(request, _DescribeRequest)
-        return await needed_picture(desk, asked.image, "image")
-    read_query(request, _Described)
+        return _Asked(await needed_picture(desk, asked.image, "image"), asked.image_type)
+    query = read_query(request, _Described)
     form = await form_of(request)
     if "image" not in form.files:
         raise missing("body", "image", body=form.echo())
-    return form.files["image"]
+    return _Asked(form.files["image"], query.image_type or query.type or ImageType.PHOTO)
 
 
 def description(output: StoredFile) -> str:

@@ -52,9 +52,9 @@ def test_memory_is_given_back_when_it_is_asked_for(everybody: httpx.Client) -> N
 
 
 def test_a_picture_is_described_and_masked(everybody: httpx.Client) -> None:
-    for params in ({"image_type": "Anime"}, {"type": "Photo"}, {}):
+    for params, style in (({"image_type": "Anime"}, "anime"), ({"type": "Anime"}, "anime"), ({}, "photo")):
         answer = everybody.post("/v1/tools/describe-image", params=params, files={"image": png()})
-        assert answer.json()["describe"]
+        assert answer.json()["describe"].endswith(style)
     assert (
         everybody.post("/v1/tools/describe-image", params={"image_type": "Oil"}, files={"image": png()}).status_code
         == 422

@@ -121,7 +121,7 @@ def test_program_that_describes_by_the_documents_and_by_the_code(session: Any, h
     as_documented = session.post(url, params={"image_type": "Anime"}, files={"image": png()}).json()
     as_written = session.post(url, json={"image": b64(png()), "image_type": "Anime"}).json()
     assert as_documented == as_written
-    assert isinstance(as_written["describe"], str)
+    assert as_written["describe"].endswith("anime")
     masked = session.post(f"{host}/v1/tools/generate_mask", json={"image": b64(png())}).json()
     assert base64.b64decode(masked).startswith(b"\x89PNG")
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from engine.describing.faces import Face
-from engine.interface import EngineError
+from engine.interface import Call, EngineError
 from engine.models.catalogue import find
 from engine.models.residency import Residency
+from engine.plugins.files import PluginFiles
 from engine.tasks.describe import describe
 from engine.text.detect import READER, TextLine
-from protocol.events import OutputReady
+from protocol.events import JobWarning, OutputReady
 from protocol.requests import TaskName
 from tests.unit.engine.driver import drive, make_run
 from tests.unit.engine.networks import Shelf
@@ -108,6 +109,68 @@ def test_a_missing_model_names_the_command_that_fetches_it(tmp_path):
     made = make_run(TaskName.DESCRIBE, {}, inputs={"image": save(tmp_path / "in.png", texture())})
     with pytest.raises(EngineError, match="safelight models pull efficientnet-lite0"):
         drive(lambda run, context: describe(run, context, Residency(tmp_path, "cpu")), made)
+
+
+class Captioner:
+    def __init__(self, name):
+        self.name = name
+
+    def caption(self, image, *seed):
+        return f"{self.name} {image.shape} {seed}"
+
+
+class Plugins(PluginFiles):
+    """Finds every model and gives out one that says what it was asked."""
+
+    def find(self, name):
+        return self.models_dir / name
+
+    def use(self, name, residency, load):
+        return (yield Call(lambda: Captioner(name), stage="load"))
+
+
+
+def described(path, folder, monkeypatch, plugins=None, **params):
+    monkeypatch.setattr(type(READER), "read", lambda self, image: [])
+    shelf = Shelf({"efficientnet-lite0": Classifier(), "centerface": Finder()}, models_dir=folder)
+    made = make_run(TaskName.DESCRIBE, params, inputs={"image": path})
+    return drive(lambda run, context: describe(run, context, shelf, plugins), made)
+
+
+@pytest.mark.parametrize(
+    ("params", "caption"),
+    [
+        ({"style": "photo", "seed": 7}, "blip-image-captioning-base (9, 12, 3) (7,)"),
+        ({"style": "anime"}, "wd-v1-4-moat-tagger-v2 (9, 12, 3) ()"),
+    ],
+)
+def test_a_caption_stands_beside_the_tags(names, tmp_path, monkeypatch, params, caption):
+    plugins = Plugins(models_dir=tmp_path)
+    driver = described(save(tmp_path / "in.png", texture(9, 12)), names, monkeypatch, plugins, **params)
+    document = json.loads(driver.outputs[0].content)
+    assert document["caption"] == caption
+    assert document["tags"]
+    assert len(driver.progress) == 5
+    assert driver.of_type(JobWarning) == []
+
+
+@pytest.mark.parametrize("style", ["photo", "anime"])
+def test_without_its_model_there_are_tags_and_it_is_said_which_file_to_put_where(names, tmp_path, monkeypatch, style):
+    driver = described(save(tmp_path / "in.png", texture()), names, monkeypatch, style=style)
+    document = json.loads(driver.outputs[0].content)
+    assert "caption" not in document
+    assert document["tags"]
+    (warning,) = driver.of_type(JobWarning)
+    assert warning.code == "caption_unavailable"
+    assert "folder plugins" in warning.message
+    assert len(driver.progress) == 5
+
+
+@pytest.mark.parametrize("style", ["tags", "anime"])
+def test_a_seed_where_nothing_is_drawn_is_told(names, tmp_path, monkeypatch, style):
+    path = save(tmp_path / "in.png", texture())
+    driver = described(path, names, monkeypatch, Plugins(models_dir=tmp_path), style=style, seed=3)
+    assert [warning.code for warning in driver.of_type(JobWarning)] == ["seed_unused"]
 
 
 @pytest.mark.models
