@@ -1,17 +1,26 @@
 """`control`: stop and skip, of the running task or of one by name; and what is left when nothing runs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.dialects.fooocus_engine.callers import CONTROL, PROFILE, begin, generated, job_id, task
 from tests.dialects.jobs import ended, until
 from tests.dialects.pictures import b64, png
-from tests.servers import thread_server
+from tests.servers import ThreadServer, thread_server
 
 STOPPED = {"message": "task stoped"}
 SKIPPED = {"message": "task skiped"}
 NONE = {"message": "No task running"}
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Iterator[ThreadServer]:
+    """Slow enough to be met at work, and no slower."""
+    with thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.08) as running:
+        yield running
 
 
 def control(client: httpx.Client, action: str, **params: str) -> object:
@@ -57,7 +66,7 @@ def test_what_is_asked_while_nothing_runs_is_forgotten(client: httpx.Client) -> 
 def test_a_task_is_stopped_by_its_name_also_while_it_waits(tmp_path: Path) -> None:
     """The original knew the running one alone, and forgot that when another ended."""
     with (
-        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.1, max_live_jobs=1) as server,
+        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.05, max_live_jobs=1) as server,
         server.client() as client,
     ):
         running, waiting = begin(client, image_number=2), begin(client)
@@ -69,7 +78,7 @@ def test_a_task_is_stopped_by_its_name_also_while_it_waits(tmp_path: Path) -> No
 
 def test_a_task_that_waits_has_no_picture_to_skip(tmp_path: Path) -> None:
     with (
-        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.1, max_live_jobs=1) as server,
+        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.05, max_live_jobs=1) as server,
         server.client() as client,
     ):
         running, waiting = begin(client, image_number=2), begin(client)

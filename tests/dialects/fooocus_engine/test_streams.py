@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.dialects.fooocus_api.callers import local
 from tests.dialects.fooocus_engine.callers import (
@@ -26,6 +27,13 @@ from tests.dialects.fooocus_engine.callers import (
 from tests.dialects.jobs import ended, failing
 from tests.dialects.pictures import b64, opened, png
 from tests.servers import DEADLINE_S, ThreadServer, thread_server
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Iterator[ThreadServer]:
+    """Slow enough to be met at work, and no slower."""
+    with thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.08, preview_interval_s=0.01) as running:
+        yield running
 
 
 @contextmanager
@@ -73,7 +81,7 @@ def test_previews_are_data_urls_of_png(slow_client: httpx.Client) -> None:
 def test_a_task_that_waits_says_so_at_once(tmp_path: Path) -> None:
     """The original said nothing before the first step."""
     with (
-        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.3, max_live_jobs=1) as server,
+        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.1, max_live_jobs=1) as server,
         server.client() as client,
     ):
         first = begin(client, image_number=8)
@@ -134,7 +142,7 @@ def test_a_stop_and_a_skip_are_told_in_the_stream(slow_server: ThreadServer, slo
 
 def test_a_quiet_stream_is_kept_open_by_comments(tmp_path: Path) -> None:
     with (
-        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.5, heartbeat_s=0.1) as server,
+        thread_server(tmp_path / "data", listen=PROFILE, fake_step_s=0.2, heartbeat_s=0.05) as server,
         server.client() as client,
         client.stream("POST", GENERATE, json=asked(stream_output=True, disable_preview=True)) as answer,
     ):
