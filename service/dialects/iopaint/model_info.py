@@ -162,7 +162,7 @@ def _published_names(painting: Iterable[ModelInfo]) -> Mapping[str, str]:
     return found
 
 
-def _diffusion(model: ModelInfo, there: Iterable[ModelInfo], published: str) -> Listed:
+def _diffusion(model: ModelInfo, there: Sequence[ModelInfo], published: str) -> Listed:
     editor = Editor(model.family) if model.family in set(Editor) else None
     family = _GOES_WITH.get(model.family or "", (model.family or "").removesuffix("_inpaint"))
     fitting = [other for other in there if other.family == family]
@@ -174,7 +174,7 @@ def _diffusion(model: ModelInfo, there: Iterable[ModelInfo], published: str) -> 
         editor=editor,
         can_extend=TaskName.OUTPAINT in model.tasks,
         lcm_lora=next(loras, None),
-        controls={} if editor in _UNCONTROLLED else controls_for(family, fitting),
+        controls={} if editor in _UNCONTROLLED else controls_for(family, there),
         brushes=brushes_for(model.family or "", fitting),
         powerpaint=powerpaint_for(model.family or "", fitting),
     )

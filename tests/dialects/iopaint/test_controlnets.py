@@ -11,13 +11,14 @@ from tests.dialects.iopaint.callers import WIDER, ask, newest, repainting_server
 from tests.servers import ThreadServer
 
 CANNY = "lllyasviel/control_v11p_sd15_canny"
+DEPTH = "lllyasviel/control_v11f1p_sd15_depth"
 HOLE = "lllyasviel/control_v11p_sd15_inpaint"
 FULL = {"enable_controlnet": True, "controlnet_conditioning_scale": 1.0}
 
 
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
-    """A model, and ControlNets: two the original knows, one of our own name, one whose pictures nobody makes."""
+    """A model, and ControlNets: three the original knows, one of our own name, one whose pictures nobody makes."""
     pytest.importorskip("diffusers")
     from engine.diffusion.quiet import quieten
 
@@ -28,7 +29,11 @@ def controlled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServe
     models = folder / "models"
     make_sd1().save_pretrained(models / "checkpoints" / "tiny")
     make_sdxl().save_pretrained(models / "checkpoints" / "large")
-    names = ("control_v11p_sd15_canny", "control_v11p_sd15_inpaint_fp16", "my-canny", "control_v11f1p_sd15_depth")
+    from tests.unit.engine.preprocessing.test_depth_network import put
+
+    put(folder / "own" / "plugins" / "dpt-large", "dpt-large", side=32)
+    names = ("control_v11p_sd15_canny", "control_v11p_sd15_inpaint_fp16", "my-canny")
+    names += ("control_v11f1p_sd15_depth", "control_v11p_sd15_openpose")
     for seed, name in enumerate(names):
         make_controlnet(seed=seed).save_pretrained(models / "controlnet" / name)
     with repainting_server(folder, "tiny") as server:
@@ -44,7 +49,7 @@ def client(controlled: ThreadServer) -> Iterator[httpx.Client]:
 def test_a_model_is_listed_with_the_controlnets_of_its_family_by_the_names_clients_know(client: httpx.Client) -> None:
     told = {model["name"]: model for model in client.get("/api/v1/server-config").json()["modelInfos"]}
     assert told["tiny"]["support_controlnet"] is True
-    assert sorted(told["tiny"]["controlnets"]) == [CANNY, HOLE, "my-canny"]
+    assert sorted(told["tiny"]["controlnets"]) == [DEPTH, CANNY, HOLE, "my-canny"]
     assert (told["large"]["support_controlnet"], told["large"]["controlnets"]) == (False, [])
     assert (told["cv2"]["support_controlnet"], told["cv2"]["controlnets"]) == (False, [])
 
@@ -56,6 +61,7 @@ def test_a_model_is_listed_with_the_controlnets_of_its_family_by_the_names_clien
         ("control_v11p_sd15_canny", "control_v11p_sd15_canny", "canny"),
         (HOLE, "control_v11p_sd15_inpaint_fp16", "inpaint"),
         ("my-canny", "my-canny", "canny"),
+        (DEPTH, "control_v11f1p_sd15_depth", "depth"),
     ],
 )
 def test_a_controlnet_is_a_control_whose_picture_is_made_of_the_jobs_own(
@@ -91,8 +97,7 @@ def test_a_controlnet_without_weight_is_none(client: httpx.Client, fields: dict[
 @pytest.mark.parametrize(
     ("method", "told"),
     [
-        ("lllyasviel/control_v11f1p_sd15_depth", "of the kind depth are not made here"),
-        ("lllyasviel/control_v11p_sd15_openpose", "of the kind openpose are not made here"),
+        ("lllyasviel/control_v11p_sd15_openpose", "take body_pose_model on the server"),
         ("diffusers/controlnet-canny-sdxl-1.0", CANNY),
         ("", "my-canny"),
     ],
