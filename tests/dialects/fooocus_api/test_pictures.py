@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.recipes import read_recipe
 from tests.dialects.fooocus_api.callers import TEXT, mask
 from tests.dialects.fooocus_api.conftest import PROFILE
 from tests.dialects.jobs import ended
@@ -118,3 +119,19 @@ def test_a_picture_says_in_its_file_what_it_was_made_with_in_the_scheme_that_is_
     assert "Seed: 7" in told[1]["parameters"]
     (item,) = client.post(TEXT, json={**body, "advanced_params": FEW_STEPS, "save_meta": False}).json()
     assert "parameters" not in opened(client.get(item["url"]).content).info
+
+
+@pytest.mark.parametrize(("scheme", "extension"), [("fooocus", "png"), ("a111", "jpg"), ("a1111", "webp")])
+def test_files_say_what_they_were_made_with_in_the_scheme_asked_for(
+    client: httpx.Client, scheme: str, extension: str
+) -> None:
+    fields = {"save_meta": True, "meta_scheme": scheme, "save_extension": extension, "style_selections": []}
+    body = {"prompt": "a red apple", "image_seed": 7, "aspect_ratios_selection": "64*64", "advanced_params": FEW_STEPS}
+    answer = client.post(TEXT, json={**body, **fields})
+    assert answer.status_code == 200, answer.text
+    found = read_recipe(client.get(answer.json()[0]["url"]).content)
+    assert found.scheme == {"a111": "a1111"}.get(scheme, scheme)
+    assert found.recipe is not None
+    assert (found.recipe.prompt, found.recipe.seed, found.recipe.steps) == ("a red apple", 7, 2)
+    assert found.recipe.performance == "speed"
+    assert found.recipe.size_conditioning is not None

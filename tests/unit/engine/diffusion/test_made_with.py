@@ -49,9 +49,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def studio(tiny_folder: TinyFolder, folder: Path, tmp_path: Path) -> Studio:
-    return studio_of(tiny_folder("sd1").parent, folder, residency=Residency(tmp_path, "cpu"))
+@pytest.fixture(scope="module")
+def studio(tiny_folder: TinyFolder, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    tiny_folder("sdxl")
+    tiny_folder("sdxl_refiner")
+    hashes = tmp_path_factory.mktemp("hashes")
+    return studio_of(tiny_folder("sd1").parent, folder, residency=Residency(hashes, "cpu"))
 
 
 def opened(driver: Driver) -> Image.Image:
@@ -159,10 +162,7 @@ def test_what_the_request_leaves_open_is_said_as_it_counted(studio: Studio) -> N
     assert told["vae"] == "Default (model)"
 
 
-def test_a_refiner_is_named_with_when_and_how_it_took_over(tiny_folder: TinyFolder, tmp_path: Path) -> None:
-    tiny_folder("sdxl")
-    tiny_folder("sdxl_refiner")
-    studio = studio_of(tiny_folder("sd1").parent, residency=Residency(tmp_path, "cpu"))
+def test_a_refiner_is_named_with_when_and_how_it_took_over(studio: Studio) -> None:
     asked = {**SMALL, "model": "sdxl", "steps": 4, "refiner": "sdxl_refiner", "refiner_start": 0.5, "clip_skip": 1}
     told, _ = as_fooocus_reads(opened(make(studio, {**asked, "metadata": "fooocus"})))
     assert (told["refiner_model"], told["refiner_switch"], told["refiner_swap_method"]) == (
@@ -174,7 +174,7 @@ def test_a_refiner_is_named_with_when_and_how_it_took_over(tiny_folder: TinyFold
     assert told["clip_skip"] == 3
 
 
-def test_hashes_are_computed_once(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashes_are_computed_once(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {**SMALL, "steps": 1, "metadata": "a1111"}
     make(studio, asked)
     monkeypatch.setattr("engine.library.hashes._digest", lambda _files: pytest.fail("it was computed again"))
