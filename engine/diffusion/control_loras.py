@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from engine.diffusion.weights import Tensors, check_complete, fill
 from engine.library.headers import BadHeader, read_header
 from engine.library.records import FoundModel
 from engine.library.sniff import CONTROL_LORA_MARK
+
+T = TypeVar("T")
 
 _PART: Final = Part("controlnet", "diffusers", "ControlNetModel")
 _PREFIX: Final = "control_model."
@@ -70,6 +72,20 @@ def is_control_lora(found: FoundModel) -> bool:
         return CONTROL_LORA_MARK in read_header(found.path).shapes
     except (OSError, BadHeader):
         return False  # whatever it is: loading it will say
+
+
+def told_sizes(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Of a ControlNet under the names of single files the layers that are told sizes, under diffusers' names.
+
+    The libraries leave them out, and with them all of SDXL's in that layout.
+    """
+    return {
+        f"{ours}.{kind}": tensors[name]
+        for ours, theirs in _SIZES.items()
+        for kind in ("weight", "bias")
+        for name in (f"{theirs}.{kind}", f"{_PREFIX}{theirs}.{kind}")
+        if name in tensors
+    }
 
 
 def variant_for(denoiser: nn.Module) -> str:
@@ -127,12 +143,7 @@ def _named(tensors: Tensors, config: Mapping[str, Any]) -> Mapping[str, _Change]
             changes.setdefault(f"{_PREFIX}{bare}", _Change()).instead = tensor
     convert: Any = convert_controlnet_checkpoint
     named = {name: change for name, change in convert(changes, config).items() if change is not None}
-    # The libraries know no ControlNets in this layout that are told sizes.
-    for ours, theirs in _SIZES.items():
-        for kind in ("weight", "bias"):
-            if (change := changes.get(f"{_PREFIX}{theirs}.{kind}")) is not None:
-                named[f"{ours}.{kind}"] = change
-    return named
+    return {**named, **told_sizes(changes)}
 
 
 def _own_weights(unet: Any) -> dict[str, Tensor]:

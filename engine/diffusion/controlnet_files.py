@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, Final
 
-from engine.diffusion.control_loras import build_from_lora
+from engine.diffusion.control_loras import build_from_lora, told_sizes
 from engine.diffusion.folders import Part, class_of
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.side_networks import SideNetwork
@@ -33,6 +33,7 @@ def _build_whole(tensors: Tensors, model: LoadedModel) -> Any:
         for name, tensor in names.convert_controlnet_checkpoint(tensors, unet.config).items()
         if tensor is not None
     }
+    renamed |= told_sizes(tensors)
     if "conv_in.weight" not in renamed:
         raise ValueError("it has no ControlNet (control_model. or conv_in)")
     mapping: Any = FrozenDict

@@ -75,6 +75,7 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = tiny_adapters.controlnet_tensors(NETS["edges"]())
     tensors.pop("control_model.middle_block_out.0.weight")
     write_single_file(tensors, folder / "torn.safetensors")
+    write_single_file(tiny_adapters.controlnet_tensors(NETS["xl"]()), folder / "xl-file.safetensors")
     changed = seeing(xl_net(make_sdxl().unet))
     write_single_file(tiny_adapters.control_lora(changed), folder / "changes.safetensors")
     changed.save_pretrained(folder / "changed")
@@ -138,6 +139,7 @@ def near(made: Pixels, expected: Pixels) -> bool:
         ("sd1", "edges", "edges", "StableDiffusionControlNetPipeline"),
         ("sd1", "edges-file", "edges", "StableDiffusionControlNetPipeline"),
         ("sdxl", "xl", "xl", "StableDiffusionXLControlNetPipeline"),
+        ("sdxl", "xl-file", "xl", "StableDiffusionXLControlNetPipeline"),
     ],
 )
 def test_a_controlnet_draws_what_a_stock_pipeline_with_it_draws(

@@ -228,6 +228,7 @@ def test_jobs_with_other_image_prompts_at_once_draw_what_they_draw_alone(
         {"image_prompts": [prompt("style")]},
         {},
         {"image_prompts": [prompt("style", weight=0.5)]},
+        {"image_prompts": [prompt("style", end=0.4)]},
         {"image_prompts": [prompt("face"), prompt("style")], "freeu": {}},
         {"image_prompts": [prompt("style")], "seed": 6, "steps": 5},
     ]
