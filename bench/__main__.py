@@ -22,6 +22,7 @@ BENCHMARKS: Final = (
     "first_event",
     "null_jobs",
     "poll",
+    "waiting",
     "latency",
     "fanout",
     "pictures",

@@ -42,10 +42,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def safelight(data_dir: Path) -> Iterator[Server]:
-    """Ours as anybody starts it, with the fake engine."""
+def safelight(data_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Ours as anybody starts it, with the fake engine; `environment` may hold settings."""
     port = free_port()
-    with run(serve_arguments(port, data_dir), port) as server:
+    with run(serve_arguments(port, data_dir), port, environment) as server:
         wait_until_healthy(server, "/v1/health/ready")
         yield server
 

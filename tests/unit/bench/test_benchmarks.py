@@ -25,6 +25,7 @@ from bench import (
     steps,
     switching,
     throughput,
+    waiting,
 )
 from bench.__main__ import BENCHMARKS
 from bench.measure import Measure, Skipped
@@ -36,6 +37,7 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "first_event": lambda: first_event.run(quick=True, jobs=5),
     "null_jobs": lambda: null_jobs.run(quick=True, seconds=0.05, backlog=30),
     "poll": lambda: poll.run(quick=True, count=500, polls=10),
+    "waiting": lambda: waiting.run(quick=True, clients=4, pings=10),
     "latency": lambda: latency.run(quick=True, count=4, steps=3),
     "fanout": lambda: fanout.run(quick=True, sizes=((4, 10),), steps=5),
     "pictures": lambda: pictures.run(quick=True, folder=tiny_model(), steps=2, rounds=1),
