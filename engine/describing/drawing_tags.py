@@ -48,11 +48,17 @@ class DrawingTagger:
 
         Args:
             image: (H, W, 3) uint8, RGB.
+
+        Raises:
+            EngineError: `bad_model`: the table is not the network's.
         """
         told = self._session.get_inputs()[0]
         side = told.shape[1] if isinstance(told.shape[1], int) else _USUAL_PX
         (answer, *_) = self._session.run(None, {told.name: _prepared(image, side)[None]})
         likely = np.asarray(answer, np.float32).reshape(-1)
+        if len(likely) != len(self._tags):
+            message = f"the table of tags has {len(self._tags)} lines, and the network knows {len(likely)} tags"
+            raise EngineError(ErrorCode.BAD_MODEL, message)
         found = [
             tag.name
             for category in (_CHARACTER, _GENERAL)

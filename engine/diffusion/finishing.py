@@ -3,15 +3,14 @@
 from functools import partial
 from typing import Any, Final, cast
 
-import numpy as np
-
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_wording import JobWording
 from engine.diffusion.made_with import SOFTWARE, MadeWith
-from engine.images import Floats, Picture, encode, on_white, to_uint8, written_as
+from engine.images import Floats, Picture, encode, to_uint8, written_as
 from engine.interface import Call, EncodedImage, Where
 from engine.origin import Origin, signed
 from engine.prompting.expand import Wording
+from engine.safety.censoring import look_at
 from engine.safety.checkers import SafetyChecker, bring_checker
 from engine.steps import await_call, await_steps
 from protocol.finishing import MetadataScheme
@@ -51,18 +50,13 @@ class Finishing:
         finish = partial(job.scene.finish, generated)
         if self._checker is not None:
             picture = cast("Picture", await_call(Call(finish, Where.POOL, "finish")))
-            data["is_censored"] = self._is_unsafe(self._checker, picture)
-            if data["is_censored"]:
-                job.context.warn("censored", f"image {index} may not be safe for work; it became black")
-                picture = _blackened(picture)
-            finish = partial(_as_it_is, picture)
-            job.context.preview(job.steps, partial(to_uint8, picture.rgb), image=index, max_px=job.params.preview_px)
+            seen = await_steps(look_at(picture, index, self._checker, job.context.warn))
+            data["is_censored"] = seen.is_censored
+            finish = partial(_as_it_is, seen.picture)
+            shown = partial(to_uint8, seen.picture.rgb)
+            job.context.preview(job.steps, shown, image=index, max_px=job.params.preview_px)
         encode_it = partial(self._encode, finish, wording, seed)
         await_steps(job.context.output(index, encode_it, seed=seed, data=data))
-
-    def _is_unsafe(self, checker: SafetyChecker, picture: Picture) -> bool:
-        image = await_call(Call(lambda: to_uint8(on_white(picture)), Where.POOL, "finish"))
-        return bool(await_call(Call(lambda: checker.is_unsafe(cast("Any", image)), stage="safety_check")))
 
     def _encode(self, finish: "partial[Picture]", wording: Wording, seed: int) -> EncodedImage:
         """On the side pool."""
@@ -87,7 +81,3 @@ class Finishing:
 
 def _as_it_is(picture: Picture) -> Picture:
     return picture
-
-
-def _blackened(picture: Picture) -> Picture:
-    return Picture(np.zeros_like(picture.rgb), None, picture.depth_bits, picture.origin)

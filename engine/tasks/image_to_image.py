@@ -19,8 +19,11 @@ from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.origin import Origin
 from engine.partway import Partway
 from engine.plugins.files import PluginFiles
+from engine.safety.censoring import look_at
+from engine.safety.checkers import SafetyChecker, bring_checker
 from engine.tasks.upscale import enlarge
 from protocol.editing import UpscaleModel
+from protocol.finishing import MetadataScheme
 from protocol.generation import ImageToImageParams
 from protocol.replay import SizeRule
 
@@ -45,6 +48,7 @@ def image_to_image(run: Run, context: RunContext, studio: Studio, plugins: Plugi
 
     Warns:
         upscale_only: the enlarged picture is too large to be made anew.
+        metadata_unused: likewise, so that there is nothing to say of how it was made.
     """
     params = run.params
     assert isinstance(params, ImageToImageParams)
@@ -96,6 +100,9 @@ def _upscaled(
     picture: Picture = yield Call(read, Where.POOL, "read")
     side_px = math.sqrt(picture.width * picture.height) * params.upscale
     is_redrawn = side_px <= MOST_REDRAWN_PX
+    checker: SafetyChecker | None = None
+    if params.safety_check and not is_redrawn:
+        checker = yield from bring_checker(studio.plugins, studio.residency)
     enlarged = yield from enlarge(
         picture,
         params.upscale,
@@ -104,7 +111,8 @@ def _upscaled(
         plugins,
         context,
         until=_ENLARGED if is_redrawn else 0.9,
-        shows=not is_redrawn,
+        # Before a picture was looked at nobody is to see it.
+        shows=not (is_redrawn or params.safety_check),
     )
     if is_redrawn:
         rest = Partway(context, since=_ENLARGED)
@@ -114,10 +122,17 @@ def _upscaled(
         return
     message = f"an enlarged picture of {enlarged.width} x {enlarged.height} px is too large to be made anew"
     context.warn("upscale_only", f"{message}; it is the output as Real-ESRGAN made it")
-    encode = partial(images.encode_for, Picture(images.on_white(enlarged), origin=enlarged.origin), params)
+    if params.metadata is not MetadataScheme.NONE:
+        context.warn("metadata_unused", "metadata: the picture was enlarged only, and its file says nothing of that")
+    result = Picture(images.on_white(enlarged), origin=enlarged.origin)
+    data: dict[str, Any] = {"model": model.value, "factor": params.upscale}
+    if checker is not None:
+        seen = yield from look_at(result, run.first_image, checker, context.warn)
+        result, data["is_censored"] = seen.picture, seen.is_censored
+    encode = partial(images.encode_for, result, params)
     for index in range(run.first_image, params.images):
         with context.image(index):
-            yield from context.output(index, encode, data={"model": model.value, "factor": params.upscale})
+            yield from context.output(index, encode, data=data)
 
 
 def _compose(read: Any, run: Run, _context: RunContext, model: ReadyModel) -> _FromPicture:

@@ -81,6 +81,12 @@ def test_the_table_beside_the_file_is_read_under_both_names(tmp_path: Path, file
     assert [(tag.name, tag.category) for tag in found._tags] == list(TABLE)
 
 
+def test_a_table_of_another_network_is_refused() -> None:
+    with pytest.raises(EngineError, match="has 6 lines, and the network knows 7 tags") as refused:
+        DrawingTagger(Answering("N", 8, 8, 3), [Tag(*row) for row in TABLE[1:]]).caption(np.zeros((4, 4, 3), np.uint8))
+    assert refused.value.code is ErrorCode.BAD_MODEL
+
+
 @pytest.mark.parametrize("written", [None, "a,b\n1,2\n"])
 def test_without_a_table_of_tags_it_is_refused(tmp_path: Path, written: str | None) -> None:
     path = tmp_path / "wd-v1-4-moat-tagger-v2.onnx"

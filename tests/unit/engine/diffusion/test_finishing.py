@@ -11,6 +11,8 @@ from PIL import Image
 from engine.diffusion.studio import Studio
 from engine.interface import EngineError
 from engine.models.residency import Residency
+from engine.plugins.files import PluginFiles
+from engine.tasks import image_to_image
 from protocol.errors import ErrorCode
 from protocol.events import JobWarning, OutputReady, StepFinished
 from protocol.requests import TaskName
@@ -18,6 +20,7 @@ from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import make, pixels, studio_of
 from tests.unit.engine.driver import Driver
 from tests.unit.engine.plugins.tiny_onnx import mean_of_colours
+from tests.unit.engine.upscalers import Nearest, WithUpscaler
 
 REPAINT: dict[str, Any] = {
     "model": "sd1_inpaint",
@@ -82,3 +85,23 @@ def test_without_a_network_the_job_fails_before_its_first_step(tiny_folder: Tiny
     with pytest.raises(EngineError) as refused:
         repainted(studio, tmp_path, 0)
     assert refused.value.code is ErrorCode.MODEL_MISSING
+
+
+@pytest.mark.parametrize(("grey", "is_censored"), [(0, False), (255, True)])
+def test_a_picture_that_is_enlarged_only_is_looked_at_too(
+    tiny_folder: TinyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grey: int, is_censored: bool
+) -> None:
+    monkeypatch.setattr(image_to_image, "MOST_REDRAWN_PX", 30)
+    (tmp_path / "open-nsfw.onnx").write_bytes(mean_of_colours(224))
+    folder = tiny_folder("sd1").parent
+    studio = studio_of(folder, residency=WithUpscaler(Nearest()))
+    studio.plugins = PluginFiles(models_dir=tmp_path)
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((16, 16, 3), grey, np.uint8)).save(photo)
+    asked = {"upscale": 4.0, "images": 2, "safety_check": True, "metadata": "a1111"}
+    driver = make(studio, asked, task=TaskName.IMAGE_TO_IMAGE, inputs={"image": photo})
+    assert [ready.data["is_censored"] for ready in driver.of_type(OutputReady) if ready.data] == [is_censored] * 2
+    assert not pixels(driver.outputs[1].content).any()
+    assert driver.pictures == []
+    codes = [warning.code for warning in driver.of_type(JobWarning)]
+    assert codes == ["upscale_only", "metadata_unused", *(["censored"] if is_censored else [])]

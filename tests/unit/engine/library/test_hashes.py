@@ -42,6 +42,24 @@ def test_hash_is_that_of_the_whole_file(models, cache_dir):
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_hash_that_another_cache_on_the_same_file_computed_is_known(models, cache_dir, monkeypatch):
+    write(models / "a.safetensors", model_files.SD1)
+    one, other = HashCache(cache_dir), HashCache(cache_dir)
+    assert other.known(found_in(models)) is None
+    sha256 = one.sha256(found_in(models))
+    monkeypatch.setattr("engine.library.hashes._digest", no_reading)
+    assert other.sha256(found_in(models)) == sha256
+
+
+def test_caches_on_the_same_file_keep_each_others_hashes(tmp_path, cache_dir):
+    one, other = HashCache(cache_dir), HashCache(cache_dir)
+    for cache, name in ((one, "a"), (other, "b"), (one, "c")):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / f"{name}.safetensors", {**model_files.SD1, name: (3,)})
+        cache.sha256(found_in(tmp_path / name))
+    assert len(json.loads((cache_dir / "hashes.json").read_text())) == 3
+
+
 def test_hash_of_a_folder_is_that_of_its_denoiser(models, cache_dir):
     folder = write_pipeline(models / "m")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
