@@ -7,8 +7,19 @@ from typing import Any
 import httpx
 import pytest
 
+from service.auth import Scope, add_key
 from tests.dialects.fooocus_api.callers import local
-from tests.dialects.fooocus_engine.callers import CONTROL, PROFILE, TASKS, begin, generated, groups, job_id, task
+from tests.dialects.fooocus_engine.callers import (
+    CONTROL,
+    GENERATE,
+    PROFILE,
+    TASKS,
+    begin,
+    generated,
+    groups,
+    job_id,
+    task,
+)
 from tests.dialects.jobs import ended, until
 from tests.servers import thread_server
 
@@ -167,3 +178,18 @@ def test_a_seed_that_nobody_chose_is_told_with_the_pictures(slow_client: httpx.C
     (made,) = ended(slow_client, job_id(running))["outputs"]
     told = task(slow_client, running)["req_params"]["image_seed"]
     assert told == made["seed"] - (0 if is_same else 1)
+
+
+def test_a_key_that_may_only_read_changes_nothing(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    settings: dict[str, Any] = {"listen": PROFILE, "api": {"keys": ["k"]}}
+    data_dir.mkdir()
+    reader = add_key(data_dir, "reader", [Scope.JOBS_READ])
+    with thread_server(data_dir, **settings) as server, server.client(headers={"X-API-KEY": reader}) as client:
+        assert groups(client) == {"history": [], "current": [], "pending": []}
+        for method, path in (
+            ("GET", f"{TASKS}?action=delete&start_at=2020-01-01T00:00:00"),
+            ("POST", f"{CONTROL}?action=stop"),
+            ("POST", GENERATE),
+        ):
+            assert client.request(method, path, json={}).status_code == 403

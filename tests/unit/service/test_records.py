@@ -5,6 +5,7 @@ from protocol.events import (
     JobQueued,
     JobStarted,
     JobSucceeded,
+    OutputSkipped,
     PreviewReady,
     QueueMoved,
     StepFinished,
@@ -41,6 +42,14 @@ def test_only_the_end_sets_when_a_job_finished() -> None:
     assert job.finished_at is None
     apply(job, fact(JobSucceeded(duration_s=1), 3))
     assert (job.finished_at, job.seq) == (AT, 3)
+
+
+def test_an_image_that_was_skipped_is_none_the_next_attempt_begins_with() -> None:
+    job = record()
+    apply(job, fact(JobQueued(task=TaskName.TEST_PATTERN, priority=Priority.LOW), 1))
+    apply(job, fact(JobStarted(worker="w", device="d", attempt=1), 2))
+    apply(job, fact(OutputSkipped(index=2), 3))
+    assert job.outputs == 3
 
 
 def test_what_a_job_shows_beside_its_facts_comes_from_its_latest_hints() -> None:
