@@ -130,7 +130,7 @@ _CROPPED: Final = {"crop": True, "crop_margin_px": 8}
 BESIDE: Final[Mapping[str, Mapping[str, Any]]] = {
     "crop_margin_px": _CROPPED,
     "shown upscaled": _CROPPED,
-    **dict.fromkeys(("scheduler", "sharpness", "start from noise", "strength"), {"steps": 3}),
+    **{change: {"steps": 3} for change in ("scheduler", "sharpness", "start from noise", "strength")},
 }
 """What is also asked where a change is not, since it changes nothing of the usual."""
 OF_TASK: Final = {
