@@ -7,6 +7,7 @@ from typing import Any, Final
 from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import GUIDE_DEFAULTS, MOST_GUIDES, GuideKind, Side
+from service.dialects.fooocus.pages import Page
 from service.dialects.fooocus.wishes import Wish
 from service.dialects.fooocus_api.requests import QueryHistory
 from service.dialects.fooocus_api.states import DIALECT_LABEL, FINISH_REASONS, JobType, url_of
@@ -14,7 +15,6 @@ from service.store import ForeignJob, JobTimes
 
 _MOST: Final = 10_000
 """Jobs told of at once, where there are no pages."""
-_MOST_PER_PAGE: Final = 1000
 _EXPANSION_STYLE: Final = "Fooocus V2"
 """Not among the styles that are kept."""
 NOTHING: Final[Mapping[str, Any]] = {"queue": [], "history": []}
@@ -70,9 +70,8 @@ async def _page(desk: Desk, key: Key, asked: QueryHistory) -> list[ForeignJob]:
     """Of jobs that have ended, newest first; or the one that is named."""
     store = desk.services.store
     if asked.job_id is None:
-        size = min(max(0, asked.page_size), _MOST_PER_PAGE)
-        offset = max(0, asked.page) * size
-        return await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=size, offset=offset)
+        page = Page.of(asked.page, asked.page_size)
+        return await store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=True, limit=page.size, offset=page.offset)
     job = await store.job(asked.job_id, key.visible)
     if job is None or job.labels.get("dialect") != DIALECT_LABEL or not job.status.is_terminal:
         return []

@@ -13,15 +13,15 @@ from service.auth import Key, Scope
 from service.clock import now, timestamp
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
-from service.dialects.fooocus.reading import read_query
+from service.dialects.fooocus.pages import Page
 from service.dialects.fooocus_engine.names import job_id_of
 from service.dialects.fooocus_engine.records import DIALECT_LABEL, current, row
 from service.dialects.fooocus_engine.requests import Query, QueryTasks
+from service.dialects.reading import read_query
 from service.store import ForeignJob
 
 _MOST: Final = 10_000
 """Tasks of a stretch of time, where there are no pages; and tasks that have not ended."""
-_MOST_PER_PAGE: Final = 1000
 _DELETE: Final = "delete"
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,9 +80,8 @@ async def _history(desk: Desk, key: Key, query: QueryTasks) -> list[ForeignJob]:
     """A page of the tasks that have begun, newest first; of a stretch of time all of them, oldest first."""
     store = desk.services.store
     if query.start_at is None and query.end_at is None:
-        size = min(max(0, query.page_size), _MOST_PER_PAGE)
-        offset = max(0, query.page) * size
-        return await store.begun_jobs_of_dialect(key.id, DIALECT_LABEL, limit=size, offset=offset)
+        page = Page.of(query.page, query.page_size)
+        return await store.begun_jobs_of_dialect(key.id, DIALECT_LABEL, limit=page.size, offset=page.offset)
     since, until = _stretch(query)
     return await store.begun_jobs_of_dialect_between(key.id, DIALECT_LABEL, since, until, limit=_MOST)
 
@@ -98,9 +97,8 @@ async def _delete(desk: Desk, key: Key, query: QueryTasks) -> None:
 
 
 def _page(found: list[ForeignJob], query: QueryTasks) -> list[ForeignJob]:
-    size = min(max(0, query.page_size), _MOST_PER_PAGE)
-    first = max(0, query.page) * size
-    return found[first : first + size]
+    page = Page.of(query.page, query.page_size)
+    return found[page.offset : page.offset + page.size]
 
 
 def _stretch(query: QueryTasks) -> tuple[str, str]:
