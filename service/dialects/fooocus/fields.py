@@ -5,7 +5,7 @@ Reading is as lenient as the originals': numbers may come as text, and names tha
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, Field, FiniteFloat
 
 from service.dialects.fooocus.choices import (
     DEFAULT_INPAINT_ENGINE,
@@ -21,6 +21,7 @@ from service.dialects.fooocus.choices import (
     Performance,
 )
 from service.dialects.fooocus.sizes import checked_aspect_ratio
+from service.dialects.reading import Foreign
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Scaler = Annotated[FiniteFloat, Field(ge=0.1, le=3)]
@@ -30,12 +31,6 @@ Threshold = Annotated[int, Field(ge=1, le=255)]
 Growth = Annotated[int, Field(ge=-64, le=64)]
 AspectRatio = Annotated[str, AfterValidator(checked_aspect_ratio)]
 Strings = Annotated[tuple[str, ...], Field(max_length=1000)]
-
-
-class Foreign(BaseModel):
-    """A part of a foreign request."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
 
 class Lora(Foreign):

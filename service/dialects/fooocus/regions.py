@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from protocol.errors import ErrorCode, ProtocolError
-from service.dialects.fooocus.fields import Foreign
+from service.dialects.reading import Foreign
 
 
 class EnhanceRegion(Foreign):

@@ -13,7 +13,6 @@ from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, Side
 from service.dialects.fooocus.fields import ImagePrompt
 from service.dialects.fooocus.pictures import needed_picture, picture_in, size_of
-from service.dialects.fooocus.reading import missing, read_json
 from service.dialects.fooocus.regions import check_regions
 from service.dialects.fooocus.wishes import Guide
 from service.dialects.fooocus_api.enhancing import EnhanceForm, EnhanceRequest
@@ -31,6 +30,7 @@ from service.dialects.fooocus_api.requests import (
     UpscaleVaryRequest,
 )
 from service.dialects.fooocus_api.states import JobType
+from service.dialects.reading import missing, read_json
 
 _GUIDE_NUMBERS: Final = range(1, MOST_GUIDES + 1)
 

@@ -10,8 +10,9 @@ from starlette.requests import Request
 
 from service.dialects.fastapi_errors import InvalidRequest
 from service.dialects.fooocus.fields import AdvancedFields
-from service.dialects.fooocus.reading import form_of, parse
+from service.dialects.fooocus.form import form_of
 from service.dialects.fooocus_api.requests import FormFields
+from service.dialects.reading import parse
 
 F = TypeVar("F", bound=FormFields)
 F_co = TypeVar("F_co", bound=FormFields, covariant=True)

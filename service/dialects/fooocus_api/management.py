@@ -11,10 +11,10 @@ from protocol.jobs import Job
 from service.auth import Key, Scope
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
-from service.dialects.fooocus.reading import read_query
 from service.dialects.fooocus_api.history import NOTHING, history
 from service.dialects.fooocus_api.requests import QueryHistory, QueryJob
 from service.dialects.fooocus_api.states import DIALECT_LABEL, NOT_FOUND, job_object
+from service.dialects.reading import read_query
 
 _PAGE: Final = '<p>This server is documented at <a href="/docs">/docs</a>.</p>'
 _STOPPED: Final = {"msg": "success"}

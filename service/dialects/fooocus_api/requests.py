@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
-from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, ImagePrompt, Share
+from service.dialects.fooocus.fields import AdvancedFields, CommonFields, ImagePrompt, Share
+from service.dialects.reading import Foreign
 
 Factor = Annotated[FiniteFloat, Field(ge=1, le=5)]
 Sides = Annotated[tuple[Side, ...], Field(max_length=100)]

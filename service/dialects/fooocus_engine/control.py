@@ -9,10 +9,10 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.jobs import Job, JobStatus
 from service.auth import Key
 from service.dialects.base import Desk
-from service.dialects.fooocus.reading import read_query
 from service.dialects.fooocus_engine.records import DIALECT_LABEL
 from service.dialects.fooocus_engine.requests import ControlQuery
 from service.dialects.fooocus_engine.tasks import find
+from service.dialects.reading import read_query
 
 _STOP: Final = "stop"
 _SKIP: Final = "skip"

@@ -15,7 +15,6 @@ from service.auth import Key
 from service.dialects.base import Desk, JobNotDone
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.file_names import chosen_stem, today
-from service.dialects.fooocus.reading import read_json
 from service.dialects.fooocus.shelf import Known, Shelf
 from service.dialects.fooocus.translation import translate
 from service.dialects.fooocus_engine.modes import Mode, wanted
@@ -24,6 +23,7 @@ from service.dialects.fooocus_engine.records import DIALECT_LABEL, asked, pendin
 from service.dialects.fooocus_engine.requests import EngineRequest
 from service.dialects.fooocus_engine.stream import TaskStream
 from service.dialects.fooocus_engine.wish import meaning, pictures_of
+from service.dialects.reading import read_json
 from service.profiles import part_of
 
 JOB_HEADER: Final = "X-Job-Id"

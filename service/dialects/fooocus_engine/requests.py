@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat
 
 from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
-from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Foreign, Share
+from service.dialects.fooocus.fields import AdvancedFields, CommonFields, Share
 from service.dialects.fooocus.regions import EnhanceRegion
+from service.dialects.reading import Foreign
 
 NO_PRESET = "initial"
 PictureText = str | None

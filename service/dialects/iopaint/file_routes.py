@@ -13,11 +13,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from service.api.requests import body_chunks
 from service.auth import Scope
 from service.dialects.base import Desk
-from service.dialects.iopaint import requests
 from service.dialects.iopaint.answers import route
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.files import MediaFolders, Tab
 from service.dialects.iopaint.gen_info import gen_info
+from service.dialects.reading import Foreign, missing, read_query
 
 
 async def save_image(request: Request) -> Response:
@@ -43,7 +43,7 @@ async def input_image(request: Request) -> Response:
     return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream")
 
 
-class _MediaQuery(requests.Foreign):
+class _MediaQuery(Foreign):
     tab: Tab
 
 
@@ -58,20 +58,20 @@ class _ThumbnailQuery(_MediaFileQuery):
 
 async def medias(request: Request) -> Response:
     folders = await _folders(request)
-    asked = requests.read_query(request, _MediaQuery)
+    asked = read_query(request, _MediaQuery)
     return JSONResponse(await anyio.to_thread.run_sync(folders.listing, asked.tab))
 
 
 async def media_file(request: Request) -> Response:
     folders = await _folders(request)
-    asked = requests.read_query(request, _MediaFileQuery)
+    asked = read_query(request, _MediaFileQuery)
     path = await anyio.to_thread.run_sync(folders.picture, asked.tab, asked.filename)
     return FileResponse(path, media_type="image/png")  # whatever it is, as the original
 
 
 async def media_thumbnail_file(request: Request) -> Response:
     folders = await _folders(request)
-    asked = requests.read_query(request, _ThumbnailQuery)
+    asked = read_query(request, _ThumbnailQuery)
     make = partial(folders.thumbnail, asked.tab, asked.filename, asked.width, asked.height)
     small = await anyio.to_thread.run_sync(make)
     sizes = {"X-Width": str(small.width), "X-Height": str(small.height)}
@@ -100,7 +100,7 @@ async def _upload(request: Request) -> _Upload:
     limit = Desk.of(request).services.settings.max_upload_bytes
     chunks = body_chunks(request, limit)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise requests.missing("body", "file")
+        raise missing("body", "file")
     try:
         form = await MultiPartParser(request.headers, chunks).parse()
     except MultiPartException:
@@ -108,7 +108,7 @@ async def _upload(request: Request) -> _Upload:
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise requests.missing("body", "file")
+            raise missing("body", "file")
         return _Upload(file.filename or "", await file.read())
     finally:
         await form.close()

@@ -16,6 +16,7 @@ from service.dialects.iopaint.answers import LABELS, file_answer, picture_in, ro
 from service.dialects.iopaint.choices import Choices
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.pictures import painted
+from service.dialects.reading import read_json
 
 _MOST_GROWTH_PX: Final = 256
 _PLUGIN_GROWTH_PX: Final = 4
@@ -27,7 +28,7 @@ _ADJUST_THRESHOLD: Final = 127
 async def switch_plugin_model(request: Request) -> Response:
     desk = Desk.of(request)
     await desk.key_of(request)
-    asked = await requests.read_body(request, requests.SwitchPluginModelRequest)
+    asked = await read_json(request, requests.SwitchPluginModelRequest)
     if asked.plugin_name in desk.services.settings.iopaint_plugins and asked.plugin_name in plugins.PLUGINS:
         plugin = plugins.PLUGINS[asked.plugin_name]
         may_fetch = desk.services.settings.allow_model_downloads
@@ -38,7 +39,7 @@ async def switch_plugin_model(request: Request) -> Response:
 async def run_plugin_gen_image(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await requests.read_body(request, requests.RunPluginRequest)
+    asked = await read_json(request, requests.RunPluginRequest)
     plugin = plugins.plugin_named(asked.name, desk.services.settings.iopaint_plugins)
     if plugin.image is None:
         raise Refused(422, "Plugin does not support output image")
@@ -49,7 +50,7 @@ async def run_plugin_gen_image(request: Request) -> Response:
 async def run_plugin_gen_mask(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await requests.read_body(request, requests.RunPluginRequest)
+    asked = await read_json(request, requests.RunPluginRequest)
     plugin = plugins.plugin_named(asked.name, desk.services.settings.iopaint_plugins)
     if plugin.mask is None:
         raise Refused(422, "Plugin does not support output image")
@@ -88,7 +89,7 @@ async def _present(desk: Desk) -> set[str]:
 async def adjust_mask(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await requests.read_body(request, requests.AdjustMaskRequest)
+    asked = await read_json(request, requests.AdjustMaskRequest)
     growth_px = 0 if asked.operate is requests.MaskOperation.REVERSE else asked.kernel_size
     if not 0 <= growth_px <= _MOST_GROWTH_PX:
         raise Refused(422, f"kernel_size: expected 0..{_MOST_GROWTH_PX}, got {asked.kernel_size}")

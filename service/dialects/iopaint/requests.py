@@ -3,31 +3,15 @@
 Reading is as lenient as the original's: numbers and yes or no may come as text, unknown fields are passed over.
 """
 
-import json
 from enum import StrEnum
-from functools import cache
-from math import isfinite
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from pydantic import Field
 
-from service.api.requests import body_chunks, services_of
-from service.dialects.fastapi_errors import InvalidRequest
+from service.dialects.reading import Foreign
 
-M = TypeVar("M", bound=BaseModel)
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveShare = Annotated[float, Field(gt=0.0, le=1.0)]
-
-_LONGEST_ECHO: Final = 200
-
-
-class Foreign(BaseModel):
-    """A body of IOPaint's API."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
 
 class Cv2Flag(StrEnum):
@@ -134,98 +118,3 @@ class AdjustMaskRequest(Foreign):
     mask: str
     operate: MaskOperation
     kernel_size: int = 5
-
-
-async def read_body(request: Request, kind: type[M]) -> M:
-    """The body of a request.
-
-    Raises:
-        InvalidRequest: it is not JSON, or not such a body.
-        ProtocolError: it is too large.
-    """
-    return parse(kind, await _body(request), "body")
-
-
-def read_query(request: Request, kind: type[M]) -> M:
-    """The query of a request.
-
-    Raises:
-        InvalidRequest: something is missing, or of another type.
-    """
-    return parse(kind, dict(request.query_params), "query")
-
-
-def parse(kind: type[M], value: object, place: str) -> M:
-    """Read a decoded body or query.
-
-    Args:
-        place: where it stood: `body` or `query`.
-
-    Raises:
-        InvalidRequest: it is not such a one.
-    """
-    if value is None:
-        raise missing(place)
-    try:
-        found: M = _adapter(kind).validate_python(value, from_attributes=True)
-    except ValidationError as error:
-        raise InvalidRequest([_shown(detail, place) for detail in error.errors()]) from None
-    return found
-
-
-def missing(*place: str) -> InvalidRequest:
-    """That something is not there."""
-    return InvalidRequest([{"type": "missing", "loc": list(place), "msg": "Field required", "input": None}])
-
-
-async def _body(request: Request) -> object:
-    content = bytearray()
-    async for chunk in body_chunks(request, services_of(request).settings.max_body_bytes):
-        content += chunk
-    if not content:
-        return None
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if not (media_type.startswith("application/") and media_type.removeprefix("application/").endswith("json")):
-        return bytes(content).decode(errors="replace")
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return _lenient_json(bytes(content))
-
-
-def _lenient_json(content: bytes) -> object:
-    """Read as the original does, which takes `NaN` and unpaired surrogates; its error says where reading ended."""
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        detail = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error", "input": {}}
-        raise InvalidRequest([{**detail, "ctx": {"error": error.msg}}]) from None
-    except (ValueError, RecursionError):  # not UTF-8, a number of too many digits, or nested too deeply
-        detail = {"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error", "input": {}}
-        raise InvalidRequest([detail]) from None
-
-
-@cache
-def _adapter(kind: type[M]) -> TypeAdapter[M]:
-    return TypeAdapter(kind)
-
-
-def _shown(detail: ErrorDetails, place: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": detail["type"], "loc": [place, *detail["loc"]], "msg": detail["msg"]}
-    given = detail["input"]
-    # The original sends the whole body back, pictures and all.
-    echo = _plain(given)
-    shown["input"] = f"{echo:.{_LONGEST_ECHO}}" if isinstance(echo, str) else echo
-    if isinstance(given, dict):
-        shown["input"] = {}
-    if "ctx" in detail:
-        shown["ctx"] = {name: _plain(value) for name, value in detail["ctx"].items()}
-    if "url" in detail:
-        shown["url"] = detail["url"]
-    return shown
-
-
-def _plain(value: object) -> object:
-    # NaN and infinity are read, but JSON cannot say them.
-    is_plain = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))
-    return value if is_plain else str(value)

@@ -23,6 +23,7 @@ from service.dialects.iopaint.samplers import SAMPLERS
 from service.dialects.iopaint.socketio import PATH as SOCKET_IO
 from service.dialects.iopaint.socketio import SocketIo
 from service.dialects.iopaint.viewers import ViewerCookie
+from service.dialects.reading import read_json
 from service.profiles import Cors, Dialect
 
 
@@ -66,7 +67,7 @@ async def switch_model(request: Request) -> Response:
     """Switch, for all. A diffusion model is loaded first: if that fails, everything stays as it was."""
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await requests.read_body(request, requests.SwitchModelRequest)
+    asked = await read_json(request, requests.SwitchModelRequest)
     choices = Choices.of(request)
     current = await choices.current(desk)
     if asked.name == current.name:
@@ -86,7 +87,7 @@ async def samplers(request: Request) -> Response:
 async def inpaint(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await requests.read_body(request, requests.InpaintRequest)
+    asked = await read_json(request, requests.InpaintRequest)
     model = await Choices.of(request).current(desk)
     image = await picture_in(desk, asked.image, "image")
     mask = await picture_in(desk, asked.mask, "mask")

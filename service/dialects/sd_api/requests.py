@@ -14,7 +14,7 @@ from protocol.events import JobWarning
 from protocol.generation import MAX_GENERATED_SIDE_PX
 from protocol.params import LARGEST_SEED, OutputFormat
 from protocol.requests import TaskName
-from service.dialects.iopaint.requests import Foreign
+from service.dialects.reading import Foreign
 from service.dialects.sd_api.schedulers import SCHEDULERS, Scheduler
 
 MOST_IMAGES: Final = 10

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from engine.interface import EngineStatus
 from service.auth import Scope
 from service.dialects.base import Desk
-from service.dialects.iopaint.requests import read_body
+from service.dialects.reading import read_json
 from service.dialects.sd_api import tasks
 from service.dialects.sd_api.callbacks import callback_body
 from service.dialects.sd_api.errors import EXCEPTION_HANDLERS, NOT_FOUND
@@ -36,7 +36,7 @@ async def health(request: Request) -> Response:
 async def generate(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await read_body(request, GenerateRequest)
+    asked = await read_json(request, GenerateRequest)
     order = order_of(asked)
     job = await desk.submit(
         order.task,

@@ -14,7 +14,7 @@ from protocol.erasing import EraseModel, FillMethod, HdStrategy
 from protocol.params import MAX_SIDE_PX
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.pictures import Size, decode_picture
-from service.dialects.iopaint.requests import Foreign
+from service.dialects.reading import Foreign
 
 MOST_REGIONS: Final = 1000
 _TASK_ID: Final = re.compile(r"[A-Za-z0-9._:~@+-]{1,128}", re.ASCII)

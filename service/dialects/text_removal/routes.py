@@ -18,7 +18,7 @@ from service.auth import Key, Scope
 from service.dialects.base import Desk, StoredFile
 from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.pictures import Size, decode_picture, size_of
-from service.dialects.iopaint.requests import read_body
+from service.dialects.reading import read_json
 from service.dialects.text_removal import messages
 from service.dialects.text_removal.callbacks import callback_body
 from service.dialects.text_removal.environment import read_environment
@@ -48,7 +48,7 @@ async def inpaint(request: Request) -> Response:
     started_at = time.perf_counter()
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await read_body(request, MaskRequest)
+    asked = await read_json(request, MaskRequest)
     settings = desk.services.settings
     most = max_file_bytes(settings)
     image = await anyio.to_thread.run_sync(decode_picture, asked.image, "image", most)
@@ -63,7 +63,7 @@ async def inpaint_regions(request: Request) -> Response:
     started_at = time.perf_counter()
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await read_body(request, RegionsRequest)
+    asked = await read_json(request, RegionsRequest)
     order = await _order(request, asked)
     output = await _erased(desk, request, key, order.params)
     told = {"X-Regions-Count": str(len(asked.regions)), "X-Total-Area": str(asked.total_area)}
@@ -75,7 +75,7 @@ async def inpaint_regions_json(request: Request) -> Response:
     started_at = time.perf_counter()
     desk = Desk.of(request)
     key = await desk.key_of(request)
-    asked = await read_body(request, RegionsRequest)
+    asked = await read_json(request, RegionsRequest)
     order = await _order(request, asked)
     await _erased(desk, request, key, order.params)
     count = len(asked.regions)
@@ -96,7 +96,7 @@ async def inpaint_regions_json(request: Request) -> Response:
 
 async def inpaint_regions_async(request: Request) -> Response:
     key = await Desk.of(request).key_of(request)
-    asked = await read_body(request, AsyncRequest)
+    asked = await read_json(request, AsyncRequest)
     task_id = check_task_id(asked.task_id) if asked.task_id else str(uuid.uuid4())
     order = await _order(request, asked)
     job = await part_of(request, Tasks).start(task_id, order.params, key, asked.callback_url or None)
