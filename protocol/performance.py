@@ -24,6 +24,15 @@ PERFORMANCE_DESCRIPTIONS: Final[Mapping[Performance, str]] = {
 }
 """Total: every mode has one line."""
 
+PERFORMANCE_STEPS: Final[Mapping[Performance, int]] = {
+    Performance.QUALITY: 60,
+    Performance.SPEED: 30,
+    Performance.EXTREME_SPEED: 8,
+    Performance.LIGHTNING: 4,
+    Performance.HYPER_SD: 4,
+}
+"""Total: denoising steps of a picture. One that is made of an enlarged picture may have fewer."""
+
 FEW_STEPS: Final = frozenset({Performance.EXTREME_SPEED, Performance.LIGHTNING, Performance.HYPER_SD})
 """The modes with a LoRA of their own, which works with settings of its own only."""
 

@@ -28,7 +28,7 @@ from engine.interface import Call, EngineError, Where
 from engine.library.records import Family, FoundModel, ModelKind
 from engine.steps import await_call
 from protocol.generation import GenerationParams, ImageToImageParams, LoraRef
-from protocol.performance import Performance
+from protocol.performance import PERFORMANCE_STEPS, Performance
 from protocol.sampling import NoiseSchedule, SchedulerName
 
 Warn = Callable[[str, str], None]
@@ -40,13 +40,13 @@ class Mode:
 
     Attributes:
         steps: of a picture.
-        steps_enlarged: of one that is made of an enlarged picture.
+        steps_enlarged: of one that is made of an enlarged picture; None for as many.
         loras: names the LoRA goes by, the most usual first; none if it needs none.
         forced: parameters it works with only.
     """
 
     steps: int
-    steps_enlarged: int
+    steps_enlarged: int | None = None
     loras: Sequence[str] = ()
     weight: float = 1.0
     forced: Mapping[str, Any] = field(default_factory=dict)
@@ -58,23 +58,20 @@ def _few(scheduler: SchedulerName, schedule: NoiseSchedule | None) -> Mapping[st
 
 
 MODES: Final[Mapping[Performance, Mode]] = {
-    Performance.QUALITY: Mode(steps=60, steps_enlarged=36),
-    Performance.SPEED: Mode(steps=30, steps_enlarged=18),
+    Performance.QUALITY: Mode(steps=PERFORMANCE_STEPS[Performance.QUALITY], steps_enlarged=36),
+    Performance.SPEED: Mode(steps=PERFORMANCE_STEPS[Performance.SPEED], steps_enlarged=18),
     Performance.EXTREME_SPEED: Mode(
-        steps=8,
-        steps_enlarged=8,
+        steps=PERFORMANCE_STEPS[Performance.EXTREME_SPEED],
         loras=("sdxl_lcm_lora", "latent-consistency/lcm-lora-sdxl", "latent-consistency/lcm-lora-sdv1-5"),
         forced=_few(SchedulerName.LCM, None),
     ),
     Performance.LIGHTNING: Mode(
-        steps=4,
-        steps_enlarged=4,
+        steps=PERFORMANCE_STEPS[Performance.LIGHTNING],
         loras=("sdxl_lightning_4step_lora",),
         forced=_few(SchedulerName.EULER, NoiseSchedule.SGM_UNIFORM),
     ),
     Performance.HYPER_SD: Mode(
-        steps=4,
-        steps_enlarged=4,
+        steps=PERFORMANCE_STEPS[Performance.HYPER_SD],
         loras=("sdxl_hyper_sd_4step_lora", "Hyper-SDXL-4steps-lora", "Hyper-SD15-4steps-lora"),
         weight=0.8,
         forced=_few(SchedulerName.DPMPP_SDE, NoiseSchedule.KARRAS),
@@ -117,7 +114,7 @@ def steps_for(params: GenerationParams, mode: Mode) -> int:
     if params.steps is not None:
         return params.steps
     is_enlarged = isinstance(params, ImageToImageParams) and params.upscale is not None
-    return mode.steps_enlarged if is_enlarged else mode.steps
+    return mode.steps if mode.steps_enlarged is None or not is_enlarged else mode.steps_enlarged
 
 
 def _lora(studio: Studio, mode: Mode, family: Family) -> FoundModel | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from protocol.performance import Performance as OurPerformance
+
 
 class Performance(StrEnum):
     """How much time a picture may take."""
@@ -14,6 +16,18 @@ class Performance(StrEnum):
     EXTREME_SPEED = "Extreme Speed"
     LIGHTNING = "Lightning"
     HYPER_SD = "Hyper-SD"
+
+
+OUR_PERFORMANCE: Final[Mapping[Performance, OurPerformance]] = {
+    Performance.QUALITY: OurPerformance.QUALITY,
+    Performance.SPEED: OurPerformance.SPEED,
+    Performance.EXTREME_SPEED: OurPerformance.EXTREME_SPEED,
+    Performance.LIGHTNING: OurPerformance.LIGHTNING,
+    Performance.HYPER_SD: OurPerformance.HYPER_SD,
+}
+"""Total."""
+USUAL_CLIP_SKIP: Final = 2
+"""What skips nothing more than usual: our own `clip_skip` is counted from there."""
 
 
 class UovMethod(StrEnum):

@@ -11,8 +11,9 @@ from service.dialects.fooocus.choices import (
     MOST_GUIDES,
     MOST_LORAS,
     NONE,
+    OUR_PERFORMANCE,
     SWAP_METHODS,
-    Performance,
+    USUAL_CLIP_SKIP,
     UovMethod,
 )
 from service.dialects.fooocus.fields import Lora
@@ -28,14 +29,6 @@ _SEEDS: Final = 2**63
 _PREVIEW_SHARE: Final = 4
 _LEAST_PREVIEW_PX: Final = 32
 _MOST_PREVIEW_PX: Final = 1024
-_USUAL_CLIP_SKIP: Final = 2
-_PERFORMANCES: Final[Mapping[Performance, str]] = {
-    Performance.QUALITY: "quality",
-    Performance.SPEED: "speed",
-    Performance.EXTREME_SPEED: "extreme_speed",
-    Performance.LIGHTNING: "lightning",
-    Performance.HYPER_SD: "hyper_sd",
-}
 _SCHEMES: Final[Mapping[str, str]] = {"fooocus": "fooocus", "a1111": "a1111", "a111": "a1111"}
 """The last is what the documents call it; it ended the original's worker."""
 
@@ -175,7 +168,7 @@ class Parameters:
         chosen = sampling(advanced.sampler_name, advanced.scheduler_name)
         self._notes.extend(chosen.notes)
         params: dict[str, Any] = {
-            "performance": _PERFORMANCES[common.performance_selection],
+            "performance": OUR_PERFORMANCE[common.performance_selection].value,
             "images": common.image_number,
             "seed": common.image_seed if 0 <= common.image_seed < _SEEDS else None,
             "vary_seed": not advanced.disable_seed_increment,
@@ -189,7 +182,7 @@ class Parameters:
             },
             "scheduler": chosen.scheduler.value,
             "noise_schedule": chosen.noise_schedule.value,
-            "clip_skip": advanced.clip_skip - _USUAL_CLIP_SKIP,
+            "clip_skip": advanced.clip_skip - USUAL_CLIP_SKIP,
             "preview_px": self._preview_px(),
         }
         if advanced.overwrite_step > 0:

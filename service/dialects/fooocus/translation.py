@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from protocol.events import JobWarning
 from protocol.requests import TASKS, TaskName
-from service.dialects.fooocus.choices import DEFAULT_INPAINT_ENGINE, INPAINT_ENGINES, NONE, Performance, Side, UovMethod
+from service.dialects.fooocus.choices import DEFAULT_INPAINT_ENGINE, INPAINT_ENGINES, NONE, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.parameters import Parameters
 from service.dialects.fooocus.shelf import Known
@@ -28,8 +28,6 @@ _FACTORS: Final[Mapping[UovMethod, float]] = {UovMethod.UPSCALE_1_5: 1.5, UovMet
 _FAST_FACTOR: Final = 2.0
 _CUSTOM_FACTOR: Final = 2.0
 _UPSCALE_STRENGTH: Final = 0.382
-_UPSCALE_STEPS: Final[Mapping[Performance, int]] = {Performance.QUALITY: 36, Performance.SPEED: 18}
-"""Enlarged pictures get fewer steps; the other modes have few anyway."""
 _SOFT_EDGE_PX: Final = 32
 _FILLED_FROM: Final = 0.99
 """The hole is filled with what is around it where the strength is above this."""
@@ -120,15 +118,11 @@ class _Translation:
 
     def _enlarged(self) -> dict[str, Any]:
         wish, chosen = self._wish, self._advanced.overwrite_upscale_strength
-        params: dict[str, Any] = {
+        return {
             "strength": float(chosen) if chosen > 0 else _UPSCALE_STRENGTH,
             "upscale": float(_FACTORS.get(wish.method, wish.factor or _CUSTOM_FACTOR)),
             "full_steps": True,
         }
-        steps = _UPSCALE_STEPS.get(wish.common.performance_selection)
-        if steps is not None and self._advanced.overwrite_step <= 0:
-            params["steps"] = steps
-        return params
 
     def _hole(self) -> dict[str, Any]:
         wish, advanced = self._wish, self._advanced

@@ -8,23 +8,15 @@ from typing import Any, Final
 
 from protocol.events import JobWarning
 from protocol.models import ModelKind
-from protocol.performance import Performance as OurPerformance
 from protocol.presets import PresetInfo
-from service.dialects.fooocus.choices import DEFAULT_SCHEDULE, Performance
+from service.dialects.fooocus.choices import DEFAULT_SCHEDULE, OUR_PERFORMANCE, USUAL_CLIP_SKIP, Performance
 from service.dialects.fooocus.fields import Lora
 from service.dialects.fooocus.samplers import SCHEDULES
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus_engine.requests import NO_PRESET, EngineRequest
 from service.presets.layer import Presets
 
-_USUAL_CLIP_SKIP: Final = 2
-_PERFORMANCES: Final[Mapping[str, Performance]] = {
-    OurPerformance.QUALITY: Performance.QUALITY,
-    OurPerformance.SPEED: Performance.SPEED,
-    OurPerformance.EXTREME_SPEED: Performance.EXTREME_SPEED,
-    OurPerformance.LIGHTNING: Performance.LIGHTNING,
-    OurPerformance.HYPER_SD: Performance.HYPER_SD,
-}
+_PERFORMANCES: Final[Mapping[str, Performance]] = {ours: theirs for theirs, ours in OUR_PERFORMANCE.items()}
 _GONE: Final = "preset_incomplete"
 
 
@@ -53,7 +45,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "refiner_start": ("refiner_switch", _same),
     "vae": ("vae_name", _same),
     "loras": ("loras", _loras),
-    "clip_skip": ("clip_skip", lambda value: value + _USUAL_CLIP_SKIP),
+    "clip_skip": ("clip_skip", lambda value: value + USUAL_CLIP_SKIP),
     "scheduler": ("sampler_name", _same),
     "noise_schedule": ("scheduler_name", _schedule),
     "steps": ("overwrite_step", _same),

@@ -12,8 +12,9 @@ from typing import Final
 import anyio.to_thread
 
 from protocol.events import JobWarning
+from protocol.performance import PERFORMANCE_STEPS
 from service.dialects.base import Desk
-from service.dialects.fooocus.choices import MOST_GUIDES, Performance, Side, UovMethod
+from service.dialects.fooocus.choices import MOST_GUIDES, OUR_PERFORMANCE, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.pictures import picture_in, size_of
 from service.dialects.fooocus.regions import check_regions
@@ -25,13 +26,6 @@ _SIDES: Final = (Side.LEFT, Side.TOP, Side.RIGHT, Side.BOTTOM)
 _USUAL: Final = 0.6
 """Of `cn_stop` and `cn_weight`, where they are null."""
 _LEAST_SCALER: Final = 0.1
-_STEPS: Final = {
-    Performance.QUALITY: 60,
-    Performance.SPEED: 30,
-    Performance.EXTREME_SPEED: 8,
-    Performance.LIGHTNING: 4,
-    Performance.HYPER_SD: 4,
-}
 
 
 class Tab(StrEnum):
@@ -174,7 +168,8 @@ def _switch(fields: EngineRequest) -> float:
     """The share of the steps before the step at which the refiner takes over; -1 where none is named."""
     if fields.overwrite_switch <= 0:
         return -1.0
-    steps = fields.overwrite_step if fields.overwrite_step > 0 else _STEPS[fields.performance_selection]
+    usual = PERFORMANCE_STEPS[OUR_PERFORMANCE[fields.performance_selection]]
+    steps = fields.overwrite_step if fields.overwrite_step > 0 else usual
     return min(1.0, fields.overwrite_switch / steps)
 
 
