@@ -172,6 +172,10 @@ class Job:
         """See `AsyncJob.cancel`."""
         self._loop.run(self._job.cancel())
 
+    def skip(self) -> None:
+        """See `AsyncJob.skip`."""
+        self._loop.run(self._job.skip())
+
     async def _read_state(self) -> JobState:
         return self._job.state
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
+import httpx
+
 from protocol.events import Event, JobCancelled
 from protocol.jobs import Job as JobState
 from protocol.jobs import JobStatus
@@ -101,6 +103,22 @@ class AsyncJob:
             RequestRefused: `already_ended`, or `not_found`.
         """
         await self._transport.cancel(self.id)
+
+    async def skip(self) -> None:
+        """Ask that the job leave out the image it is at, and go on with the next; `output.skipped` tells when it did.
+
+        Asked once: repeated after a connection that broke, it could cost another image.
+
+        Raises:
+            RequestRefused: `already_ended`, `not_found`; `invalid_params`: it waits, or makes one image.
+            ConnectionLost: whether the server heard is not known.
+        """
+        try:
+            async with self._rest.stream("POST", f"/v1/jobs/{self.id}/skip") as answer:
+                await answer.aread()
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise errors.ConnectionLost(f"the connection broke while a skip was asked for ({reason})") from None
 
     def _watch(self) -> Feed:
         if self._feed is None:

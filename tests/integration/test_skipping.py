@@ -1,5 +1,8 @@
 """`POST /v1/jobs/{id}/skip` on a running server: an image less, and what cannot be skipped."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,9 @@ import httpx
 import pytest
 
 from protocol.ids import new_id
+from safelight import Client, RequestRefused
+from safelight.errors import ConnectionLost
+from safelight.job import AsyncJob
 from tests.dialects.jobs import ended, until
 from tests.dialects.pictures import b64, png
 from tests.servers import ProcessServer, ThreadServer, thread_server
@@ -94,3 +100,32 @@ def _skip_of_another(server: ThreadServer) -> None:
         until(alice, job_id, "step.finished")
         _refused(bob, job_id, 404, "there is none")
         assert [each["type"] for each in facts(alice, job_id)][-2:] == ["output.ready", "job.succeeded"]
+
+
+def test_the_python_client_skips_an_image_and_is_told_why_it_cannot(tmp_path: Path) -> None:
+    with thread_server(tmp_path / "data") as server, Client(server.url) as client:
+        job = client.submit("test_pattern", width=16, height=16, images=2, steps=20, step_ms=20)
+        next(event for event in job.events() if event.type == "step.finished")
+        job.skip()
+        assert [output.info.index for output in job.result()] == [1]
+        with pytest.raises(RequestRefused) as refusal:
+            job.skip()
+    assert refusal.value.code == "already_ended"
+
+
+def test_the_python_client_says_so_if_nobody_heard_of_a_skip(tmp_path: Path) -> None:
+    with thread_server(tmp_path / "data") as server, Client(server.url) as client:
+        job = client.submit("test_pattern", width=16, height=16)
+        job.wait()
+        gone = AsyncJob(_BrokenRest(), None, job.state)  # type: ignore[arg-type] # what a skip needs of them
+        with pytest.raises(ConnectionLost, match="while a skip was asked for"):
+            asyncio.run(gone.skip())
+
+
+class _BrokenRest:
+    """A connection that breaks."""
+
+    @asynccontextmanager
+    async def stream(self, *_: object) -> AsyncIterator[httpx.Response]:
+        raise httpx.ReadError("broken")
+        yield
