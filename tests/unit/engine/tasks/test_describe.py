@@ -129,7 +129,6 @@ class Plugins(PluginFiles):
         return (yield Call(lambda: Captioner(name), stage="load"))
 
 
-
 def described(path, folder, monkeypatch, plugins=None, **params):
     monkeypatch.setattr(type(READER), "read", lambda self, image: [])
     shelf = Shelf({"efficientnet-lite0": Classifier(), "centerface": Finder()}, models_dir=folder)
