@@ -55,6 +55,14 @@ def test_a_limb_is_none_where_the_field_goes_another_way() -> None:
     assert 8 in body.joints
 
 
+def test_a_limb_is_none_where_the_field_breaks_off() -> None:
+    maps = maps_of(STANDING)
+    elbow = next(limb for limb in LIMBS if (limb.begin, limb.end) == (2, 3))
+    maps.fields[elbow.across : elbow.across + 2, 35:] = 0
+    (body,) = find_bodies(maps.joints, maps.fields)
+    assert 3 not in body.joints
+
+
 def test_faint_joints_do_not_count() -> None:
     maps = maps_of(STANDING)
     assert find_bodies(maps.joints * np.float32(0.09), maps.fields) == []
