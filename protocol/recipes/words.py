@@ -38,8 +38,12 @@ _NO_KARRAS: Final = frozenset({"euler", "euler_ancestral", "heun", "dpm_fast", "
 """Samplers whose label does not say so."""
 _ON_GPU: Final = "_gpu"
 
+OUR_SCHEDULES: Final[Mapping[str, NoiseSchedule]] = {
+    "edm_playground_v2.5": NoiseSchedule.EDM,
+    "tcd": NoiseSchedule.LCM,
+}
+"""Fooocus' names for noise schedules that have other names here; the rest are called the same."""
 _SCHEDULES: Final[Mapping[str, str]] = {NoiseSchedule.EDM: "edm_playground_v2.5"}
-_OUR_SCHEDULES: Final = {name: ours for ours, name in _SCHEDULES.items()} | {"tcd": NoiseSchedule.LCM}
 _MODES: Final[Mapping[str, str]] = {
     Performance.QUALITY: "Quality",
     Performance.SPEED: "Speed",
@@ -70,7 +74,7 @@ def schedule_name(noise_schedule: str) -> str:
 
 def schedule_of(name: str) -> str:
     """The noise schedule that a name of Fooocus, or of A1111, means."""
-    return str(_OUR_SCHEDULES.get(name, name)).casefold().replace(" ", "_")
+    return str(OUR_SCHEDULES.get(name, name)).casefold().replace(" ", "_")
 
 
 def mode_name(performance: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from protocol.performance import Performance
+from protocol.recipes.words import OUR_SCHEDULES
 from protocol.refining import RefinerStart
 from protocol.requests import TASKS, TaskName
 from protocol.sampling import NoiseSchedule, SchedulerName
@@ -29,8 +30,7 @@ _PASSED_BY: Final = frozenset(
 )
 _SCHEDULES: Final[Mapping[str, NoiseSchedule]] = {
     **{schedule.value: schedule for schedule in NoiseSchedule},
-    "edm_playground_v2.5": NoiseSchedule.EDM,
-    "tcd": NoiseSchedule.LCM,
+    **OUR_SCHEDULES,
 }
 _ALL: Final = TASKS[TaskName.TEXT_TO_IMAGE].params
 """The task that has every parameter a preset may give."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from protocol.performance import Performance as OurPerformance
+from protocol.recipes.words import mode_of
 
 
 class Performance(StrEnum):
@@ -19,11 +20,7 @@ class Performance(StrEnum):
 
 
 OUR_PERFORMANCE: Final[Mapping[Performance, OurPerformance]] = {
-    Performance.QUALITY: OurPerformance.QUALITY,
-    Performance.SPEED: OurPerformance.SPEED,
-    Performance.EXTREME_SPEED: OurPerformance.EXTREME_SPEED,
-    Performance.LIGHTNING: OurPerformance.LIGHTNING,
-    Performance.HYPER_SD: OurPerformance.HYPER_SD,
+    each: OurPerformance(mode_of(each.value)) for each in Performance
 }
 """Total."""
 USUAL_CLIP_SKIP: Final = 2

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocol.events import JobWarning
+from protocol.recipes.words import OUR_SCHEDULES
 from protocol.sampling import NoiseSchedule, SchedulerName
 from service.dialects.fooocus.choices import DEFAULT_SAMPLER, DEFAULT_SCHEDULE
 
@@ -25,8 +26,7 @@ SCHEDULES: Final[Mapping[str, NoiseSchedule]] = {
     "lcm": NoiseSchedule.LCM,
     "turbo": NoiseSchedule.TURBO,
     "align_your_steps": NoiseSchedule.ALIGN_YOUR_STEPS,
-    "tcd": NoiseSchedule.LCM,
-    "edm_playground_v2.5": NoiseSchedule.EDM,
+    **OUR_SCHEDULES,
 }
 
 
