@@ -23,7 +23,7 @@ class Room(Protocol):
 
 
 class Guests:
-    """Of all offloaded models of one device. For the executor thread. Implements `engine.models.residency.Visitors`."""
+    """Of all offloaded models of one device. For the executor thread. Implements `engine.models.visitors.Visitors`."""
 
     def __init__(self, room: Room) -> None:
         self._room = room

@@ -2,22 +2,24 @@
 
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, OutOfMemory, Steps
+from engine.interface import Call, OutOfMemory
 from engine.models.catalogue import find
 from engine.models.files import locate
+from engine.models.joint_loads import JointLoads, Want
 from engine.models.read_ahead import read_ahead
 from engine.models.resident import Key, Resident
-from engine.models.shared_load import Loading, SharedLoad
+from engine.models.shared_load import Loading
+from engine.models.visitors import NoVisitors, Visitors
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 
 logger = structlog.get_logger(__name__)
@@ -32,33 +34,6 @@ DEFAULT_BUDGET_BYTES: Final = 1 << 30
 
 def say_nothing(_body: EventBody) -> None:
     """Nobody listens."""
-
-
-class Visitors(Protocol):
-    """Parts of models that are on the device for their calls only; see `engine.diffusion.guests.Guests`."""
-
-    @property
-    def present_bytes(self) -> int: ...
-
-    def make_way(self, size_bytes: int) -> None:
-        """Leave until there is room for this much, or nobody is left who is not at work."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _NoVisitors:
-    present_bytes: int = 0
-
-    def make_way(self, size_bytes: int) -> None:
-        """Nobody is here."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Want:
-    """One state of one model's files."""
-
-    key: Key
-    stamp: Hashable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +71,13 @@ class Residency:
         self.models_dir = models_dir
         self.device = device
         self.budget_bytes = budget_bytes
-        self.visitors: Visitors = _NoVisitors()
+        self.visitors: Visitors = NoVisitors()
         self._tell = tell
         self._home_budget_bytes = home_budget_bytes
         self._residents: OrderedDict[Key, Resident] = OrderedDict()
         self._replaced: list[Resident] = []
         """In use though their files have been replaced."""
-        self._loads: dict[_Want, SharedLoad] = {}
-        self._waiting: Counter[_Want] = Counter()
-        """Jobs that wait for each model on its way."""
+        self._loads = JointLoads()
         self._listed: tuple[str, ...] = ()
 
     @property
@@ -134,7 +107,7 @@ class Residency:
         Raises:
             EngineError: `model_missing`, before anything is loaded.
         """
-        if (resident := self._found(_Want(Key(name), None))) is not None:
+        if (resident := self._found(Want(Key(name), None))) is not None:
             return cast("T", resident.network)
         path = locate(name, self.models_dir)
 
@@ -176,18 +149,19 @@ class Residency:
             home_size_of: likewise what the machine's memory holds for a model on another device.
             is_at_home: the model is loaded to the machine's memory, and sees itself to what it needs on the device.
         """
-        want = _Want(Key(name, variant), stamp)
+        want = Want(Key(name, variant), stamp)
         if (resident := self._found(want)) is not None:
             return cast("T", resident.network)
         yield from read_ahead(name, files, self._tell)
         plan = _Plan(
             size_bytes=size_bytes, load=load, size_of=size_of, home_size_of=home_size_of, is_at_home=is_at_home
         )
+        begin = partial(self._whole, want, plan)
         try:
-            return cast("T", (yield from self._join(want, plan)))
+            return cast("T", (yield from self._loads.join(want, self._found, begin)))
         except OutOfMemory:
             # By now the caches were freed, of models above all, so there may be room.
-            return cast("T", (yield from self._join(want, plan)))
+            return cast("T", (yield from self._loads.join(want, self._found, begin)))
 
     @contextmanager
     def in_use(self, network: object) -> Iterator[None]:
@@ -259,7 +233,7 @@ class Residency:
         held = sum(resident.home_size() for resident in (*self._residents.values(), *self._replaced))
         return self._home_budget_bytes - held
 
-    def _found(self, want: _Want) -> Resident | None:
+    def _found(self, want: Want) -> Resident | None:
         resident = self._residents.get(want.key)
         if resident is None:
             return None
@@ -285,43 +259,7 @@ class Residency:
         elif resident.goes_for is not None and self._residents.get(resident.key) is resident:
             self._drop(resident, resident.goes_for)
 
-    def _join(self, want: _Want, plan: _Plan[T]) -> Generator[Call, Any, object]:
-        """Go on with the loading of a model, whoever began it, until it is done."""
-        self._waiting[want] += 1
-        try:
-            while (resident := self._found(want)) is None:
-                if want not in self._loads:
-                    self._loads[want] = SharedLoad(self._whole(want, plan))
-                yield from self._advance(want, self._loads[want])
-            return resident.network
-        finally:
-            self._waiting[want] -= 1
-            if not self._waiting[want]:
-                del self._waiting[want]
-                if want in self._loads:
-                    self._loads.pop(want).give_up()
-
-    def _advance(self, want: _Want, load: SharedLoad) -> Steps:
-        """Make one call of a load. If it fails, it begins anew for whoever else waits for it, and fails there too."""
-        try:
-            call = load.next_call()
-            if call is not None:
-                yield call
-                return
-        except OutOfMemory:
-            self._forget(want, load)
-            load.give_up()
-            raise
-        except Exception as error:  # noqa: BLE001 - the loader says what it means
-            self._forget(want, load)
-            load.fail(error)
-        self._forget(want, load)
-
-    def _forget(self, want: _Want, load: SharedLoad) -> None:
-        if self._loads.get(want) is load:
-            del self._loads[want]
-
-    def _whole(self, want: _Want, plan: _Plan[T]) -> Loading[None]:
+    def _whole(self, want: Want, plan: _Plan[T]) -> Loading[None]:
         name, expected = want.key.name, plan.size_bytes
         self._tell(ModelLoading(model=name, phase="device", done=0, total=expected))
         if plan.is_at_home:
