@@ -17,7 +17,7 @@ from typing import Any, Final
 from bench.local_engine import LocalEngine, local_engine
 from bench.measure import Measure, Round, compare
 from bench.stock import step_times, stock_pipeline, without_forwards
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.quiet import quieten
 from engine.diffusion.scope import JobScope, job_scope
 from engine.interface import Done

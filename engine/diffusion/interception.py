@@ -6,7 +6,7 @@ It is done once per module, on the instance: a stock pipeline notices nothing. O
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Any, Final, TypeAlias
 
@@ -31,15 +31,13 @@ Wait = Callable[[], None]
 
 _MOST_PACES: Final = 64
 """Shapes of arguments per module whose times are remembered."""
-_STATELESS_VAES: Final = frozenset({"AutoencoderKL", "AutoencoderTiny"})
-"""Others may keep something of one picture between their tiles; those of video models do."""
 
 
-def _never() -> bool:
+def never() -> bool:
     return False
 
 
-def _settled() -> None:
+def settled() -> None:
     """A CPU is done when a function returns."""
 
 
@@ -59,9 +57,9 @@ class Interception:
         *,
         stage: str,
         group: bool,
-        wait: Wait = _settled,
+        wait: Wait = settled,
         pace: Callable[[], RowLimit] = Pace,
-        is_inline: Callable[[], bool] = _never,
+        is_inline: Callable[[], bool] = never,
         spare: Spare | None = None,
         place: Place = ALL_THERE,
     ) -> None:
@@ -200,113 +198,6 @@ class Interception:
                 self._paces.popitem(last=False)
         self._paces.move_to_end(shape)
         return pace
-
-
-def intercept_forward(
-    module: Module,
-    *,
-    stage: str,
-    group: bool,
-    wait: Wait = _settled,
-    pace: Callable[[], RowLimit] = Pace,
-    place: Place = ALL_THERE,
-) -> Interception:
-    """Intercept a module's forward, outside of whatever hooks it has now.
-
-    Args:
-        stage: names its calls in timings.
-        group: whether several jobs may share one forward; then every output has to depend on its own row alone.
-        wait: for a device that works on its own; called at the end of every run.
-        pace: makes what decides how many rows a forward takes, for each shape of arguments.
-        place: where its weights are.
-
-    Raises:
-        ValueError: it is intercepted already.
-    """
-    return Interception(module, "forward", stage=stage, group=group, wait=wait, pace=pace, place=place)
-
-
-def intercept_method(
-    module: Module,
-    name: str,
-    *,
-    stage: str,
-    wait: Wait = _settled,
-    is_inline: Callable[[], bool] = _never,
-    spare: Spare | None = None,
-    place: Place = ALL_THERE,
-) -> Interception:
-    """Intercept another method, as calls that are never grouped.
-
-    Args:
-        is_inline: if true when it is called, the method runs in the job, and what it calls in turn are the calls: the
-            tiles of a decode.
-        spare: for a second try, after a call ran out of memory.
-        place: where its weights are.
-
-    Raises:
-        ValueError: it is intercepted already.
-    """
-    return Interception(
-        module, name, stage=stage, group=False, wait=wait, is_inline=is_inline, spare=spare, place=place
-    )
-
-
-def intercept_components(
-    components: Mapping[str, object],
-    *,
-    wait: Wait = _settled,
-    pace: Callable[[], RowLimit] = Pace,
-    place: Place = ALL_THERE,
-) -> list[Interception]:
-    """Intercept what is expensive among the components of a pipeline, by their names in diffusers.
-
-    A VAE that tiles gives one call for each tile, else one for the whole picture.
-    """
-    return [
-        made
-        for name, each in components.items()
-        if isinstance(each, Module)
-        for made in _all(name, each, wait, pace, place)
-    ]
-
-
-def _all(name: str, module: Module, wait: Wait, pace: Callable[[], RowLimit], place: Place) -> Iterator[Interception]:
-    forward = partial(intercept_forward, wait=wait, pace=pace, place=place)
-    if name in ("unet", "transformer", "transformer_2", "prior"):
-        yield forward(module, stage="denoise", group=True)
-    elif name in ("controlnet", "brushnet"):
-        # Several at once are a module that calls each in turn.
-        for net in getattr(module, "nets", [module]):
-            yield forward(net, stage="control", group=True)
-    elif name == "vae":
-        for method, part in (("encode", "encoder"), ("decode", "decoder")):
-            if not hasattr(module, method):
-                continue
-            spare = in_tiles if hasattr(module, "enable_tiling") else None
-            is_cut = partial(_is_cut, module)
-            yield intercept_method(module, method, stage=method, wait=wait, is_inline=is_cut, spare=spare, place=place)
-            if isinstance(inner := getattr(module, part, None), Module):
-                yield forward(inner, stage=method, group=False)
-    elif name.startswith(("text_encoder", "image_encoder")):
-        yield forward(module, stage="prompt", group=False)
-
-
-@contextmanager
-def in_tiles(vae: Any) -> Iterator[None]:
-    """Within it the VAE works tile by tile, as far as the picture is larger than one."""
-    was_tiling = vae.use_tiling
-    vae.enable_tiling()
-    try:
-        yield
-    finally:
-        vae.use_tiling = was_tiling
-
-
-def _is_cut(vae: Module) -> bool:
-    """Whether it works in tiles or pictures that other jobs may come between."""
-    is_stateless = type(vae).__name__ in _STATELESS_VAES
-    return is_stateless and bool(getattr(vae, "use_tiling", False) or getattr(vae, "use_slicing", False))
 
 
 def _groupable_signature(method: Callable[..., Any]) -> inspect.Signature | None:

@@ -18,7 +18,7 @@ from engine.device import Device
 from engine.diffusion.dtype import best_dtype
 from engine.diffusion.folders import weight_files
 from engine.diffusion.inpaint_patches import PatchFiles, find_patch, patching
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.ip_adapters import IpAdapters
 from engine.diffusion.known_defaults import shown_size
 from engine.diffusion.latent_decoders import PreviewMethod

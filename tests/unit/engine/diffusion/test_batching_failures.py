@@ -10,7 +10,7 @@ from diffusers import (
 )
 from structlog.testing import capture_logs
 
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.pace import Pace
 from engine.diffusion.scope import JobScope, job_scope
 from engine.interface import Run, RunContext

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.diffusion.embedding_names import EmbeddingName, split_at_names
 from engine.diffusion.embeddings import MAX_VECTORS, EncoderRole, load_embedding
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.placeholders import placeholders
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.scope import JobScope, job_scope

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.controlnets.multicontrolnet import MultiControlNetModel
 from torch import Tensor, nn
 
-from engine.diffusion.interception import intercept_components, intercept_forward, intercept_method
+from engine.diffusion.intercepted import intercept_components, intercept_forward, intercept_method
 from engine.diffusion.scope import NO_ADAPTERS, AdapterState, JobScope, job_scope, switch_adapters
 from engine.interface import DONE, Call, JobClosed, OutOfMemory, Where
 from engine.steps import GreenletJob

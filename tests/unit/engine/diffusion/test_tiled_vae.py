@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.tiled_vae import tiled
 from tests.tiny_models import make_vae, seeded
 

@@ -24,7 +24,7 @@ from diffusers import (
 )
 from torch import Tensor
 
-from engine.diffusion.interception import intercept_components
+from engine.diffusion.intercepted import intercept_components
 from engine.diffusion.scope import JobScope, job_scope
 from engine.interface import LiveJob, Run, RunContext
 from engine.steps import GreenletJob, await_steps
