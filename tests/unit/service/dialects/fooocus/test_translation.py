@@ -219,7 +219,11 @@ def test_the_models_nobody_chose_are_not_missed() -> None:
         (UovMethod.VARY_STRONG, {}, {"strength": 0.85}),
         (UovMethod.VARY_STRONG, {"overwrite_vary_strength": 0.3}, {"strength": 0.3}),
         (UovMethod.UPSCALE_1_5, {}, {"upscale": 1.5, "strength": 0.382, "full_steps": True}),
-        (UovMethod.UPSCALE_2, {"overwrite_upscale_strength": 0.2}, {"upscale": 2.0, "strength": 0.2, "performance": "speed"}),
+        (
+            UovMethod.UPSCALE_2,
+            {"overwrite_upscale_strength": 0.2},
+            {"upscale": 2.0, "strength": 0.2, "performance": "speed"},
+        ),
         (UovMethod.UPSCALE_2, {"overwrite_step": 40}, {"steps": 40}),
     ],
 )
