@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -72,7 +73,7 @@ def test_every_task_can_be_opened(backend):
         }.get(task, {})
         if TASKS[task].image_fields:
             fields[TASKS[task].image_fields[0]] = "upload:x"
-        run = make_run(task, fields)
+        run = make_run(task, fields, inputs=dict.fromkeys(TASKS[task].image_fields, Path("x")))
         assert backend.open(run, Driver(run)) is not None
 
 
