@@ -1,13 +1,15 @@
 """What each parameter of Fooocus becomes; that it then does what it should is for the tests of the engine."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from protocol.models import ModelInfo, ModelKind
+from protocol.prompting import MAX_STYLES
 from protocol.requests import TASKS, TaskName
 from protocol.validation import parse
-from service.dialects.fooocus.choices import Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.choices import SWAP_METHODS, Extension, GuideKind, Side, UovMethod
 from service.dialects.fooocus.fields import AdvancedFields, CommonFields
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus.sizes import Size
@@ -109,6 +111,7 @@ def test_what_is_left_out_is_as_in_fooocus() -> None:
         ("prompt", "a cat\nin the sun", {"prompt": "a cat\nin the sun"}),
         ("negative_prompt", "dogs", {"negative_prompt": "dogs"}),
         ("style_selections", ["SAI Anime"], {"styles": ["SAI Anime"]}),
+        ("style_selections", ["SAI Anime", "Fooocus Sharp", "SAI Anime"], {"styles": ["SAI Anime", "Fooocus Sharp"]}),
         ("performance_selection", "Quality", {"performance": "quality"}),
         ("performance_selection", "Extreme Speed", {"performance": "extreme_speed"}),
         ("performance_selection", "Lightning", {"performance": "lightning"}),
@@ -165,6 +168,30 @@ def test_a_refiner_takes_over_where_it_is_asked_to_and_never_at_the_end() -> Non
     assert (made.params["refiner_start_by"], made.params["refiner_swap"]) == ("steps", "joint")
     assert order({"overwrite_switch": 0.3}, refiner_model_name="painter").params["refiner_start"] == 0.3
     assert "refiner" not in order(refiner_model_name="painter", refiner_switch=1).params
+    assert order(refiner_model_name="painter", refiner_switch=0.995).params["refiner_start"] == 0.99
+    assert order({"overwrite_switch": 0.005}, refiner_model_name="painter").params["refiner_start"] == 0.01
+
+
+@pytest.mark.parametrize("method", SWAP_METHODS)
+def test_a_refiner_takes_over_in_the_way_that_is_asked_for(method: str) -> None:
+    made = order({"refiner_swap_method": method}, refiner_model_name="painter")
+    assert (made.params["refiner_swap"], told(made)) == (method, [])
+
+
+def test_freeu_weighs_by_the_numbers_that_were_sent() -> None:
+    sent = {"freeu_b1": 1.3, "freeu_b2": 1.4, "freeu_s1": 0.9, "freeu_s2": 0.2}
+    freeu = order({"freeu_enabled": True, **sent}).params["freeu"]
+    assert {f"freeu_{name}": value for name, value in freeu.items()} == sent
+    assert "freeu" not in order(sent).params
+
+
+def test_additions_are_looked_for_to_go_with_the_checkpoint_that_was_named() -> None:
+    guide = Guide.with_defaults(PICTURE, GuideKind.PYRA_CANNY, 0, 0)
+    chosen = {"base_model_name": "old", "loras": [{"model_name": "chalk"}, {"model_name": "ink"}]}
+    made = order(wish={"guides": (guide,)}, **chosen)
+    assert [lora["name"] for lora in made.params["loras"]] == ["chalk"]
+    assert [control["model"] for control in made.params["controls"]] == ["canny-old"]
+    assert told(made) == ["loras: 'ink' is not for 'old'; left out"]
 
 
 @pytest.mark.parametrize(
@@ -184,6 +211,8 @@ def test_a_refiner_takes_over_where_it_is_asked_to_and_never_at_the_end() -> Non
         ),
         ({}, {"debugging_cn_preprocessor": True}, "debugging_cn_preprocessor:"),
         ({}, {"debugging_inpaint_preprocessor": True}, "debugging_inpaint_preprocessor:"),
+        ({}, {"debugging_dino": True}, "debugging_dino:"),
+        ({}, {"debugging_enhance_masks_checkbox": True}, "debugging_enhance_masks_checkbox:"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_the_rest_is_done(
@@ -199,6 +228,13 @@ def test_no_more_loras_and_guides_are_taken_than_fooocus_takes_and_that_is_said(
     made = order(loras=[{"model_name": "ink"}] * 7, wish={"guides": (guide,) * 6})
     assert (len(made.params["loras"]), len(made.params["image_prompts"])) == (5, 4)
     assert told(made) == ["loras: the first 5 of 7 were taken", "image_prompts: the first 4 of 6 were taken"]
+
+
+def test_no_more_styles_are_taken_than_our_own_api_takes_and_that_is_said() -> None:
+    names = tuple(f"style {number}" for number in range(MAX_STYLES + 1))
+    made = order(known=replace(KNOWN, styles=names), style_selections=names)
+    assert made.params["styles"] == list(names[:MAX_STYLES])
+    assert told(made) == ["style_selections: 32 of 33 styles were taken"]
 
 
 def test_the_models_nobody_chose_are_not_missed() -> None:
@@ -266,18 +302,29 @@ def test_what_is_masked_is_repainted_by_fooocus_rules() -> None:
         "strength": 0.7,
         "context": 0.618,
         "grow_px": -8,
+        "grow_shape": "box",
         "invert_mask": True,
         "fit_mask": True,
         "fill": "original",
         "start": "noise",
         "soft_edge": "outside",
         "mask_blur_px": 32,
+        "full_steps": True,
+        "upscale_model": "auto",
     }
     assert {name: made.params[name] for name in expected} == expected
 
 
+def test_what_is_seen_in_the_repainted_part_is_said_of_no_other_picture() -> None:
+    varied = {"picture": PICTURE, "method": UovMethod.VARY_SUBTLE}
+    for wish in ({}, varied):
+        made = order(prompt="a cat", wish={**wish, "additional_prompt": "a hat"})
+        assert made.params["prompt"] == "a cat"
+
+
 def test_a_hole_that_is_forgotten_is_filled_from_around_it() -> None:
-    assert order(wish={"picture": PICTURE, "mask": b"mask"}).params["fill"] == "blur"
+    params = order(wish={"picture": PICTURE, "mask": b"mask"}).params
+    assert (params["fill"], params["start"]) == ("blur", "picture")
 
 
 def test_sides_are_continued_by_pixels_or_three_tenths_with_the_whole_picture_in_sight() -> None:
@@ -292,9 +339,16 @@ def test_sides_are_continued_by_pixels_or_three_tenths_with_the_whole_picture_in
     assert "mask" not in made.params
 
 
+@pytest.mark.parametrize("side", Side)
+def test_a_side_is_continued_where_it_is(side: Side) -> None:
+    made = order(wish={"picture": PICTURE, "size": Size(1000, 500), "sides": {side: 64}})
+    continued = {name: made.params[name] for name in ("left", "top", "right", "bottom") if name in made.params}
+    assert continued == {side.value.lower(): 64}
+
+
 def test_a_picture_with_nothing_to_repaint_leaves_text_to_image_and_a_note() -> None:
     made = order(wish={"picture": PICTURE})
-    assert made.task is TaskName.TEXT_TO_IMAGE
+    assert (made.task, made.params["width"], made.params["height"]) == (TaskName.TEXT_TO_IMAGE, 1152, 896)
     assert told(made)[0].startswith("input_image: there is no mask and no side to continue")
 
 
@@ -335,6 +389,36 @@ def test_guides_go_to_a_model_of_their_kind_and_of_the_checkpoints_family() -> N
     assert made.params["control_softness"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "preprocess"),
+    [
+        (GuideKind.PYRA_CANNY, "canny-xl", "pyra_canny"),
+        (GuideKind.CPDS, "depth-xl", "cpds"),
+    ],
+)
+def test_a_control_picture_is_made_of_a_guide_unless_it_is_one_already(
+    kind: GuideKind, name: str, preprocess: str
+) -> None:
+    guides = {"guides": (Guide.with_defaults(PICTURE, kind, 0, 0),)}
+    known = Known({**KNOWN.by_stem, (ModelKind.CONTROLNET, "depth-xl"): model("depth-xl", ModelKind.CONTROLNET)})
+    for advanced, expected in (({}, preprocess), ({"skipping_cn_preprocessor": True}, "none")):
+        (control,) = order(advanced, known=known, wish=guides).params["controls"]
+        assert (control["model"], control["preprocess"]) == (name, expected)
+
+
+def test_a_face_is_cut_out_of_a_guide_unless_it_is_one_already() -> None:
+    guides = {"guides": (Guide.with_defaults(PICTURE, GuideKind.FACE_SWAP, 0, 0),)}
+    for skips, expected in ((False, "face"), (True, "picture")):
+        made = order({"skipping_cn_preprocessor": skips}, wish=guides)
+        assert [prompt["kind"] for prompt in made.params["image_prompts"]] == [expected]
+
+
+def test_edges_of_a_guide_are_found_by_the_thresholds_that_were_sent() -> None:
+    guides = {"guides": (Guide.with_defaults(PICTURE, GuideKind.PYRA_CANNY, 0, 0),)}
+    made = order({"canny_low_threshold": 31, "canny_high_threshold": 97}, wish=guides)
+    assert [(each["canny_low"], each["canny_high"]) for each in made.params["controls"]] == [(31, 97)]
+
+
 def test_guides_without_a_model_are_left_out_and_said() -> None:
     made = order(wish={"guides": (Guide.with_defaults(b"1", GuideKind.CPDS, 0, 0),)})
     assert "controls" not in made.params
@@ -354,6 +438,12 @@ def test_a_picture_says_what_it_was_made_with_where_that_is_wanted(scheme: str, 
     made = order(wish={"saves_metadata": True, "metadata_scheme": scheme})
     assert (made.params["metadata"], told(made)) == (ours, [])
     assert "metadata" not in order(wish={"metadata_scheme": scheme}).params
+
+
+def test_a_form_of_metadata_that_is_not_known_is_fooocus_own_and_that_is_said() -> None:
+    made = order(wish={"saves_metadata": True, "metadata_scheme": "none such"})
+    assert made.params["metadata"] == "fooocus"
+    assert told(made) == ["meta_scheme: there is no 'none such'; fooocus was taken instead"]
 
 
 def test_a_picture_enlarged_fast_says_nothing_of_how_it_was_made() -> None:
