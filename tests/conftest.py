@@ -1,5 +1,6 @@
 """The running server, and clients for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,17 @@ import pytest
 import structlog
 
 from tests.servers import ThreadServer, thread_server
+
+
+def pytest_configure() -> None:
+    """Give each of several test processes a core of its own: threads that calculate wait for each other otherwise.
+
+    Before torch and OpenCV are imported, which count the cores then.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,8 @@ from tests.integration.viewers import (
 )
 from tests.servers import DEADLINE_S, Address, ProcessServer, ThreadServer, thread_server, until
 
+pytestmark = pytest.mark.alone
+
 VIEWERS = 10
 STEPS = 800
 DEVELOPING = {"steps": STEPS, "step_ms": 6, "images": 1, "width": 512, "height": 512}
