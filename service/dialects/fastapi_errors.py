@@ -8,6 +8,7 @@ Each dialect words that list and the errors of our own API (`ProtocolError`) its
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import pydantic
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,6 +21,8 @@ from service.store import StoreUnavailable
 
 CLIENT_GONE: Final = 499
 """The status in the log of an answer that nobody reads."""
+_PAGES: Final = f"https://errors.pydantic.dev/{'.'.join(pydantic.VERSION.split('.')[:2])}/v/"
+_NOT_PYDANTICS: Final = frozenset({"json_invalid"})
 
 
 class InvalidRequest(Exception):
@@ -34,6 +37,11 @@ class InvalidRequest(Exception):
         super().__init__(f"{len(errors)} mistakes")
         self.errors = errors
         self.body = body
+
+
+def with_links(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Mistakes as versions of FastAPI before 0.110 tell them: with the page about each that pydantic knows of."""
+    return [error if error["type"] in _NOT_PYDANTICS else {**error, "url": _PAGES + error["type"]} for error in errors]
 
 
 def headers_of(error: ProtocolError) -> dict[str, str]:

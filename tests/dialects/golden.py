@@ -1,13 +1,14 @@
 """Recorded requests and answers of the original services: read, sent to a server of ours, and compared.
 
 What counts is told by `golden/NAME/index.json`: the status, the media type, the seed, decoded pixels (never compressed
-bytes), `type`, `loc` and `msg` of what a body got wrong, and the keys of an error.
+bytes), `type`, `loc` and `msg` of what a body got wrong and the names of whatever else is told of it, and the keys of
+an error.
 """
 
 import base64
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -169,8 +170,9 @@ def _json_differences(expected: Any, given: Any, ignoring: frozenset[str]) -> li
 
 
 def _mistake_differences(expected: list[Mapping[str, Any]], given: Any) -> list[str]:
-    def told(mistakes: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
-        return [[mistake.get(field) for field in _FIELDS_OF_MISTAKES] for mistake in mistakes]
+    def told(mistakes: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        values = [[mistake.get(field) for field in _FIELDS_OF_MISTAKES] for mistake in mistakes]
+        return [[*value, *sorted(mistake.keys())] for value, mistake in zip(values, mistakes, strict=True)]
 
     if not isinstance(given, list) or told(given) != told(expected):
         return [f"mistakes {given!r:.300}, recorded {told(expected)!r:.300}"]

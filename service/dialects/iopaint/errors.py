@@ -18,7 +18,7 @@ from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects.base import ClientGone, JobNotDone
-from service.dialects.fastapi_errors import CLIENT_GONE, InvalidRequest, headers_of
+from service.dialects.fastapi_errors import CLIENT_GONE, InvalidRequest, headers_of, with_links
 from service.errors import store_unavailable_handler, unexpected_error_handler
 from service.inputs import MaskMisfit
 from service.store import StoreUnavailable
@@ -73,7 +73,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except InvalidRequest as invalid:
-            return JSONResponse({"detail": invalid.errors}, 422)
+            return JSONResponse({"detail": with_links(invalid.errors)}, 422)
         except ProtocolError as error:
             return error_response(error)
         except HTTPException as error:

@@ -13,7 +13,7 @@ from starlette.types import ExceptionHandler
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects import fastapi_errors
 from service.dialects.base import JobNotDone
-from service.dialects.fastapi_errors import InvalidRequest, headers_of
+from service.dialects.fastapi_errors import InvalidRequest, headers_of, with_links
 from service.dialects.iopaint.errors import Refused
 
 _STATUS: Final[Mapping[ErrorCode, int]] = {
@@ -48,7 +48,7 @@ async def _protocol_error(_request: Request, error: Exception) -> Response:
 
 async def _invalid_request(_request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidRequest)
-    return JSONResponse({"detail": error.errors}, 422)
+    return JSONResponse({"detail": with_links(error.errors)}, 422)
 
 
 EXCEPTION_HANDLERS: Final[Mapping[int | type[Exception], ExceptionHandler]] = {
