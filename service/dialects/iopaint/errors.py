@@ -1,4 +1,4 @@
-"""How IOPaint tells of errors: four keys, of which its page shows `errors`, or a list of what a body got wrong.
+"""How IOPaint tells of errors: four keys, of which its page shows `errors`; of what a body got wrong, with a list.
 
     ProtocolError          ours, of whatever kind
       Refused              what this dialect refuses, in the words of the original where it has some
@@ -27,6 +27,9 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _STATUS: Final[Mapping[ErrorCode, int]] = {ErrorCode.BAD_IMAGE: 400, ErrorCode.IMAGE_TOO_LARGE: 413}
 """Where this dialect answers with another status than our own API."""
+
+
+_MOST_TOLD: Final = 500
 
 
 class Refused(ProtocolError):
@@ -73,7 +76,7 @@ def answered(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except InvalidRequest as invalid:
-            return JSONResponse({"detail": with_links(invalid.errors)}, 422)
+            return _mistakes(invalid)
         except ProtocolError as error:
             return error_response(error)
         except HTTPException as error:
@@ -90,6 +93,13 @@ def answered(endpoint: Endpoint) -> Endpoint:
             return JSONResponse(error_body("InternalError", 500, "the server made a mistake; its log has it"), 500)
 
     return answering
+
+
+def _mistakes(invalid: InvalidRequest) -> Response:
+    """The list of the original, and the three keys it lacks: its page shows `errors`, whatever went wrong."""
+    told = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in invalid.errors)
+    body = error_body("RequestValidationError", 422, told[:_MOST_TOLD])
+    return JSONResponse({**body, "detail": with_links(invalid.errors)}, 422)
 
 
 async def http_exception_handler(request: Request, error: Exception) -> Response:
