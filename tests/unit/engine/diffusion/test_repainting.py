@@ -103,14 +103,15 @@ def test_a_mask_of_another_size_is_brought_to_that_of_the_image_if_asked(
 
 
 def test_what_is_added_to_the_sides_is_repainted_with_the_mask(studio: Studio, inputs: dict[str, Path]) -> None:
-    driver = repaint(studio, inputs, **HARD, left=16, bottom=24)
+    driver = repaint(studio, inputs, **HARD, left=16, top=8, bottom=24)
     made = pixels(driver.outputs[0].content)
-    assert made.shape == (104, 128, 3)
-    seen = changed(made[:80, 16:])
+    assert made.shape == (112, 128, 3)
+    seen = changed(made[8:88, 16:])
     assert agree(seen, region_mask()) > 0.999
-    edges = np.pad(PHOTO, ((0, 24), (16, 0), (0, 0)), mode="edge")
+    edges = np.pad(PHOTO, ((8, 24), (16, 0), (0, 0)), mode="edge")
     assert (made != edges).any(axis=2)[:, :16].mean() > 0.99
-    assert (made != edges).any(axis=2)[80:].mean() > 0.99
+    assert (made != edges).any(axis=2)[:8].mean() > 0.99
+    assert (made != edges).any(axis=2)[88:].mean() > 0.99
 
 
 def test_a_picture_with_a_side_added_is_laid_on_white(studio: Studio, tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_an_enlarged_picture_is_made_anew_at_its_size_at_a_low_strength(
     assert len(stronger.of_type(StepFinished)) == 1 + 8
 
 
+@pytest.mark.parametrize(("asked", "taken"), [({}, "compact"), ({"upscale_model": "x4plus"}, "realesrgan-x4plus")])
+def test_a_picture_is_enlarged_by_the_weights_that_are_asked_for(
+    studio: Studio, inputs: dict[str, Path], asked: Mapping[str, Any], taken: str
+) -> None:
+    change(studio, inputs, upscale=1.5, steps=2, **asked)
+    assert studio.residency.asked[-1] == taken  # type: ignore[attr-defined]  # it is a stand-in
+
+
 def test_what_is_made_anew_is_the_picture_as_it_was_enlarged(studio: Studio, tmp_path: Path) -> None:
     inputs = {"image": save(tmp_path / "given.png", texture(40, 40))}
     larger = {"image": save(tmp_path / "larger.png", texture(40, 40).repeat(4, axis=0).repeat(4, axis=1))}

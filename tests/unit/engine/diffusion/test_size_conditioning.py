@@ -33,9 +33,21 @@ def test_without_guidance_there_is_the_prompt_alone() -> None:
     assert told(999, STOCK, positive=2.0, negative=0.3).tolist() == [[1664, 2432, 0, 0, 832, 1216]]
 
 
-@pytest.mark.parametrize(("timestep", "is_early"), [(700, True), (699.3, False), (699, False), (10, False)])
-def test_after_its_end_the_original_size_is_the_size_to_make(timestep: float, is_early: bool) -> None:
-    made = told(timestep, STOCK, positive=2.0, end=0.3)
+@pytest.mark.parametrize(
+    ("end", "timestep", "is_early"),
+    [
+        (0.3, 700, True),
+        (0.3, 699.3, False),
+        (0.3, 699, False),
+        (0.3, 10, False),
+        (0.75, 250, True),
+        (0.75, 249, False),
+        (0.0, 999, False),
+        (1.0, 1, True),
+    ],
+)
+def test_after_its_end_the_original_size_is_the_size_to_make(end: float, timestep: float, is_early: bool) -> None:
+    made = told(timestep, STOCK, positive=2.0, end=end)
     assert (made[0, 0] == 1664) == is_early
     assert (made[0, 0] == 832) != is_early
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from protocol.errors import ProtocolError
 from protocol.models import ModelInfo, ModelKind
-from service.dialects.fooocus.choices import Side, UovMethod
+from service.dialects.fooocus.choices import GuideKind, Side, UovMethod
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus.translation import translate
 from service.dialects.fooocus_engine.requests import EngineRequest
@@ -90,6 +90,18 @@ def test_stop_and_weight_are_literal_and_0_is_without_effect() -> None:
     asked = guides({}, {"cn_stop": 0.25, "cn_weight": 1.5}, {"cn_stop": 0}, {"cn_weight": 0}, {"cn_stop": None})
     made = meant(Pictures(guides=dict.fromkeys(range(5), GUIDE)), **asked)
     assert [(guide.stop, guide.weight) for guide in made.wish.guides] == [(0.6, 0.6), (0.25, 1.5), (0.6, 0.6)]
+
+
+@pytest.mark.parametrize("kind", GuideKind)
+def test_a_picture_beside_the_prompt_is_of_the_kind_that_is_asked_for(kind: GuideKind) -> None:
+    made = meant(Pictures(guides={0: GUIDE}), **guides({"cn_type": kind.value}))
+    assert [guide.kind for guide in made.wish.guides] == [kind]
+
+
+def test_files_are_in_the_format_and_with_the_metadata_that_are_asked_for() -> None:
+    made = meant(output_format="webp", metadata_scheme="a1111")
+    params = translate(made.wish, Known({})).params
+    assert (params["format"], params["metadata"]) == ("webp", "a1111")
 
 
 def test_distances_are_left_top_right_bottom_of_the_sides_that_are_chosen() -> None:
