@@ -55,6 +55,12 @@ def _as_on_the_executors_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def _in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine is fastest in: pictures are compared with those of stock pipelines in float32."""
+    monkeypatch.setattr("engine.diffusion.studio.best_dtype", lambda *_: torch.float32)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> TinyFolder:
     """A name of `FOLDERS` -> the diffusers folder of that model, written when first asked for. Do not write to it."""

@@ -1,5 +1,6 @@
 """The precision is what was measured to be clearly faster, and float32 in every case of doubt."""
 
+import itertools
 import time
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_cpu_must_be_three_times_faster_to_give_up_accuracy(measured: dict[tor
     assert best_dtype(torch.device("cpu")) is FULL
     measured[FULL] = Trial(3.1, 9.0)
     assert best_dtype(torch.device("cpu")) is BRAIN
+
+
+def test_what_else_the_machine_does_for_a_moment_chooses_no_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a request would give another picture after a restart."""
+    needed = {FULL: [SLOW, Trial(0.15, 0.15), SLOW], BRAIN: [FAST, FAST, SLOW]}
+    turns = {dtype: itertools.cycle(trials) for dtype, trials in needed.items()}
+    monkeypatch.setattr(dtypes, "tried", lambda _device, dtype: next(turns[dtype]))
+    monkeypatch.setattr(dtypes, "_measured", dtypes._measured.__wrapped__)
+    assert best_dtype(torch.device("cpu")) is FULL
 
 
 def test_a_gpu_gets_float16_except_for_families_that_leave_its_range(
