@@ -12,6 +12,7 @@ from service.errors import LOGGED_NOTE
 
 _ASKED = {"job.raised", "store.unavailable"}
 """Errors a test asks for: that a job fails, or a disk is full, is no mistake of the server's."""
+_CLIENTS = ("websockets.client", "engineio.client", "socketio.client")
 
 
 @pytest.fixture(params=CODECS.values(), ids=lambda codec: codec.name)
@@ -45,8 +46,8 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    # The client library in these tests complains of connections that a test has cut. And what uvicorn makes of an
-    # exception that has been logged already is no news.
+    # The client libraries in these tests complain of connections that a test has cut, Socket.IO's on threads that
+    # outlive it. And what uvicorn makes of an exception that has been logged already is no news.
     notes = getattr(record.exc_info[1], "__notes__", ()) if record.exc_info else ()
-    is_known = record.name.startswith("websockets.client") or any(note.startswith(LOGGED_NOTE) for note in notes)
+    is_known = record.name.startswith(_CLIENTS) or any(note.startswith(LOGGED_NOTE) for note in notes)
     return record.levelno >= logging.ERROR and not is_known

@@ -71,7 +71,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
     "segment": {"count": (1, 3)},
     "adjust_mask": {"by_px": (0, 256), "threshold": (0, 255)},
     "restore_face": {"quality": (1, 100), "min_confidence": (0.05, 1.0)},
-    "describe": {"max_tags": (1, 100)},
+    "describe": {"max_tags": (1, 100), "seed": (0, 2**32 - 1)},
     "text_to_image": {**GENERATION, "width": (16, 4096), "height": (16, 4096)},
     "image_to_image": {
         **GENERATION,

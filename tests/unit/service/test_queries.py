@@ -46,7 +46,8 @@ def test_a_statement_fits_the_schema(database: sqlite3.Connection, name: str) ->
 @pytest.mark.parametrize("name", sorted(set(STATEMENTS) - SMALL))
 def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connection, name: str) -> None:
     for line in plan(database, STATEMENTS[name]):
-        if line.startswith("SCAN") and "CONSTANT ROW" not in line:
+        # What is inside a subquery has lines of its own.
+        if line.startswith("SCAN") and "CONSTANT ROW" not in line and "(subquery" not in line:
             # Only an index that holds nothing else than what is looked for may be walked along.
             assert "jobs_active" in line or "outbox_due" in line, line
 

@@ -460,6 +460,7 @@ def test_roots_that_overlap_list_a_model_once(tmp_path):
     assert only(found).source == "models"
 
 
+@pytest.mark.alone
 def test_two_thousand_files_are_looked_over_again_within_two_seconds(tmp_path):
     content = model_files.content(model_files.LORA_SD1)
     for folder in range(20):
