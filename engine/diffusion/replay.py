@@ -34,7 +34,7 @@ def replay(steps: int, strength: float, *, is_full: bool) -> Replay:
             of `steps` is made.
     """
     if not is_full or strength >= 1:
-        return Replay(steps, min(1.0, max(strength, 1.0001 / steps)))
+        return Replay(steps, max(strength, _share(1, steps) or 1.0001 / steps))
     levels = math.ceil(steps / strength) if strength * _TRAINED_LEVELS > steps else _TRAINED_LEVELS
     while (share := _share(steps, levels)) is None:
         levels -= 1

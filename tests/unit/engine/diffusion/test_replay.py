@@ -33,6 +33,12 @@ def test_otherwise_their_share_is_made_and_at_least_one(steps: int, strength: fl
     assert made(asked.levels, asked.strength) == max(1, int(steps * strength))
 
 
+@given(st.integers(1, 200), st.floats(0, 1))
+def test_less_than_a_step_is_one_however_it_is_rounded(steps: int, share: float) -> None:
+    asked = replay(steps, share / steps, is_full=False)
+    assert made(asked.levels, asked.strength) == made_upwards(asked.levels, asked.strength) == 1
+
+
 @pytest.mark.parametrize(("steps", "strength", "levels"), [(30, 0.5, 60), (30, 0.85, 36), (18, 0.382, 48), (30, 1, 30)])
 def test_the_schedule_is_cut_as_much_finer_as_its_share_is_small(steps: int, strength: float, levels: int) -> None:
     assert replay(steps, strength, is_full=True).levels == levels
