@@ -51,13 +51,11 @@ class Order:
 
     Attributes:
         params: of the task, pictures as bytes.
-        images: how many pictures there will be.
         notes: the job's first warnings.
     """
 
     task: TaskName
     params: Mapping[str, Any]
-    images: int
     notes: tuple[JobWarning, ...]
 
 
@@ -86,7 +84,7 @@ class _Translation:
             return self._generated(TaskName.TEXT_TO_IMAGE, self._size())
         if wish.method is UovMethod.UPSCALE_FAST_2:
             params = {**self._parameters.file(), "image": wish.picture, "factor": _FAST_FACTOR}
-            return self._ordered(TaskName.UPSCALE, params, images=1)
+            return self._ordered(TaskName.UPSCALE, params)
         if wish.method is not UovMethod.DISABLED:
             own = self._varied() if wish.method in _VARY else self._enlarged()
             return self._generated(TaskName.IMAGE_TO_IMAGE, {"image": wish.picture, **own})
@@ -98,14 +96,14 @@ class _Translation:
 
     def _generated(self, task: TaskName, own: Mapping[str, Any]) -> Order:
         """Of a generating task, with what is its own."""
-        return self._ordered(task, {**self._parameters.all(), **own}, images=self._wish.common.image_number)
+        return self._ordered(task, {**self._parameters.all(), **own})
 
-    def _ordered(self, task: TaskName, params: Mapping[str, Any], *, images: int) -> Order:
+    def _ordered(self, task: TaskName, params: Mapping[str, Any]) -> Order:
         taken = TASKS[task].params.model_fields
         for name in params.keys() - taken.keys():
             self._notes.add("parameter_unused", f"{name}: has no effect on {task}")
         chosen = {name: value for name, value in params.items() if name in taken}
-        return Order(task, chosen, images, tuple(self._notes))
+        return Order(task, chosen, tuple(self._notes))
 
     def _size(self) -> dict[str, Any]:
         size = self._parameters.size()
