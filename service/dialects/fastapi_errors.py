@@ -40,7 +40,7 @@ class InvalidRequest(Exception):
 
 
 def with_links(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Mistakes as versions of FastAPI before 0.110 tell them: with the page about each that pydantic knows of."""
+    """Mistakes as FastAPI 0.108 tells them: with the page about each that pydantic knows of."""
     return [error if error["type"] in _NOT_PYDANTICS else {**error, "url": _PAGES + error["type"]} for error in errors]
 
 

@@ -1,19 +1,18 @@
 """What clients ask of their jobs and of the server: `query-job`, `job-queue`, `job-history`, `stop`, `/ping`, `/`."""
 
-from contextlib import suppress
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.jobs import Job
-from service.auth import Key, Scope
+from service.auth import Scope
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus_api.history import NOTHING, history
 from service.dialects.fooocus_api.requests import QueryHistory, QueryJob
 from service.dialects.fooocus_api.states import DIALECT_LABEL, NOT_FOUND, job_object
+from service.dialects.own_jobs import own_job, running_longest
 from service.dialects.reading import read_query
 
 _PAGE: Final = '<p>This server is documented at <a href="/docs">/docs</a>.</p>'
@@ -35,7 +34,7 @@ async def query_job(request: Request) -> Response:
     key = await desk.key_of(request, Scope.JOBS_READ)
     asked = read_query(request, QueryJob)
     step = desk.step(asked.job_id, key)
-    job = await _find(desk, asked.job_id, key)
+    job = await own_job(desk, asked.job_id, key, DIALECT_LABEL)
     if job is None:
         return JSONResponse(NOT_FOUND, 404)
     shown = await job_object(desk, job, key, str(request.base_url), step=step, wants_preview=asked.wants_preview)
@@ -64,7 +63,7 @@ async def job_history(request: Request) -> Response:
     if not asked.delete:
         return await json_answer(request, await history(desk, key, asked, str(request.base_url)))
     key.require(Scope.JOBS_WRITE)
-    if asked.job_id is not None and await _find(desk, asked.job_id, key) is not None:
+    if asked.job_id is not None and await own_job(desk, asked.job_id, key, DIALECT_LABEL) is not None:
         await desk.forget(asked.job_id, key)
     return JSONResponse(NOTHING)
 
@@ -78,9 +77,9 @@ async def stop(request: Request) -> Response:
     key = await desk.key_of(request)
     job_id = request.query_params.get("job_id")
     if job_id is None:
-        job = await _running_longest(desk, key)
+        job = await running_longest(desk, key, DIALECT_LABEL)
     else:
-        job = await _find(desk, job_id, key)
+        job = await own_job(desk, job_id, key, DIALECT_LABEL)
         if job is None:
             return JSONResponse(NOT_FOUND, 404)
     if job is not None:
@@ -90,17 +89,3 @@ async def stop(request: Request) -> Response:
             if error.code is not ErrorCode.ALREADY_ENDED:
                 raise
     return JSONResponse(_STOPPED)
-
-
-async def _find(desk: Desk, job_id: str, key: Key) -> Job | None:
-    """The job of that id, if it came by this dialect and is the caller's."""
-    job = None
-    with suppress(ProtocolError):
-        job = await desk.get(job_id, key)
-    return job if job is not None and job.labels.get("dialect") == DIALECT_LABEL else None
-
-
-async def _running_longest(desk: Desk, key: Key) -> Job | None:
-    running = [record.id for record in desk.services.ledger.running.values() if record.key_id == key.id]
-    found = [job for job_id in running if (job := await _find(desk, job_id, key)) is not None]
-    return min(found, key=lambda job: job.started_at or job.created_at, default=None)

@@ -6,12 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.jobs import Job, JobStatus
-from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.fooocus_engine.records import DIALECT_LABEL
 from service.dialects.fooocus_engine.requests import ControlQuery
 from service.dialects.fooocus_engine.tasks import find
+from service.dialects.own_jobs import running_longest
 from service.dialects.reading import read_query
 
 _STOP: Final = "stop"
@@ -21,7 +20,6 @@ _SKIPPED: Final = {"message": "task skiped"}
 _NONE: Final = {"message": "No task running"}
 _INVALID: Final = {"message": "Invalid control action"}
 _NOT_FOUND: Final = {"detail": "there is no such task, or it is not yours"}
-_MOST_ACTIVE: Final = 10_000
 
 
 async def control(request: Request) -> Response:
@@ -32,7 +30,7 @@ async def control(request: Request) -> Response:
     if query.action not in {_STOP, _SKIP}:
         return JSONResponse(_INVALID)
     if query.task_id is None:
-        job = await _running_longest(desk, key)
+        job = await running_longest(desk, key, DIALECT_LABEL)
     else:
         job = await find(desk, query.task_id, key)
         if job is None:
@@ -50,9 +48,3 @@ async def control(request: Request) -> Response:
             raise
         return JSONResponse(_NONE)
     return JSONResponse(_STOPPED if query.action == _STOP else _SKIPPED)
-
-
-async def _running_longest(desk: Desk, key: Key) -> Job | None:
-    active = await desk.services.store.jobs_of_dialect(key.id, DIALECT_LABEL, has_ended=False, limit=_MOST_ACTIVE)
-    running = [found.job for found in active if found.job.status is JobStatus.RUNNING]
-    return min(running, key=lambda job: job.started_at or job.created_at, default=None)

@@ -1,13 +1,11 @@
 """`/tasks`: what the caller has asked for, and what came of it."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import ProtocolError
 from protocol.jobs import Job, JobStatus
 from service.auth import Key, Scope
 from service.clock import now, timestamp
@@ -17,6 +15,7 @@ from service.dialects.fooocus.pages import Page
 from service.dialects.fooocus_engine.names import job_id_of
 from service.dialects.fooocus_engine.records import DIALECT_LABEL, current, row
 from service.dialects.fooocus_engine.requests import Query, QueryTasks
+from service.dialects.own_jobs import own_job
 from service.dialects.reading import read_query
 from service.store import ForeignJob
 
@@ -63,11 +62,8 @@ async def get_tasks(request: Request) -> Response:
 
 async def find(desk: Desk, task_id: str, key: Key) -> Job | None:
     """The job of that task, if it came by this dialect and is the caller's."""
-    job_id, job = job_id_of(task_id), None
-    if job_id is not None:
-        with suppress(ProtocolError):
-            job = await desk.get(job_id, key)
-    return job if job is not None and job.labels.get("dialect") == DIALECT_LABEL else None
+    job_id = job_id_of(task_id)
+    return None if job_id is None else await own_job(desk, job_id, key, DIALECT_LABEL)
 
 
 async def _shown(desk: Desk, found: ForeignJob, key: Key, base_url: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from engine.interface import EngineStatus
 from service.auth import Scope
 from service.dialects.base import Desk
+from service.dialects.own_jobs import own_job
 from service.dialects.reading import read_json
 from service.dialects.sd_api import tasks
 from service.dialects.sd_api.callbacks import callback_body
@@ -52,7 +53,7 @@ async def generate(request: Request) -> Response:
 async def task(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request, Scope.JOBS_READ)
-    job = await tasks.find(desk, request.path_params["task_id"], key)
+    job = await own_job(desk, request.path_params["task_id"], key, tasks.DIALECT_LABEL)
     if job is None:
         return JSONResponse({"detail": NOT_FOUND}, 404)
     return JSONResponse(tasks.shown(desk, job, str(request.base_url)))

@@ -6,10 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from protocol.errors import ErrorCode, ProtocolError
+from protocol.errors import ProtocolError
 from protocol.events import OutputReady
 from protocol.jobs import Job, JobStatus
-from service.auth import Key
 from service.clock import seconds_between, timestamp
 from service.dialects.base import Desk, StoredFile
 from service.files import SUFFIXES
@@ -39,17 +38,6 @@ STATUS_WORDS: Final[Mapping[JobStatus, TaskStatus]] = {
     JobStatus.CANCELLED: TaskStatus.FAILED,
 }
 """Total. A job that was interrupted and waits to be tried again is still `processing`."""
-
-
-async def find(desk: Desk, task_id: str, key: Key) -> Job | None:
-    """The job of a task of the caller's; None if there is none."""
-    try:
-        job = await desk.get(task_id, key)
-    except ProtocolError as error:
-        if error.code is not ErrorCode.NOT_FOUND:
-            raise
-        return None
-    return job if job.labels.get("dialect") == DIALECT_LABEL else None
 
 
 def status_of(job: Job) -> TaskStatus:
