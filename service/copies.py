@@ -129,6 +129,8 @@ class Copies:
             reason = str(error)
         except TimeoutError:
             reason = "nobody answered in time"
+        except Exception as error:  # noqa: BLE001 - whatever it is: the facts behind this one have to be told
+            reason = f"{type(error).__name__}: {error}"
         else:
             self.on_result("stored")
             return [replace(draft, body=replace(output, public_url=url))]

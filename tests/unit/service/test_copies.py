@@ -117,9 +117,12 @@ async def test_while_a_copy_is_on_its_way_the_facts_of_its_job_wait_and_nothing_
     assert [event.type for event in stage.table.of(slow.id)][3:] == ["output.ready", "job.succeeded"]
 
 
-async def test_an_output_that_cannot_be_copied_is_told_of_after_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [NotStored, RuntimeError])
+async def test_an_output_that_cannot_be_copied_is_told_of_after_a_warning(
+    tmp_path: Path, kind: type[Exception]
+) -> None:
     stage = Stage(tmp_path)
-    stage.storing.error = NotStored("the bucket minio.internal is gone")
+    stage.storing.error = kind("the bucket minio.internal is gone")
     async with stage.working():
         job = await stage.started()
         stage.take(job, output(), SUCCEEDED)
