@@ -6,6 +6,7 @@ from pydantic import Field, StrictFloat, StrictInt
 
 from protocol.describing import DescribeParams, DescribeStyle
 from protocol.erasing import EraseModel, EraseParams, FillMethod, HdStrategy, LdmSampler
+from protocol.finishing import FinishingParams
 from protocol.params import ImageRef, PictureOutParams, Region, Seed
 from protocol.segmenting import SegmentModel, SegmentParams
 
@@ -94,7 +95,7 @@ class RemoveTextParams(PictureOutParams):
     seed: Seed = 0
 
 
-class UpscaleParams(PictureOutParams):
+class UpscaleParams(FinishingParams, PictureOutParams):
     """Enlarge with Real-ESRGAN, tile by tile."""
 
     image: ImageRef

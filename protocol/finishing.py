@@ -1,4 +1,4 @@
-"""What may be asked of a picture that is made, before it is kept."""
+"""What may be asked of a picture that is made or enlarged, before it is kept."""
 
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class MetadataScheme(StrEnum):
 
 
 class FinishingParams(TaskParams):
-    """What all generating tasks take of it."""
+    """What all generating tasks take of it, and `upscale`."""
 
     metadata: MetadataScheme = Field(
         MetadataScheme.NONE, description="Write into the file what the picture was made with; PNG, JPEG and WebP."

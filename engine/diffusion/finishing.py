@@ -1,23 +1,19 @@
 """What is done to a picture between its last step and its file: it is put together, looked at, and signed."""
 
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_wording import JobWording
-from engine.diffusion.made_with import SOFTWARE, MadeWith
-from engine.images import Floats, Picture, encode, to_uint8, written_as
+from engine.diffusion.made_with import MadeWith
+from engine.images import Floats, Picture, encode, to_uint8
 from engine.interface import Call, EncodedImage, Where
-from engine.origin import Origin, signed
 from engine.prompting.expand import Wording
 from engine.safety.censoring import look_at
 from engine.safety.checkers import SafetyChecker, bring_checker
+from engine.signing import sign
 from engine.steps import await_call, await_steps
 from protocol.finishing import MetadataScheme
-from protocol.recipes.a1111 import write_a1111
-from protocol.recipes.fooocus import write_fooocus
-
-_WRITERS: Final = {MetadataScheme.A1111: write_a1111, MetadataScheme.FOOOCUS: write_fooocus}
 
 
 class Finishing:
@@ -62,21 +58,9 @@ class Finishing:
         """On the side pool."""
         params, picture = self._job.params, finish()
         if params.metadata is not MetadataScheme.NONE:
-            picture = self._signed(picture, wording, seed)
+            recipe = self._made_with.recipe(wording, seed, picture.width, picture.height)
+            picture = sign(picture, recipe, params.metadata, params.format, self._job.warn)
         return encode(picture, params.format, params.quality)
-
-    def _signed(self, picture: Picture, wording: Wording, seed: int) -> Picture:
-        """On the side pool."""
-        params = self._job.params
-        file_format = written_as(picture, params.format)
-        recipe = self._made_with.recipe(wording, seed, picture.width, picture.height)
-        text, scheme = _WRITERS[params.metadata](recipe), params.metadata.value
-        origin = signed(picture.origin or Origin(format=file_format), file_format, text, scheme, SOFTWARE)
-        if origin is None:
-            message = f"metadata: a {file_format.value.upper()} file has no place for it, or not for so much"
-            self._job.warn("metadata_unused", message)
-            return picture
-        return Picture(picture.rgb, picture.alpha, picture.depth_bits, origin)
 
 
 def _as_it_is(picture: Picture) -> Picture:

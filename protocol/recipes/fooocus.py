@@ -93,6 +93,8 @@ def read_fooocus(written: str) -> Recipe | None:
         refiner_hash=text(told.get("refiner_model_hash")),
         refiner_start=None if refiner is None else number(told.get("refiner_switch")),
         refiner_swap=text(told.get("refiner_swap_method")),
+        upscaler=text(told.get("upscaler")),
+        upscale_factor=number(told.get("upscale_factor")),
         made_by=text(told.get("version")),
     )
 
@@ -111,6 +113,9 @@ def _occasional(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "refiner_model_hash", recipe.refiner_hash or ""
         if recipe.refiner_swap is not None:
             yield "refiner_swap_method", recipe.refiner_swap
+    if recipe.upscaler is not None:
+        yield "upscaler", recipe.upscaler
+        yield "upscale_factor", recipe.upscale_factor
 
 
 def _loras(told: Mapping[str, Any]) -> Iterator[UsedLora]:

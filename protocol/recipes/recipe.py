@@ -93,6 +93,8 @@ class Recipe(_Told):
     refiner_hash: str | None = None
     refiner_start: float | None = None
     refiner_swap: str | None = None
+    upscaler: str | None = Field(None, description="What enlarged it, if a network did and nothing was made anew.")
+    upscale_factor: float | None = None
     made_by: str | None = Field(None, description="Which program in which version.")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.events import JobWarning
-from protocol.requests import TASKS, TaskName
+from protocol.requests import TaskName
 from service.dialects.fooocus.choices import DEFAULT_INPAINT_ENGINE, INPAINT_ENGINES, NONE, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.parameters import Parameters
@@ -99,11 +99,7 @@ class _Translation:
         return self._ordered(task, {**self._parameters.all(), **own})
 
     def _ordered(self, task: TaskName, params: Mapping[str, Any]) -> Order:
-        taken = TASKS[task].params.model_fields
-        for name in params.keys() - taken.keys():
-            self._notes.add("parameter_unused", f"{name}: has no effect on {task}")
-        chosen = {name: value for name, value in params.items() if name in taken}
-        return Order(task, chosen, tuple(self._notes))
+        return Order(task, params, tuple(self._notes))
 
     def _size(self) -> dict[str, Any]:
         size = self._parameters.size()

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from engine.interface import Call, OutOfMemory
 from engine.models.residency import Residency
+from engine.safety.checkers import OPEN_NSFW
 
 
 class Nearest(torch.nn.Module):
@@ -45,3 +46,14 @@ class WithUpscaler(Residency):
     def use(self, name: str, load: object) -> Generator[Call, Any, Any]:
         self.asked.append(name)
         return (yield Call(lambda: self._upscaler, stage="load"))
+
+
+class WithUpscalerAndChecker(WithUpscaler):
+    """Gives out the network that judges of a folder, and `upscaler` for all others."""
+
+    def __init__(self, upscaler: Nearest, folder: Path) -> None:
+        super().__init__(upscaler)
+        self._checkers = Residency(folder, "cpu")
+
+    def use(self, name: str, load: Any) -> Any:
+        return (yield from self._checkers.use(name, load) if name == OPEN_NSFW else super().use(name, load))

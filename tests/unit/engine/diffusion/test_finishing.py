@@ -11,16 +11,16 @@ from PIL import Image
 from engine.diffusion.studio import Studio
 from engine.interface import EngineError
 from engine.models.residency import Residency
-from engine.safety.checkers import OPEN_NSFW
 from engine.tasks import image_to_image
 from protocol.errors import ErrorCode
 from protocol.events import JobWarning, OutputReady, StepFinished
 from protocol.requests import TaskName
+from service.recipes import read_recipe
 from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import make, pixels, studio_of
 from tests.unit.engine.driver import Driver
 from tests.unit.engine.safety.stand_in import lay_stand_in
-from tests.unit.engine.upscalers import Nearest, WithUpscaler
+from tests.unit.engine.upscalers import Nearest, WithUpscaler, WithUpscalerAndChecker
 
 REPAINT: dict[str, Any] = {
     "model": "sd1_inpaint",
@@ -30,17 +30,6 @@ REPAINT: dict[str, Any] = {
     "deterministic": True,
 }
 """The corner that the small network judges by keeps its value."""
-
-
-class WithUpscalerAndChecker(WithUpscaler):
-    """Gives out the network that judges of a folder, and `upscaler` for all others."""
-
-    def __init__(self, upscaler: Nearest, folder: Path) -> None:
-        super().__init__(upscaler)
-        self._checkers = Residency(folder, "cpu")
-
-    def use(self, name: str, load: Any) -> Any:
-        return (yield from self._checkers.use(name, load) if name == OPEN_NSFW else super().use(name, load))
 
 
 @pytest.fixture
@@ -108,10 +97,27 @@ def test_a_picture_that_is_enlarged_only_is_looked_at_too(
     studio = studio_of(folder, residency=WithUpscalerAndChecker(Nearest(), tmp_path))
     photo = tmp_path / "photo.png"
     Image.fromarray(np.full((16, 16, 3), grey, np.uint8)).save(photo)
-    asked = {"upscale": 4.0, "images": 2, "safety_check": True, "metadata": "a1111"}
+    asked = {"upscale": 4.0, "images": 2, "safety_check": True}
     driver = make(studio, asked, task=TaskName.IMAGE_TO_IMAGE, inputs={"image": photo})
     assert [ready.data["is_censored"] for ready in driver.of_type(OutputReady) if ready.data] == [is_censored] * 2
     assert not pixels(driver.outputs[1].content).any()
     assert driver.pictures == []
     codes = [warning.code for warning in driver.of_type(JobWarning)]
-    assert codes == ["upscale_only", "metadata_unused", *(["censored"] if is_censored else [])]
+    assert codes == ["upscale_only", *(["censored"] if is_censored else [])]
+
+
+def test_a_picture_that_is_enlarged_only_says_what_enlarged_it(
+    tiny_folder: TinyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_to_image, "MOST_REDRAWN_PX", 30)
+    studio = studio_of(tiny_folder("sd1").parent, residency=WithUpscaler(Nearest()))
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(photo)
+    asked = {"upscale": 4.0, "images": 2, "metadata": "a1111"}
+    driver = make(studio, asked, task=TaskName.IMAGE_TO_IMAGE, inputs={"image": photo})
+    assert driver.warnings == ["upscale_only"]
+    found = read_recipe(driver.outputs[1].content).recipe
+    assert found is not None
+    assert (found.upscaler, found.upscale_factor, found.width) == ("compact", 4.0, 64)
+    (first, _) = driver.of_type(OutputReady)
+    assert first.data == {"model": "compact", "factor": 4.0}

@@ -106,7 +106,7 @@ def test_an_enlarged_picture_that_is_too_large_is_the_output_as_it_is(
     assert {told.stage for told in driver.of_type(StepFinished)} == {"tile"}
     assert sorted(driver.outputs) == [0, 1]
     assert np.array_equal(first(driver), PHOTO.repeat(4, axis=0).repeat(4, axis=1))
-    assert [told.data for told in driver.of_type(OutputReady)] == [{"model": "auto", "factor": 4.0}] * 2
+    assert [told.data for told in driver.of_type(OutputReady)] == [{"model": "compact", "factor": 4.0}] * 2
 
 
 @pytest.mark.parametrize("model", ["sd1", "sdxl"])

@@ -40,6 +40,8 @@ WHOLE = Recipe(
     refiner_hash="9876543210",
     refiner_start=0.8,
     refiner_swap="joint",
+    upscaler="x4plus",
+    upscale_factor=2.5,
     made_by="Safelight 1.2",
 )
 LEAST = Recipe(prompt="", negative_prompt="", guidance_scale=0.0, sharpness=0.0)

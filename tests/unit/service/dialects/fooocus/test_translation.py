@@ -279,7 +279,16 @@ def test_a_picture_is_enlarged_by_any_factor_and_twofold_without_one(factor: flo
 def test_a_picture_is_enlarged_fast_without_a_prompt_and_once() -> None:
     made = order(image_number=4, wish={"picture": PICTURE, "method": UovMethod.UPSCALE_FAST_2})
     assert (made.task, made.params["factor"]) == (TaskName.UPSCALE, 2.0)
-    assert "prompt" not in made.params
+    assert {"prompt", "safety_check", "metadata"}.isdisjoint(made.params)
+    assert told(made) == []
+
+
+@pytest.mark.parametrize("scheme", ["fooocus", "a1111"])
+def test_a_picture_that_is_enlarged_fast_is_looked_at_and_signed_as_others_are(scheme: str) -> None:
+    wish = {"picture": PICTURE, "method": UovMethod.UPSCALE_FAST_2, "saves_metadata": True, "metadata_scheme": scheme}
+    made = order({"black_out_nsfw": True}, wish=wish)
+    assert (made.params["safety_check"], made.params["metadata"]) == (True, scheme)
+    assert told(made) == []
 
 
 def test_what_is_masked_is_repainted_by_fooocus_rules() -> None:
@@ -444,8 +453,3 @@ def test_a_form_of_metadata_that_is_not_known_is_fooocus_own_and_that_is_said() 
     made = order(wish={"saves_metadata": True, "metadata_scheme": "none such"})
     assert made.params["metadata"] == "fooocus"
     assert told(made) == ["meta_scheme: there is no 'none such'; fooocus was taken instead"]
-
-
-def test_a_picture_enlarged_fast_says_nothing_of_how_it_was_made() -> None:
-    made = order(wish={"picture": PICTURE, "method": UovMethod.UPSCALE_FAST_2, "saves_metadata": True})
-    assert told(made) == ["metadata: has no effect on upscale"]
