@@ -75,6 +75,14 @@ class Cancel(_Message):
     job_id: JobId
 
 
+class Skip(_Message):
+    """Ask that a running job leave out the image it is at; the `output.skipped` event says that it did."""
+
+    type: Literal["skip"]
+    ref: Ref | None = None
+    job_id: JobId
+
+
 class Ping(_Message):
     """Ask for a reply; for clients that cannot send WebSocket pings."""
 
@@ -82,13 +90,14 @@ class Ping(_Message):
     ref: Ref | None = None
 
 
-ClientMessage: TypeAlias = Auth | Submit | Subscribe | Unsubscribe | Cancel | Ping
+ClientMessage: TypeAlias = Auth | Submit | Subscribe | Unsubscribe | Cancel | Skip | Ping
 CLIENT_MESSAGES: Final[Mapping[str, type[ClientMessage]]] = {
     "auth": Auth,
     "submit": Submit,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "cancel": Cancel,
+    "skip": Skip,
     "ping": Ping,
 }
 

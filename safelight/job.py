@@ -107,7 +107,8 @@ class AsyncJob:
     async def skip(self) -> None:
         """Ask that the job leave out the image it is at, and go on with the next; `output.skipped` tells when it did.
 
-        Asked once: repeated after a connection that broke, it could cost another image.
+        Asked once, over HTTP whatever the events come by: repeated after a connection that broke, it could cost
+        another image.
 
         Raises:
             RequestRefused: `already_ended`, `not_found`; `invalid_params`: it waits, or makes one image.

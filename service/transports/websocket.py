@@ -15,6 +15,7 @@ from protocol.messages import (
     ClientMessage,
     Ping,
     Reply,
+    Skip,
     Submit,
     Subscribe,
     Unsubscribe,
@@ -224,6 +225,7 @@ class _Session:
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Cancel: self._cancel,
+            Skip: self._skip,
             Submit: self._submit,
         }
         return handlers[type(message)]
@@ -272,6 +274,12 @@ class _Session:
         assert isinstance(message, Cancel)
         key.require(Scope.JOBS_WRITE)
         job = await self._services.jobs.cancel(message.job_id, key)
+        await self._reply(Reply(ref=message.ref, ok=True, job=job))
+
+    async def _skip(self, message: ClientMessage, key: Key) -> None:
+        assert isinstance(message, Skip)
+        key.require(Scope.JOBS_WRITE)
+        job = await self._services.jobs.skip(message.job_id, key)
         await self._reply(Reply(ref=message.ref, ok=True, job=job))
 
     async def _follow_job(self, job_id: str, after: int, key: Key) -> None:

@@ -33,7 +33,17 @@ from protocol.events import (
     ServerDraining,
     StepFinished,
 )
-from protocol.messages import CLIENT_MESSAGES, Auth, Cancel, Ping, Submit, Subscribe, Unsubscribe, parse_client_message
+from protocol.messages import (
+    CLIENT_MESSAGES,
+    Auth,
+    Cancel,
+    Ping,
+    Skip,
+    Submit,
+    Subscribe,
+    Unsubscribe,
+    parse_client_message,
+)
 from protocol.requests import Priority, TaskName
 
 FRAMES = Path(__file__).parent / "frames"
@@ -118,6 +128,7 @@ MESSAGE_FRAMES = {
     "subscribe-server": Subscribe(type="subscribe", topic="server"),
     "unsubscribe": Unsubscribe(type="unsubscribe", ref="a3", job_id=JOB),
     "cancel": Cancel(type="cancel", ref="a4", job_id=JOB),
+    "skip": Skip(type="skip", ref="a6", job_id=JOB),
     "ping": Ping(type="ping", ref="a5"),
 }
 

@@ -136,6 +136,8 @@ WRONG_MESSAGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a job with a NUL": ({"type": "cancel", "job_id": "\x00"}, "not_found", ""),
     "cancelling nothing": ({"type": "cancel"}, "invalid_params", "$.job_id"),
     "cancelling what nobody made": ({"type": "cancel", "job_id": new_id()}, "not_found", ""),
+    "skipping nothing": ({"type": "skip"}, "invalid_params", "$.job_id"),
+    "skipping of what nobody made": ({"type": "skip", "job_id": new_id()}, "not_found", ""),
     "unsubscribing from nothing": ({"type": "unsubscribe"}, "invalid_params", "$"),
     "submitting nothing": ({"type": "submit"}, "invalid_params", "$.job"),
     "submitting a list": ({"type": "submit", "job": []}, "invalid_params", "$.job"),

@@ -161,6 +161,7 @@ def test_key_sees_its_own_jobs_only(server: ThreadServer, anna: httpx.Client, be
     with Viewer(server, codec, headers={"X-API-Key": BERT}) as viewer:
         assert viewer.ask("subscribe", job_id=job["id"])["error"]["code"] == "not_found"
         assert viewer.ask("cancel", job_id=job["id"])["error"]["code"] == "not_found"
+        assert viewer.ask("skip", job_id=job["id"])["error"]["code"] == "not_found"
         viewer.ask("subscribe", jobs="mine")
         mine = viewer.submit(params=SMALL, priority="high")
         told = viewer.until_end()
@@ -230,6 +231,8 @@ def test_key_may_do_what_its_scopes_say(
         }
         for method, reply in answers.items():
             assert (reply.get("error", {}).get("code") != "forbidden") == (method in allowed), method
+        skip = viewer.ask("skip", job_id=job["id"])
+        assert (skip.get("error", {}).get("code") != "forbidden") == ("DELETE" in allowed)
     anna.delete(f"/v1/jobs/{job['id']}")
 
 

@@ -1,4 +1,4 @@
-"""`POST /v1/jobs/{id}/skip` on a running server: an image less, and what cannot be skipped."""
+"""`POST /v1/jobs/{id}/skip`, and `skip` over a socket, on a running server: an image less, and what cannot be."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from protocol.codec import Codec
 from protocol.ids import new_id
 from safelight import Client, RequestRefused
 from safelight.errors import ConnectionLost
 from safelight.job import AsyncJob
 from tests.dialects.jobs import ended, until
 from tests.dialects.pictures import b64, png
+from tests.integration.viewers import Viewer
 from tests.servers import ProcessServer, ThreadServer, thread_server
 
 
@@ -65,6 +67,19 @@ def _refused(client: httpx.Client, job_id: str, status: int, reason: str) -> Non
     answer = client.post(f"/v1/jobs/{job_id}/skip")
     assert answer.status_code == status
     assert reason in answer.json()["detail"]
+
+
+def test_a_socket_skips_an_image_and_tells_of_it(tmp_path: Path, codec: Codec) -> None:
+    with thread_server(tmp_path / "data") as server, Viewer(server, codec) as viewer:
+        job_id = viewer.submit(params={"width": 16, "height": 16, "images": 2, "steps": 20, "step_ms": 50})["id"]
+        viewer.until("step.finished", job_id=job_id)
+        reply = viewer.ask("skip", job_id=job_id)
+        assert (reply["ok"], reply["job"]["id"], reply["job"]["status"]) == (True, job_id, "running")
+        told = viewer.until_end(job_id)
+        assert [each["data"] for each in told if each["type"] == "output.skipped"] == [{"index": 0}]
+        assert [each["data"]["index"] for each in told if each["type"] == "output.ready"] == [1]
+        refusal = viewer.ask("skip", job_id=job_id)["error"]
+        assert (refusal["code"], "already succeeded" in refusal["message"]) == ("already_ended", True)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ ACCEPTED = [
     {"type": "subscribe", "topic": "server"},
     {"type": "unsubscribe", "job_id": "j"},
     {"type": "cancel", "job_id": "j"},
+    {"type": "skip", "job_id": "j"},
     {"type": "ping", "ref": None},
 ]
 
@@ -75,6 +76,7 @@ def test_what_has_no_known_type_is_malformed(value: object) -> None:
         ({"type": "subscribe", "topic": "jobs"}, "$.topic"),
         ({"type": "unsubscribe"}, "$"),
         ({"type": "cancel"}, "$.job_id"),
+        ({"type": "skip"}, "$.job_id"),
         ({"type": "ping", "ref": "r" * 129}, "$.ref"),
         ({"type": "ping", "ref": 1}, "$.ref"),
         ({"type": "ping", "extra": 1}, "$.extra"),

@@ -170,6 +170,8 @@ def test_schema_and_parser_agree_on_client_messages(schemas: dict[str, Any]) -> 
         {"type": "ping", "x": 1},
         {"type": "cancel"},
         {"type": "cancel", "job_id": "j"},
+        {"type": "skip"},
+        {"type": "skip", "job_id": "j"},
         {"type": "subscribe", "job_id": "j", "after": -1},
         {"type": "subscribe", "job_id": "j", "after": 2**53},
         {"type": "submit", "job": {}, "subscribe": 1},
