@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, ExceptionHandler, HTTPExceptionHandler, Mes
 from service.errors import EXCEPTION_HANDLERS, http_exception_handler
 from service.profiles import Dialect, Profile
 
-_OWN_PREFIX: Final = "/v1"
+_OWN_PREFIXES: Final = ("/v1", "/web")
 _OURS: Final = {kind: handler for kind, handler in EXCEPTION_HANDLERS.items() if kind is not Exception}
 """For what a dialect has no words; a bug goes on to where it is logged."""
 
@@ -89,7 +89,7 @@ class Surface:
             named = next((dialect for dialect in dialects if path.startswith(tuple(dialect.prefixes))), None)
             if named is not None:
                 return named
-            if path == _OWN_PREFIX or path.startswith(f"{_OWN_PREFIX}/"):
+            if any(path == own_prefix or path.startswith(f"{own_prefix}/") for own_prefix in _OWN_PREFIXES):
                 return None
             return dialects[0] if profiled else None
 

@@ -1,4 +1,4 @@
-"""Content negotiation: which of the media types on offer a client would rather have."""
+"""Content negotiation: which of the media types on offer a client would rather have, and how it may be packed."""
 
 from collections.abc import Sequence
 
@@ -26,6 +26,18 @@ def acceptable(header: str | None, offered: Sequence[str]) -> str | None:
 def prefers(header: str | None, media_type: str) -> bool:
     """Whether a client names `media_type` itself, rather than accepting it along with everything."""
     return any(name == media_type and quality > 0 for name, quality in map(_range, (header or "").split(",")))
+
+
+def accepts_encoding(header: str | None, coding: str) -> bool:
+    """Whether a client takes content in this coding: it says so, by name or by `*`.
+
+    Args:
+        header: of `Accept-Encoding`; None or empty accepts content as it is, and no coding.
+
+    Source: RFC 9110, section 12.5.3.
+    """
+    qualities = dict(map(_range, (header or "").split(",")))
+    return qualities.get(coding, qualities.get("*", 0.0)) > 0
 
 
 def _range(part: str) -> tuple[str, float]:

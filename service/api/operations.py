@@ -304,6 +304,25 @@ OPERATIONS: Final = (
     _page("openapi", "/openapi.json", "This document", JSON),
     _page("asyncapi", "/asyncapi.json", "The WebSocket half of the protocol (AsyncAPI 3.0)", JSON),
     _page("index", "/", "The page for people", "text/html"),
+    Operation(
+        id="webFile",
+        method="GET",
+        path="/web/{path}",
+        tag="server",
+        summary="What the page for people is made of",
+        parameters=(
+            Parameter(name="path", where="path", description="Of the file. It may hold slashes.", schema=_TEXT),
+        ),
+        answers=(
+            Answer(
+                status=200,
+                content=Content(description="The file.", media={"text/javascript": {}, "text/css": {}}),
+                headers={"ETag": "Of the file as it is sent."},
+            ),
+            Answer(status=304, content=Content(description="The client has it already.", media={})),
+        ),
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
     _page("docs", "/docs", "This document, to try things out", "text/html"),
     _page("redoc", "/redoc", "This document, to read", "text/html"),
     _page("errors", "/docs/errors", "Every error code", "text/html"),
