@@ -5,7 +5,7 @@ Reading is as lenient as the originals': numbers may come as text, and names tha
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
 from service.dialects.fooocus.choices import (
     DEFAULT_INPAINT_ENGINE,
@@ -21,16 +21,27 @@ from service.dialects.fooocus.choices import (
     Performance,
 )
 from service.dialects.fooocus.sizes import checked_aspect_ratio
+from service.dialects.fooocus.switching import MOST_STEPS, NO_SWITCH
 from service.dialects.reading import Foreign
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Scaler = Annotated[FiniteFloat, Field(ge=0.1, le=3)]
 Overwrite = Annotated[FiniteFloat, Field(ge=-1, le=1)]
+Switch = Annotated[FiniteFloat, Field(ge=NO_SWITCH, le=MOST_STEPS)]
+"""Up to 1 a share of the steps, as Fooocus-API reads it; above, the number of a step, as its documents have it."""
 OverwriteSide = Annotated[int, Field(ge=-1, le=2048)]
 Threshold = Annotated[int, Field(ge=1, le=255)]
 Growth = Annotated[int, Field(ge=-64, le=64)]
 AspectRatio = Annotated[str, AfterValidator(checked_aspect_ratio)]
 Strings = Annotated[tuple[str, ...], Field(max_length=1000)]
+
+
+def _none_if_null(value: object) -> object:
+    return NONE if value is None else value
+
+
+ModelName = Annotated[str, BeforeValidator(_none_if_null)]
+"""The documents have null, the programs `None`, for no model."""
 
 
 class Lora(Foreign):
@@ -69,7 +80,7 @@ class CommonFields(Foreign):
     sharpness: FiniteFloat = Field(2.0, ge=0, le=30)
     guidance_scale: FiniteFloat = Field(4.0, ge=1, le=30)
     base_model_name: str = DEFAULT_MODEL
-    refiner_model_name: str = NONE
+    refiner_model_name: ModelName = NONE
     refiner_switch: FiniteFloat = Field(0.5, ge=0.1, le=1)
     loras: Annotated[tuple[Lora, ...], Field(max_length=1000)] = DEFAULT_LORAS
     read_wildcards_in_order: bool = False
@@ -92,7 +103,7 @@ class AdvancedFields(Foreign):
     sampler_name: str = DEFAULT_SAMPLER
     scheduler_name: str = DEFAULT_SCHEDULE
     overwrite_step: int = Field(-1, ge=-1, le=200)
-    overwrite_switch: Overwrite = -1
+    overwrite_switch: Switch = -1
     overwrite_width: OverwriteSide = -1
     overwrite_height: OverwriteSide = -1
     overwrite_vary_strength: Overwrite = -1

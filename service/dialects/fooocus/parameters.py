@@ -22,6 +22,7 @@ from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.samplers import sampling
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus.sizes import Size, size_in
+from service.dialects.fooocus.switching import share_before
 from service.dialects.fooocus.wishes import FORMATS, Wish
 
 _QUALITY: Final = 95
@@ -102,6 +103,8 @@ class Parameters:
         params["loras"] = self._loras(checkpoint or self._known.default)
         refiner = self._named("refiner_model_name", ModelKind.CHECKPOINT, common.refiner_model_name)
         switch = advanced.overwrite_switch if advanced.overwrite_switch > 0 else common.refiner_switch
+        if switch > 1:
+            switch = share_before(switch, common.performance_selection, advanced.overwrite_step)
         if refiner is not None and switch < 1:
             params |= {"refiner": refiner.name, "refiner_start": min(0.99, max(0.01, float(switch)))}
             params |= {"refiner_start_by": "steps", "refiner_swap": self._swap_method()}

@@ -9,6 +9,8 @@ from protocol.recipes.words import OUR_SCHEDULES
 from protocol.sampling import NoiseSchedule, SchedulerName
 from service.dialects.fooocus.choices import DEFAULT_SAMPLER, DEFAULT_SCHEDULE
 
+_DOCUMENTED: Final = {"default_sampler": DEFAULT_SAMPLER, "default_scheduler": DEFAULT_SCHEDULE}
+"""The defaults, as the documents of Fooocus-API call them."""
 _ON_GPU: Final = "_gpu"
 """Ends names of samplers that draw their noise on the GPU; here noise always comes from the seed, on the CPU."""
 SAMPLERS: Final = (
@@ -42,6 +44,7 @@ class Sampling:
 def sampling(sampler: str, schedule: str) -> Sampling:
     """What two names of Fooocus mean."""
     notes = []
+    sampler, schedule = _DOCUMENTED.get(sampler, sampler), _DOCUMENTED.get(schedule, schedule)
     if sampler not in SAMPLERS:
         notes.append(_unknown("sampler_name", sampler, DEFAULT_SAMPLER))
         sampler = DEFAULT_SAMPLER

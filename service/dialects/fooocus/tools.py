@@ -19,7 +19,7 @@ from service.dialects.fooocus.choices import MaskModel
 from service.dialects.fooocus.fields import Growth, Share
 from service.dialects.fooocus.form import form_of
 from service.dialects.fooocus.pictures import needed_picture
-from service.dialects.reading import Foreign, missing, read_json, read_query
+from service.dialects.reading import Foreign, missing, parse, read_json, read_query
 
 _LABELS = {"dialect": "fooocus_tools"}
 """These jobs are none of the history's."""
@@ -37,7 +37,7 @@ _STYLES: Final[Mapping[ImageType, str]] = {ImageType.PHOTO: "photo", ImageType.A
 
 
 class _Described(Foreign):
-    """The query of a form."""
+    """What a form says beside its picture, or the query of it."""
 
     image_type: ImageType | None = None
     type: ImageType | None = None
@@ -90,7 +90,10 @@ async def _asked(request: Request, desk: Desk) -> _Asked:
     form = await form_of(request)
     if "image" not in form.files:
         raise missing("body", "image", body=form.echo())
-    return _Asked(form.files["image"], query.image_type or query.type or ImageType.PHOTO)
+    texts = {name: given[-1] for name, given in form.texts.items()}
+    said = parse(_Described, texts, body=form.echo(), is_flat=True)
+    kind = query.image_type or query.type or said.image_type or said.type
+    return _Asked(form.files["image"], kind or ImageType.PHOTO)
 
 
 def description(output: StoredFile) -> str:

@@ -12,12 +12,12 @@ from typing import Final
 import anyio.to_thread
 
 from protocol.events import JobWarning
-from protocol.performance import PERFORMANCE_STEPS
 from service.dialects.base import Desk
-from service.dialects.fooocus.choices import MOST_GUIDES, OUR_PERFORMANCE, Side, UovMethod
+from service.dialects.fooocus.choices import MOST_GUIDES, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.pictures import picture_in, size_of
 from service.dialects.fooocus.regions import check_regions
+from service.dialects.fooocus.switching import NO_SWITCH, share_before
 from service.dialects.fooocus.wishes import Guide, Wish
 from service.dialects.fooocus_engine.requests import EngineRequest
 
@@ -165,12 +165,11 @@ def _advanced(fields: EngineRequest, notes: Notes) -> EngineRequest:
 
 
 def _switch(fields: EngineRequest) -> float:
-    """The share of the steps before the step at which the refiner takes over; -1 where none is named."""
-    if fields.overwrite_switch <= 0:
-        return -1.0
-    usual = PERFORMANCE_STEPS[OUR_PERFORMANCE[fields.performance_selection]]
-    steps = fields.overwrite_step if fields.overwrite_step > 0 else usual
-    return min(1.0, fields.overwrite_switch / steps)
+    """The share of the steps before the refiner takes over; -1 where neither it nor a step is named."""
+    switch = fields.overwrite_switch
+    if switch <= 0:
+        return NO_SWITCH
+    return switch if switch < 1 else share_before(switch, fields.performance_selection, fields.overwrite_step)
 
 
 def _tell_unused(fields: EngineRequest, pictures: Pictures, used: bytes | None, notes: Notes) -> None:

@@ -53,12 +53,12 @@ def test_memory_is_given_back_when_it_is_asked_for(everybody: httpx.Client) -> N
 
 def test_a_picture_is_described_and_masked(everybody: httpx.Client) -> None:
     for params, style in (({"image_type": "Anime"}, "anime"), ({"type": "Anime"}, "anime"), ({}, "photo")):
-        answer = everybody.post("/v1/tools/describe-image", params=params, files={"image": png()})
-        assert answer.json()["describe"].endswith(style)
-    assert (
-        everybody.post("/v1/tools/describe-image", params={"image_type": "Oil"}, files={"image": png()}).status_code
-        == 422
-    )
+        for place in ("params", "data"):
+            answer = everybody.post("/v1/tools/describe-image", files={"image": png()}, **{place: params})
+            assert answer.json()["describe"].endswith(style)
+    for place in ("params", "data"):
+        wrong = {place: {"image_type": "Oil"}}
+        assert everybody.post("/v1/tools/describe-image", files={"image": png()}, **wrong).status_code == 422
     assert everybody.post("/v1/tools/describe-image").json()["detail"][0]["loc"] == ["body", "image"]
     made = everybody.post("/v1/tools/generate_mask", json={"image": b64(png()), "mask_model": "u2netp"})
     assert made.json().startswith("iVBORw0KGgo"), "a PNG as a text"

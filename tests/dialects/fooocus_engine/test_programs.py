@@ -122,6 +122,8 @@ def test_program_that_describes_by_the_documents_and_by_the_code(session: Any, h
     as_written = session.post(url, json={"image": b64(png()), "image_type": "Anime"}).json()
     assert as_documented == as_written
     assert as_written["describe"].endswith("anime")
+    in_the_form = session.post(url, data={"image_type": "Anime"}, files={"image": png()}).json()
+    assert in_the_form == as_written
     masked = session.post(f"{host}/v1/tools/generate_mask", json={"image": b64(png())}).json()
     assert base64.b64decode(masked).startswith(b"\x89PNG")
 

@@ -28,9 +28,9 @@ def _goes_on(client: httpx.Client) -> Iterator[None]:
         ({"prompt": 5}, "string_type", ["prompt"]),
         ({"image_number": 33}, "less_than_equal", ["image_number"]),
         ({"image_number": 0}, "greater_than_equal", ["image_number"]),
-        ({"overwrite_switch": 0.5}, "int_from_float", ["overwrite_switch"]),
-        ({"metadata_scheme": "a111"}, "enum", ["metadata_scheme"]),
-        ({"uov_method": "disable"}, "enum", ["uov_method"]),
+        ({"overwrite_switch": 1.5}, "int_from_float", ["overwrite_switch"]),
+        ({"metadata_scheme": "a11"}, "enum", ["metadata_scheme"]),
+        ({"uov_method": "none"}, "enum", ["uov_method"]),
         ({"performance_selection": "Fast"}, "enum", ["performance_selection"]),
         ({"output_format": "tiff"}, "enum", ["output_format"]),
         ({"adm_scaler_positive": 3.5}, "less_than_equal", ["adm_scaler_positive"]),
@@ -49,6 +49,27 @@ def test_mistakes_are_told_with_their_place_and_nothing_else(
     (detail,) = answer.json()["detail"]
     assert (detail["type"], detail["loc"]) == (kind, ["body", *loc])
     assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize(
+    ("field", "documented", "read"),
+    [
+        ("uov_method", "disable", "Disabled"),
+        ("enhance_uov_method", "disable", "Disabled"),
+        ("metadata_scheme", "a111", "a1111"),
+        ("metadata_scheme", "foocus", "fooocus"),
+        ("overwrite_switch", 0.5, 0.5),
+        ("inpaint_additional_prompt", "None", ""),
+        ("inpaint_additional_prompt", None, ""),
+        ("refiner_model_name", None, "None"),
+    ],
+)
+def test_what_the_documents_spell_otherwise_than_the_program_is_read_too(
+    client: httpx.Client, field: str, documented: object, read: object
+) -> None:
+    record = generated(client, **{field: documented})
+    assert record["req_params"][field] == read
+    assert warnings_of(client, job_id(record["task_id"])) == []
 
 
 @pytest.mark.parametrize("content", ["", "{bad", "[]", "5", '"text"', "null"])

@@ -18,6 +18,10 @@ def test_all_24_samplers_and_11_schedulers_are_there() -> None:
         assert schedule is (otherwise[name] if name in otherwise else NoiseSchedule(name))
 
 
+def test_the_documents_names_for_the_defaults_are_them_without_a_warning() -> None:
+    assert sampling("default_sampler", "default_scheduler") == sampling("dpmpp_2m_sde_gpu", "karras")
+
+
 def test_names_that_are_not_known_stand_for_the_defaults_and_say_so() -> None:
     found = sampling("best", "fastest")
     assert (found.scheduler, found.noise_schedule) == (SchedulerName.DPMPP_2M_SDE, NoiseSchedule.KARRAS)

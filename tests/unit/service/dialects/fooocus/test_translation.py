@@ -172,6 +172,28 @@ def test_a_refiner_takes_over_where_it_is_asked_to_and_never_at_the_end() -> Non
     assert order({"overwrite_switch": 0.005}, refiner_model_name="painter").params["refiner_start"] == 0.01
 
 
+@pytest.mark.parametrize(
+    ("advanced", "common", "start"),
+    [
+        ({"overwrite_switch": 6}, {}, 0.2),
+        ({"overwrite_switch": 6, "overwrite_step": 12}, {}, 0.5),
+        ({"overwrite_switch": 15}, {"performance_selection": "Quality"}, 0.25),
+        ({"overwrite_switch": 200}, {}, None),
+        ({"overwrite_switch": 1}, {}, None),
+    ],
+)
+def test_a_switch_above_1_is_a_step_as_documented(
+    advanced: dict[str, Any], common: dict[str, Any], start: float | None
+) -> None:
+    assert order(advanced, refiner_model_name="painter", **common).params.get("refiner_start") == start
+
+
+def test_a_refiner_may_be_null_as_documented() -> None:
+    made = order(refiner_model_name=None)
+    assert "refiner" not in made.params
+    assert told(made) == []
+
+
 @pytest.mark.parametrize("method", SWAP_METHODS)
 def test_a_refiner_takes_over_in_the_way_that_is_asked_for(method: str) -> None:
     made = order({"refiner_swap_method": method}, refiner_model_name="painter")

@@ -127,10 +127,14 @@ def test_a_side_without_a_distance_is_continued_by_30_percent() -> None:
         ({"overwrite_switch": 15, "overwrite_step": 60}, 0.25),
         ({"overwrite_switch": 45, "performance_selection": "Quality"}, 0.75),
         ({"overwrite_switch": 30}, None),
+        ({"overwrite_switch": 1}, 1 / 30),
+        ({"overwrite_switch": 0.25}, 0.25),
         ({"overwrite_switch": -1, "refiner_switch": 0.8}, 0.8),
     ],
 )
-def test_overwrite_switch_is_the_number_of_a_step(fields: dict[str, Any], start: float | None) -> None:
+def test_overwrite_switch_is_the_number_of_a_step_or_below_1_a_share(
+    fields: dict[str, Any], start: float | None
+) -> None:
     refiner = ModelInfo(
         name="r", title="r", tasks=(), licence="?", size_bytes=1, is_present=True, kind=ModelKind.CHECKPOINT
     )
