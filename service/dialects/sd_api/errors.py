@@ -90,13 +90,23 @@ def mistake(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"loc": found["loc"], "msg": wording.message(found.get("ctx", {})), "type": wording.type}
 
 
+def _worded(error: ProtocolError) -> str:
+    """What was wrong, with the field in it that the client sent, and not the parameter that it became."""
+    theirs = _FIELDS.get(error.field or "")
+    if theirs is None or error.field is None:
+        return error.message
+    message = error.message.removesuffix(f" at {error.field}")
+    ours = error.field.rpartition(".")[2]
+    return f"{theirs}:{message.removeprefix(f'{ours}:')}" if message.startswith(f"{ours}:") else message
+
+
 async def _protocol_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ProtocolError)
     kept = headers_of(error)
     if error.code is ErrorCode.INVALID_PARAMS and error.field in _FIELDS:
-        told = {"loc": ["body", _FIELDS[error.field]], "msg": error.message, "type": "value_error"}
+        told = {"loc": ["body", _FIELDS[error.field]], "msg": _worded(error), "type": "value_error"}
         return JSONResponse({"detail": [told]}, 422, kept)
-    detail = UNAUTHORIZED if error.code is ErrorCode.UNAUTHORIZED else error.message
+    detail = UNAUTHORIZED if error.code is ErrorCode.UNAUTHORIZED else _worded(error)
     return JSONResponse({"detail": detail}, _STATUS.get(error.code, int(HTTP_STATUS[error.code])), kept)
 
 

@@ -116,7 +116,8 @@ def test_a_picture_that_is_none_is_refused_before_there_is_a_task(
     answer = client.post(GENERATE, json=asked(init_image=init_image))
     assert answer.status_code == status
     assert isinstance(answer.json()["detail"], str)
-    assert "image" in answer.json()["detail"]
+    assert answer.json()["detail"].startswith("init_image: ")
+    assert "$." not in answer.json()["detail"]
     assert client.get("/v1/jobs").json()["jobs"] == before
     assert ended(client, begin(client))["status"] == "succeeded"
 
