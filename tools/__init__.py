@@ -1,0 +1,1 @@
+"""Programs for those who work on Safelight; nothing here is part of what runs."""
