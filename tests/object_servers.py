@@ -45,16 +45,21 @@ def binary() -> Path | None:
 
 
 @contextmanager
-def object_server(root: Path, *, port: int | None = None) -> Iterator[ObjectServer]:
-    """Run one until the block ends, with an empty bucket unless there is one."""
+def object_server(root: Path, *, port: int | None = None, is_open: bool = False) -> Iterator[ObjectServer]:
+    """Run one until the block ends, with an empty bucket unless there is one.
+
+    Args:
+        is_open: whoever asks is answered, as by a bucket whose policy is public: signatures are not looked at.
+    """
     program = binary()
     assert program is not None
     chosen = port or free_port()
     (root / BUCKET).mkdir(parents=True, exist_ok=True)
+    keys = [] if is_open else ["--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
     process = subprocess.Popen(
         [
             program, "serve", "s3", root, "--addr", f"127.0.0.1:{chosen}", "--config", "", "--log-level", "ERROR",
-            "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "off", "--poll-interval", "0",
+            *keys, "--vfs-cache-mode", "off", "--poll-interval", "0",
         ]
     )  # fmt: skip
 

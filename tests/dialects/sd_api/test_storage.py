@@ -56,6 +56,40 @@ def test_results_are_in_the_bucket_and_their_addresses_are_the_buckets(objects: 
     )
 
 
+def test_a_result_of_an_open_bucket_can_be_had_by_everybody(tmp_path: Path) -> None:
+    """What the document promises of its bucket: whoever has the address has the picture, without a key."""
+    with (
+        object_server(tmp_path / "objects", is_open=True) as bucket,
+        storing(tmp_path / "data", section(bucket.endpoint)) as (_, client),
+        Receiver(200).running() as receiver,
+    ):
+        one, two = begin(client, callback_url=receiver.url), begin(client, num_images=2, output_format="jpg")
+        ended(client, one)
+        ended(client, two)
+        url = shown(client, one)["result_url"]
+        assert url == receiver.next().body["image_url"] == f"{bucket.url}/{BUCKET}/{one}-0.png"
+        answer = httpx.get(url, trust_env=False)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        assert answer.content == client.get(f"/v1/jobs/{one}/outputs/0", headers={"Accept": "image/png"}).content
+        for url in shown(client, two)["result_urls"]:
+            answer = httpx.get(url, trust_env=False)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+            assert opened(answer.content).size == (64, 48)
+
+
+def test_the_address_before_a_closed_bucket_gives_its_pictures(objects: ObjectServer, tmp_path: Path) -> None:
+    """As with a server for the public in front of it: written by signature, read without one."""
+    with object_server(objects.folder.parent, is_open=True) as front:
+        minio = section(objects.endpoint, public_base_url=f"{front.url}/{BUCKET}")
+        with storing(tmp_path, minio) as (_, client):
+            task_id = begin(client)
+            ended(client, task_id)
+            url = shown(client, task_id)["result_url"]
+        assert url == f"{front.url}/{BUCKET}/{task_id}-0.png"
+        assert opened(httpx.get(url, trust_env=False).content).size == (64, 48)
+        assert not httpx.get(f"{objects.url}/{BUCKET}/{task_id}-0.png", trust_env=False).is_success
+
+
 def test_a_bucket_that_is_closed_is_opened_by_signed_addresses(objects: ObjectServer, tmp_path: Path) -> None:
     with storing(tmp_path, section(objects.endpoint), storage_signed_url_s=3600) as (_, client):
         task_id = begin(client)
