@@ -40,6 +40,7 @@ class ErrorCode(StrEnum):
     BAD_MODEL = "bad_model"
     NOT_FOUND = "not_found"
     ALREADY_ENDED = "already_ended"
+    NOT_ENDED = "not_ended"
     CURSOR_EXPIRED = "cursor_expired"
     MODEL_EXISTS = "model_exists"
     # What the server can do now
@@ -74,6 +75,7 @@ HTTP_STATUS: Final[dict[ErrorCode, HTTPStatus]] = {
     ErrorCode.BAD_MODEL: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.ALREADY_ENDED: HTTPStatus.CONFLICT,
+    ErrorCode.NOT_ENDED: HTTPStatus.CONFLICT,
     ErrorCode.CURSOR_EXPIRED: HTTPStatus.GONE,
     ErrorCode.MODEL_EXISTS: HTTPStatus.CONFLICT,
     ErrorCode.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,

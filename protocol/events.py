@@ -153,6 +153,14 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobRemoved:
+    """Hint, the last of all: an ended job is gone with its facts and pictures; there is nothing left to ask for."""
+
+    TYPE: ClassVar = "job.removed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoading:
     """Server hint: a model is on its way; `done` of `total` bytes in this phase (`download`, `read`, `device`)."""
 
@@ -219,7 +227,7 @@ Fact: TypeAlias = (
     | JobFailed
     | JobCancelled
 )
-JobHint: TypeAlias = QueueMoved | StepFinished | PreviewReady
+JobHint: TypeAlias = QueueMoved | StepFinished | PreviewReady | JobRemoved
 ServerHint: TypeAlias = ModelLoading | ModelLoaded | ModelUnloaded | ModelAdded | ModelFailed | ServerDraining
 EventBody: TypeAlias = Fact | JobHint | ServerHint
 
@@ -227,7 +235,7 @@ FACTS: Final[tuple[type[Fact], ...]] = (
     JobQueued, JobStarted, JobRequeued, OutputReady, OutputSkipped, JobWarning, JobSucceeded, JobFailed, JobCancelled,
 )  # fmt: skip
 TERMINAL_FACTS: Final[tuple[type[Fact], ...]] = (JobSucceeded, JobFailed, JobCancelled)
-JOB_HINTS: Final[tuple[type[JobHint], ...]] = (QueueMoved, StepFinished, PreviewReady)
+JOB_HINTS: Final[tuple[type[JobHint], ...]] = (QueueMoved, StepFinished, PreviewReady, JobRemoved)
 SERVER_HINTS: Final[tuple[type[ServerHint], ...]] = (
     ModelLoading, ModelLoaded, ModelUnloaded, ModelAdded, ModelFailed, ServerDraining,
 )  # fmt: skip

@@ -176,6 +176,10 @@ class Job:
         """See `AsyncJob.skip`."""
         self._loop.run(self._job.skip())
 
+    def forget(self) -> None:
+        """See `AsyncJob.forget`."""
+        self._loop.run(self._job.forget())
+
     async def _read_state(self) -> JobState:
         return self._job.state
 

@@ -121,6 +121,15 @@ class AsyncJob:
             reason = str(error) or type(error).__name__
             raise errors.ConnectionLost(f"the connection broke while a skip was asked for ({reason})") from None
 
+    async def forget(self) -> None:
+        """Remove the job from the server, with its facts, inputs and outputs, now instead of when it expires.
+
+        Raises:
+            RequestRefused: `not_ended`: it waits or runs. `not_found`: it is gone already; also where the connection
+                broke after the server had heard.
+        """
+        await self._rest.json("DELETE", f"/v1/jobs/{self.id}/record")
+
     def _watch(self) -> Feed:
         if self._feed is None:
             self._feed = self._transport.watch(self.id)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from protocol.events import Event
+from protocol.events import Event, JobRemoved
 from safelight.feed import Gap
 from safelight.reader import Reader
 from safelight.wire import read_event
@@ -77,6 +77,9 @@ class MineFeed(AsyncIterator[Event]):
             return False
         if event.is_terminal:
             self._forget(job_id)
+        if isinstance(event.body, JobRemoved):  # nothing of it can come again
+            self._forget(job_id)
+            self._seqs.pop(job_id, None)
         self._reader.put(event)
         return True
 

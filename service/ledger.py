@@ -34,6 +34,9 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._records
+
     def __iter__(self) -> Iterator[JobRecord]:
         return iter(self._records.values())
 

@@ -113,6 +113,16 @@ class Pump:
         self.put([draft, *after])
         return await draft.done  # the caller's going away does not undo what is being stored
 
+    def tell(self, event: Event, key_id: str) -> None:
+        """Publish a hint of a job that is no longer in the ledger.
+
+        Args:
+            key_id: whose job it was.
+        """
+        self._bus.publish(event, key_id)
+        for listener in self.listeners:
+            listener.published(event, None)
+
     async def drained(self) -> None:
         """Wait until everything taken so far is published."""
         await self._is_idle.wait()

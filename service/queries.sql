@@ -168,7 +168,12 @@ WHERE key_id = :key_id AND cursor > :after AND cursor <= :upto ORDER BY cursor L
 
 -- name: last_cursor
 -- Where the pump goes on numbering.
-SELECT max(coalesce((SELECT max(cursor) FROM events), 0),
+SELECT max(coalesce((SELECT max(cursor) FROM events), 0), coalesce((SELECT max(cursor) FROM forgotten), 0),
+           CAST((SELECT value FROM meta WHERE name = 'forgotten_cursor') AS INTEGER)) AS cursor;
+
+-- name: forgotten_cursor
+-- Up to which cursor facts of a key may have been removed.
+SELECT max(coalesce((SELECT cursor FROM forgotten WHERE key_id = :key_id), 0),
            CAST((SELECT value FROM meta WHERE name = 'forgotten_cursor') AS INTEGER)) AS cursor;
 
 -- name: meta
@@ -190,16 +195,20 @@ SELECT id, name, hash, scopes, created_at, revoked_at FROM keys;
 
 -- name: expired_jobs
 -- Ended jobs whose time is over.
-SELECT id FROM jobs WHERE expires_at < :now LIMIT :limit;
+SELECT id, key_id, seq, attempt FROM jobs WHERE expires_at < :now LIMIT :limit;
+
+-- name: ended_job
+-- One job that has ended.
+SELECT id, key_id, seq, attempt FROM jobs WHERE id = :id AND status NOT IN ('queued', 'running');
 
 -- name: forget_cursor
--- Before facts are removed: cursors up to the newest of them are too old from now on.
-UPDATE meta SET value = CAST(max(CAST(value AS INTEGER),
-    coalesce((SELECT max(cursor) FROM events WHERE job_id = :id), 0)) AS TEXT)
-WHERE name = 'forgotten_cursor';
+-- Before facts are removed: their key's cursors up to the newest of them are too old from now on.
+INSERT INTO forgotten (key_id, cursor)
+SELECT key_id, max(cursor) FROM events WHERE job_id = :id GROUP BY key_id
+ON CONFLICT (key_id) DO UPDATE SET cursor = max(forgotten.cursor, excluded.cursor);
 
 -- name: delete_events
--- The facts of an expired job.
+-- The facts of a job that is removed.
 DELETE FROM events WHERE job_id = :id;
 
 -- name: delete_outputs

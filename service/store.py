@@ -83,6 +83,16 @@ class JobTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job that has ended, as far as its removal has to tell of it."""
+
+    id: str
+    key_id: str
+    seq: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusCount:
     """How many jobs have a status, and the id of the newest of them."""
 
@@ -289,7 +299,7 @@ class Store:
             UnknownCursor: facts after it may have been removed, or it is of another database.
         """
         after = self.cursor_number(cursor)
-        if after < int((await self._meta())["forgotten_cursor"]):
+        if after < (await self._read("forgotten_cursor", key_id=key_id))[0]["cursor"]:
             raise UnknownCursor(f"cursor {cursor!r:.60} is too old: facts after it have been removed")
         rows = await self._read("facts_of_key", key_id=key_id, after=after, upto=upto, limit=limit)
         return [self._event(row) for row in rows]
@@ -308,8 +318,13 @@ class Store:
     async def keys(self) -> list[Row]:
         return await self._read("keys")
 
-    async def expired_jobs(self, now: str, limit: int) -> list[str]:
-        return [row["id"] for row in await self._read("expired_jobs", now=now, limit=limit)]
+    async def expired_jobs(self, now: str, limit: int) -> list[EndedJob]:
+        return [EndedJob(**row) for row in await self._read("expired_jobs", now=now, limit=limit)]
+
+    async def ended_job(self, job_id: str) -> EndedJob | None:
+        """A job, whoever's it is; None if there is none, or it has not ended."""
+        rows = await self._read("ended_job", id=job_id)
+        return EndedJob(**rows[0]) if rows else None
 
     async def expired_uploads(self, now: str, limit: int) -> list[str]:
         return [row["id"] for row in await self._read("expired_uploads", now=now, limit=limit)]

@@ -43,6 +43,7 @@ from service.outlet import BufferedOutlet
 from service.presets.book import PresetBook
 from service.presets.layer import Presets
 from service.pump import Pump
+from service.removal import Removal
 from service.settings import EngineKind, Settings, SettingsError, Synchronous
 from service.storage import BadPlace, StoragePlace
 from service.store import Store
@@ -87,6 +88,7 @@ class Services:
     jobs: JobManager
     engine: Engine
     announcer: Announcer
+    removal: Removal
     expiry: Expiry
     webhooks: Webhooks
     metrics: Metrics
@@ -149,6 +151,7 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         engine=engine,
     )
+    removal = Removal(store, files, ledger, pump, jobs)
     services = Services(
         settings=settings,
         keys=KeyRing(settings.api.keys, _load_keys(store)),
@@ -167,7 +170,8 @@ def wire(settings: Settings) -> Services:
         jobs=jobs,
         engine=engine,
         announcer=announcer,
-        expiry=Expiry(settings, store, files),
+        removal=removal,
+        expiry=Expiry(settings, store, files, removal),
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),

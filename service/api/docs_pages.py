@@ -33,6 +33,7 @@ MEANINGS: Final = {
     ErrorCode.UNKNOWN_HOST: "The request was meant for a host name this server does not answer to.",
     ErrorCode.NOT_FOUND: "There is no such thing, or it belongs to another API key.",
     ErrorCode.ALREADY_ENDED: "The job or download has ended; there is nothing left to cancel.",
+    ErrorCode.NOT_ENDED: "The job waits or runs; only one that has ended can be removed.",
     ErrorCode.CURSOR_EXPIRED: "Facts after this cursor have been removed; begin with a listing.",
     ErrorCode.MODEL_EXISTS: "A model of that kind and name is there, or on its way from another address.",
     ErrorCode.QUEUE_FULL: "Too many jobs wait; try again after `Retry-After`.",

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, list, look at, wait for, watch, cancel, and skip an image."""
+"""`/v1/jobs`: submit, list, look at, wait for, watch, cancel, skip an image, and remove what has ended."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -80,6 +80,12 @@ async def skip(request: Request) -> Response:
     return _answer(await services_of(request).jobs.skip(request.path_params["job_id"], key), 202)
 
 
+async def forget(request: Request) -> Response:
+    key = await caller(request, Scope.JOBS_WRITE)
+    await services_of(request).removal.forget(request.path_params["job_id"], key)
+    return Response(status_code=204)
+
+
 async def events(request: Request) -> Response:
     services = services_of(request)
     key = await caller(request, Scope.JOBS_READ)
@@ -140,6 +146,7 @@ ROUTES: Final = (
     Route("/v1/jobs/{job_id}", get, methods=["GET"]),
     Route("/v1/jobs/{job_id}", cancel, methods=["DELETE"]),
     Route("/v1/jobs/{job_id}/skip", skip, methods=["POST"]),
+    Route("/v1/jobs/{job_id}/record", forget, methods=["DELETE"]),
     Route("/v1/jobs/{job_id}/events", events, methods=["GET"]),
     Route("/v1/jobs/{job_id}/preview", preview, methods=["GET"]),
 )

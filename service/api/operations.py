@@ -172,6 +172,19 @@ OPERATIONS: Final = (
         errors=(ErrorCode.NOT_FOUND, ErrorCode.ALREADY_ENDED, ErrorCode.INVALID_PARAMS),
     ),
     Operation(
+        id="forgetJob",
+        method="DELETE",
+        path="/v1/jobs/{job_id}/record",
+        tag="jobs",
+        summary="Remove an ended job with all it has",
+        description="Its facts, inputs and outputs go now, instead of when it expires. Those who watch all jobs of the "
+        "key are told by `job.removed`.",
+        scope=Scope.JOBS_WRITE,
+        parameters=(_JOB_ID,),
+        answers=(Answer(status=204, content=Content(description="It is gone.", media={})),),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.NOT_ENDED, ErrorCode.NOT_READY),
+    ),
+    Operation(
         id="watchJob",
         method="GET",
         path="/v1/jobs/{job_id}/events",

@@ -272,9 +272,12 @@ class Desk:
         Raises:
             ProtocolError: `not_found`.
         """
-        if not (await self.get(job_id, key)).status.is_terminal:
+        try:
+            await self.services.removal.forget(job_id, key)
+        except ProtocolError as error:
+            if error.code is not ErrorCode.NOT_ENDED:
+                raise
             return False
-        await self.services.expiry.remove([job_id])
         return True
 
     async def fetch(self, url: str, at: str) -> bytes:

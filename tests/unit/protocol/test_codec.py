@@ -20,6 +20,7 @@ from protocol.events import (
     JobCancelled,
     JobFailed,
     JobQueued,
+    JobRemoved,
     JobRequeued,
     JobStarted,
     JobSucceeded,
@@ -80,6 +81,7 @@ BODIES = {
     JobFailed: st.builds(JobFailed, error=errors, duration_s=seconds),
     JobCancelled: st.builds(JobCancelled, reason=words, duration_s=seconds),
     QueueMoved: st.builds(QueueMoved, position=counts, eta_s=st.none() | seconds),
+    JobRemoved: st.builds(JobRemoved, reason=words),
     StepFinished: st.builds(
         StepFinished,
         image=counts,

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from protocol.events import JobQueued, JobSucceeded, QueueMoved
+from protocol.events import JobQueued, JobRemoved, JobSucceeded, QueueMoved
 from protocol.requests import Priority, TaskName
 from safelight.errors import RequestRefused
 from safelight.feed import Gap
@@ -41,6 +41,15 @@ async def test_jobs_may_be_met_in_the_middle_but_then_without_gap_or_repeat(wire
     assert feed.offer(wire(QUEUED, 1, job_id="b")) is True
     with pytest.raises(Gap):
         feed.offer(wire(SUCCEEDED, 6, job_id="a"))
+
+
+async def test_a_removed_job_is_told_of_after_its_end_and_moves_no_cursor(wire: Wire) -> None:
+    feed = MineFeed("c")
+    feed.offer(wire(QUEUED, 1, job_id="a"))
+    feed.offer(wire(SUCCEEDED, 2, job_id="a"))
+    assert feed.offer(wire(JobRemoved(reason="asked"), 2, n=2**53 - 1, job_id="a")) is True
+    assert [(await anext(feed)).type for _ in range(3)] == ["job.queued", "job.succeeded", "job.removed"]
+    assert (feed.cursor, feed.subscription()["cursor"]) == ("a:2", "a:2")
 
 
 async def test_a_refused_cursor_is_told_to_the_reader() -> None:

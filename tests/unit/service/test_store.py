@@ -13,7 +13,7 @@ from protocol.jobs import JobStatus
 from protocol.requests import Priority, TaskName
 from service.migrations import DATABASE_NAME, NewerDatabase
 from service.records import JobRecord
-from service.store import Batch, ForeignIds, Store, StoreUnavailable, UnknownCursor
+from service.store import Batch, EndedJob, ForeignIds, Store, StoreUnavailable, UnknownCursor
 from tests.unit.service.parts import record
 
 pytestmark = pytest.mark.anyio
@@ -278,6 +278,25 @@ async def test_cursors_are_of_one_database_and_too_old_once_facts_are_removed(st
     assert len(await store.facts_of_key("k", store.cursor(1), LAST, 9)) == 1
 
 
+async def test_what_one_key_removes_costs_no_other_its_place(store: Store) -> None:
+    first = await accept(store, 1, "k")
+    await accept(store, 2, "other")
+    await accept(store, 3, "k")
+    await store.delete_jobs([first.id])
+    assert len(await store.facts_of_key("other", store.cursor(0), LAST, 9)) == 1
+    with pytest.raises(UnknownCursor, match="too old"):
+        await store.facts_of_key("k", store.cursor(0), LAST, 9)
+
+
+async def test_removing_an_older_job_takes_no_cursor_back(store: Store) -> None:
+    older, newer = await accept(store, 1), await accept(store, 2)
+    await store.delete_jobs([newer.id])
+    await store.delete_jobs([older.id])
+    with pytest.raises(UnknownCursor, match="too old"):
+        await store.facts_of_key("k", store.cursor(1), LAST, 9)
+    assert await store.facts_of_key("k", store.cursor(2), LAST, 9) == []
+
+
 async def test_numbering_goes_on_after_the_newest_facts_were_removed(store: Store) -> None:
     job = await accept(store, 7)
     await store.delete_jobs([job.id])
@@ -292,7 +311,9 @@ async def test_an_expired_job_leaves_no_row_behind(store: Store) -> None:
     asked = {"job_id": job.id, "request": '{"prompt": "a cat"}'}
     removed = Batch(cancels=[job.id], outputs=[output], webhooks=[row], foreign_requests=[asked], changed={job.id: job})
     await store.commit(removed)
-    assert await store.expired_jobs("2027", 9) == [job.id]
+    assert await store.expired_jobs("2027", 9) == [EndedJob(job.id, "k", 1, 1)]
+    assert await store.ended_job(job.id) == EndedJob(job.id, "k", 1, 1)
+    assert await store.ended_job(other.id) is None
     assert await store.expired_jobs(AT, 9) == []
     await store.delete_jobs([job.id])
     assert await store.job(job.id, None) is None
