@@ -25,6 +25,7 @@ from protocol.editing import (
     RemoveTextParams,
     SegmentParams,
     UpscaleParams,
+    TextResult,
 )
 from protocol.errors import ErrorCode
 from protocol.generation import GenerationParams
@@ -99,6 +100,9 @@ def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Produc
 
 
 def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
+    if params.result is TextResult.MASK:
+        shown = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
+        return Product(before=picture, after=shown, encode=partial(images.encode_mask, mask), data={"regions": found})
     picture = inputs["image"]
     largest = MAX_SIDE_PX / max(picture.width, picture.height)
     if params.factor > largest:

@@ -26,6 +26,7 @@ __all__ = [
     "SegmentModel",
     "SegmentParams",
     "TestPatternParams",
+    "TextResult",
     "UpscaleModel",
     "UpscaleParams",
 ]
@@ -79,12 +80,22 @@ class BackgroundResult(StrEnum):
     MASK = "mask"
 
 
+class TextResult(StrEnum):
+    """What `remove_text` gives back: the picture without its writing, or the mask of the writing alone."""
+
+    PICTURE = "picture"
+    MASK = "mask"
+
+
 class RemoveTextParams(PictureOutParams):
     """Remove writing: in the given regions, or wherever it is found. Masks follow the strokes of the letters."""
 
     image: ImageRef
     regions: tuple[Region, ...] | None = Field(
         None, max_length=1000, description="Where the writing is; without it, text is searched for."
+    )
+    result: TextResult = Field(
+        TextResult.PICTURE, description="mask: only find it; the output is the mask of what would be filled."
     )
     min_confidence: StrictFloat = Field(0.8, ge=0, le=1, description="Found text below this recognition score stays.")
     method: FillMethod = FillMethod.AUTO

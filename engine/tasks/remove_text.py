@@ -15,7 +15,7 @@ from engine.masks import Box, Group, Mask
 from engine.tasks.fill_holes import JOIN_PX, MOST_HOLES, fill_holes
 from engine.text.detect import READER, TextLine
 from engine.text.strokes import Corners, find_strokes
-from protocol.editing import RemoveTextParams
+from protocol.editing import RemoveTextParams, TextResult
 from protocol.params import Region
 
 _DETECTED: Final = 0.3
@@ -49,8 +49,10 @@ class _Target:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    canvas: Canvas
+    mask: Mask
     targets: tuple[_Target, ...]
+    canvas: Canvas | None
+    """None if nothing is to be filled."""
 
 
 def remove_text(run: Run, context: RunContext) -> Steps:
@@ -58,7 +60,8 @@ def remove_text(run: Run, context: RunContext) -> Steps:
 
     Steps of stage `detect` (one), then of stage `fill`: one for each group of strokes that lie close together. The
     output's `data` is `{"regions": [{"x", "y", "width", "height", "text", "confidence"}, ...]}`: what was removed.
-    Without any writing the picture comes back unchanged, with the warning `nothing_found`.
+    Without any writing the picture comes back unchanged, with the warning `nothing_found`. With `result` mask the
+    output is the mask of the strokes instead, and there is no stage `fill`.
 
     Raises:
         EngineError: `bad_image`.
@@ -68,12 +71,17 @@ def remove_text(run: Run, context: RunContext) -> Steps:
     if run.first_image > 0:
         return
     found: _Found = yield Call(partial(_find, run, params, context), where=Where.POOL, stage="detect")
-    context.step(1, 1, progress=_DETECTED, stage="detect")
+    context.step(1, 1, progress=_FILLED if found.canvas is None else _DETECTED, stage="detect")
+    data = {"regions": [target.fields() for target in found.targets]}
+    if found.canvas is None:
+        if not found.targets:
+            context.warn("nothing_found", "no writing was found, the mask is empty")
+        yield from context.output(0, partial(images.encode_mask, found.mask), data=data)
+        return
     if not found.targets:
         context.warn("nothing_found", "no writing was found to remove, the picture is unchanged")
     yield from fill_holes(context, found.canvas, start=_DETECTED, end=_FILLED)
     encode = partial(images.encode_for, found.canvas.result(), params)
-    data = {"regions": [target.fields() for target in found.targets]}
     yield from context.output(0, encode, seed=params.seed, data=data)
 
 
@@ -89,6 +97,8 @@ def _find(run: Run, params: RemoveTextParams, context: RunContext) -> _Found:
     mask = np.zeros(seen.shape[:2], np.bool_)
     for target in targets:
         _add_strokes(mask, seen, target, lines, params.grow_px)
+    if params.result is TextResult.MASK:
+        return _Found(mask, tuple(targets), None)
     groups = masks.groups(mask, join_px=JOIN_PX, most=MOST_HOLES)
     canvas = Canvas(
         picture,
@@ -98,7 +108,7 @@ def _find(run: Run, params: RemoveTextParams, context: RunContext) -> _Found:
         seed=params.seed,
         look_px=_LOOK_PX,
     )
-    return _Found(canvas, tuple(targets))
+    return _Found(mask, tuple(targets), canvas)
 
 
 def _found_targets(lines: Sequence[TextLine], min_confidence: float, width: int, height: int) -> list[_Target]:

@@ -59,6 +59,9 @@ EXAMPLES = {
         media_type="image/jpeg",
     ),
     "remove_text": Example(TaskName.REMOVE_TEXT, {"regions": [{"x": 4, "y": 4, "width": 60, "height": 24}]}),
+    "remove_text-mask": Example(
+        TaskName.REMOVE_TEXT, {"regions": [{"x": 4, "y": 4, "width": 60, "height": 24}], "result": "mask"}
+    ),
     "upscale": Example(
         TaskName.UPSCALE,
         {"factor": 1.5, "model": "compact", "tile_px": 32, "format": "webp"},

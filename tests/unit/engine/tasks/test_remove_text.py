@@ -78,6 +78,25 @@ def test_writing_below_the_confidence_asked_for_stays(tmp_path: Path) -> None:
     assert (pixels_of(done.outputs[0].content) == image).all()
 
 
+def test_asked_for_the_mask_it_finds_and_fills_nothing(tmp_path: Path) -> None:
+    clean, image = writing("KEEP OUT")
+    done = run_on(tmp_path, image, result="mask")
+    mask = pixels_of(done.outputs[0].content)
+    letters = np.abs(clean.astype(int) - image).sum(axis=2) > 60
+    assert mask.shape[:2] == image.shape[:2]
+    assert mask[letters].min() == 255
+    assert mask[:40].max() == 0
+    (region,) = regions_of(done)
+    assert str(region["text"]).replace(" ", "") == "KEEPOUT"
+    assert [body.stage for body in done.of_type(StepFinished)] == ["detect"]
+
+
+def test_without_writing_the_mask_is_empty(tmp_path: Path) -> None:
+    done = run_on(tmp_path, texture(), result="mask")
+    assert done.warnings == ["nothing_found"]
+    assert pixels_of(done.outputs[0].content).max() == 0
+
+
 def test_only_given_regions_are_touched(tmp_path: Path) -> None:
     top, bottom = writing("NORTH GATE")[1], writing("SOUTH GATE")[1]
     image = np.vstack([top, bottom])
