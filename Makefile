@@ -4,6 +4,8 @@
 #   TORCH_INDEX=https://... make      another build of torch, e.g. the CPU one; see README.md
 #   PYTEST_ARGS='-k resume' make test
 #   BROWSER=1 make setup              also Debian's Chromium, for the browser tests
+#
+# web/ runs as it stands. Where npm is there, what checks it is installed too; without npm those checks are left out.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -19,14 +21,17 @@ INSTALLED := $(VENV)/.installed
 MODELS := $(VENV)/.models
 # The list of model files; a change to it pulls again.
 MODEL_LIST := $(wildcard engine/models/catalogue.py)
+NODE := node_modules
+WEB_CHECKS := $(if $(shell command -v npm),$(NODE)/.installed)
+TSC := $(NODE)/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser check fix test test-slow test-gpu demo serve bench clean
+.PHONY: help setup browser generate check fix test test-slow test-gpu demo serve bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-setup: $(INSTALLED) $(MODELS) $(if $(BROWSER),browser) ## install everything into .venv and pull the model files
+setup: $(INSTALLED) $(WEB_CHECKS) $(MODELS) $(if $(BROWSER),browser) ## install everything into .venv and pull the model files
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,13 +43,21 @@ $(MODELS): $(INSTALLED) $(MODEL_LIST)
 	$(BIN)/python -m safelight models pull
 	touch $@
 
+$(NODE)/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error && touch $@ || echo 'npm failed: the types of web/ are not checked here'
+
 browser:
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-check: $(INSTALLED) ## lint, formatting and types
+generate: $(INSTALLED) $(WEB_CHECKS) ## write what the JavaScript client knows of the protocol, and its declarations
+	$(BIN)/python -m tools.javascript_protocol
+	if [ -x $(TSC) ]; then $(TSC) --project tsconfig.client.json; fi
+
+check: $(INSTALLED) $(WEB_CHECKS) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	if [ -x $(TSC) ]; then $(TSC) --project tsconfig.client.json --declaration false --emitDeclarationOnly false --noEmit; fi
 
 fix: $(INSTALLED) ## repair what lint and formatting can repair
 	$(BIN)/ruff check --fix .

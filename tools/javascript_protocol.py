@@ -21,7 +21,7 @@ from protocol.messages import CLIENT_MESSAGES, CLOSE_CODES
 from protocol.requests import Previews, Priority, TaskName
 from protocol.version import JSON_SUBPROTOCOL, KEY_SUBPROTOCOL_PREFIX, PROTOCOL_VERSION
 from service.api.operations import SCHEMAS
-from tools.typescript import comment, declaration
+from tools.typescript import comment, declaration, references
 
 _CLIENT: Final = Path(__file__).parents[1] / "web" / "client"
 _WARNING: Final = "Made from protocol/ by `make generate`: changes go there."
@@ -85,8 +85,7 @@ def events_js() -> str:
         _list("PRIORITIES", "The most urgent first.", Priority),
         _list("PREVIEWS", "Which previews a job makes.", Previews),
         _list("ERROR_CODES", "What can go wrong, as the server names it.", ErrorCode),
-        "/** Why the server closes a socket. @type {Readonly<Record<number, string>>} */\n"
-        + f"export const CLOSE_CODES = Object.freeze({_literal({str(code): text for code, text in CLOSE_CODES.items()})});",
+        _table("CLOSE_CODES", "Why the server closes a socket.", CLOSE_CODES),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -97,6 +96,7 @@ def wire_d_ts() -> str:
     own = {schema.event_schema_name(body) for body in EVENTS.values()} | {"Event"}
     plain = sorted(schemas.keys() - own - {message.__name__ for message in CLIENT_MESSAGES.values()})
     schemas[PreviewReady.__name__] = _with_bytes(schemas[PreviewReady.__name__])
+    asked = _reachable(schemas, "JobRequest")
     events = "\n".join(_event(kind, body) for kind, body in EVENTS.items())
     union = " |\n  ".join(schema.event_schema_name(body) for body in EVENTS.values())
     parts = [
@@ -105,7 +105,7 @@ def wire_d_ts() -> str:
         events,
         "/** What is told of jobs and of the server. A newer server may tell of more. */\n"
         f"export type SafelightEvent =\n  {union};",
-        *(declaration(name, schemas[name]) for name in plain),
+        *(declaration(name, schemas[name], is_told=name not in asked) for name in plain),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -129,6 +129,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _reachable(schemas: Mapping[str, Any], root: str) -> set[str]:
+    """The names of all types that `root` is made of, and its own."""
+    names, found = [root], {root}
+    while names:
+        new = set(references(schemas[names.pop()])) - found
+        found |= new
+        names += new
+    return found
+
+
 def _types(bodies: Iterable[type[EventBody]]) -> list[str]:
     return [body.TYPE for body in bodies]
 
@@ -143,6 +153,11 @@ def _list(name: str, about: str, values: Iterable[str]) -> str:
 
 def _set(name: str, about: str, values: Iterable[str]) -> str:
     return f"/** {about} @type {{ReadonlySet<string>}} */\nexport const {name} = new Set({_literal(list(values))});"
+
+
+def _table(name: str, about: str, values: Mapping[int, str]) -> str:
+    text = _literal({str(key): value for key, value in values.items()})
+    return f"/** {about} @type {{Readonly<Record<number, string>>}} */\nexport const {name} = Object.freeze({text});"
 
 
 def _literal(value: list[str] | dict[str, str]) -> str:

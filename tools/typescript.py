@@ -29,11 +29,16 @@ _RANGES: Final = (
 )
 
 
-def declaration(name: str, schema: Schema) -> str:
-    """`export interface NAME` for an object with properties, `export type NAME` for all else."""
+def declaration(name: str, schema: Schema, *, is_told: bool = False) -> str:
+    """`export interface NAME` for an object with properties, `export type NAME` for all else.
+
+    Args:
+        is_told: the server tells it: then a field with a default is always there, unless it may be null. In what a
+            client asks it may be left out.
+    """
     head = "".join(f"{line}\n" for line in comment(str(schema.get("description", "")).strip()))
     if schema.get("properties"):
-        return f"{head}export interface {name} {_object(schema, '')}"
+        return f"{head}export interface {name} {_object(schema, '', is_told=is_told)}"
     return f"{head}export type {name} = {type_of(schema)};"
 
 
@@ -85,20 +90,37 @@ def _array(schema: Schema, indent: str) -> str:
     return f"({item})[]" if " " in item and not item.startswith("{") else f"{item}[]"
 
 
-def _object(schema: Schema, indent: str) -> str:
+def _object(schema: Schema, indent: str, *, is_told: bool = False) -> str:
     properties: Mapping[str, Schema] = schema.get("properties", {})
     if not properties:
         others = schema.get("additionalProperties", True)
         return f"Record<string, {'any' if isinstance(others, bool) else type_of(others, indent)}>"
     required = schema.get("required", ())
     inner = indent + "  "
-    lines = []
+    lines: list[str] = []
     for name, described in properties.items():
         lines += comment(_note(described), inner)
         key = name if _NAME.fullmatch(name) else json.dumps(name)
-        mark = "" if name in required else "?"
+        is_there = name in required or (is_told and not _may_be_null(described))
+        mark = "" if is_there else "?"
         lines.append(f"{inner}{key}{mark}: {type_of(described, inner)};")
     return "\n".join(("{", *lines, f"{indent}}}"))
+
+
+def _may_be_null(schema: Schema) -> bool:
+    return any(part.get("type") == "null" for part in schema.get("anyOf", ()))
+
+
+def references(schema: object) -> Iterator[str]:
+    """The names of the types that a schema speaks of."""
+    if isinstance(schema, Mapping):
+        if isinstance(name := schema.get("$ref"), str):
+            yield name.rpartition("/")[2]
+        schema = schema.values()
+    elif not isinstance(schema, list):
+        return
+    for part in schema:
+        yield from references(part)
 
 
 def _note(schema: Schema) -> str:

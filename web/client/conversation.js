@@ -264,8 +264,8 @@ export class Conversation {
       question.reject(readRefusal(reply.error));
       return;
     }
-    const isWatched = message.type === "submit" && message.subscribe && reply.job;
-    question.resolve(isWatched ? { ...reply, feed: this.#watchSubmitted(reply.job.id) } : reply);
+    const submitted = message.type === "submit" && message.subscribe ? reply.job : null;
+    question.resolve(submitted ? { ...reply, feed: this.#watchSubmitted(submitted.id) } : reply);
   }
 
   /**

@@ -20,7 +20,7 @@ export const FACTS = Object.freeze(/** @type {const} */ ([
 ]));
 
 /** Hints of a job: a newer one replaces an older one. */
-export const JOB_HINTS = Object.freeze(/** @type {const} */ (["queue.moved", "step.finished", "preview.ready"]));
+export const JOB_HINTS = Object.freeze(/** @type {const} */ (["queue.moved", "step.finished", "preview.ready", "job.removed"]));
 
 /** Hints of the server's own. */
 export const SERVER_HINTS = Object.freeze(/** @type {const} */ ([
@@ -86,6 +86,7 @@ export const ERROR_CODES = Object.freeze(/** @type {const} */ ([
   "bad_model",
   "not_found",
   "already_ended",
+  "not_ended",
   "cursor_expired",
   "model_exists",
   "queue_full",

@@ -66,7 +66,7 @@ export class Feed {
   /**
    * The server agreed: what comes from now on belongs to this subscription.
    *
-   * @param {{job?: Job}} reply
+   * @param {{job?: Job | null}} reply
    */
   subscribed({ job }) {
     this.#isAgreed = true;

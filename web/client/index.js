@@ -29,5 +29,12 @@ export { Safelight } from "./safelight.js";
 /** @typedef {import("./connection.js").ConnectionState} ConnectionState */
 /** @typedef {import("./safelight.js").SafelightOptions} SafelightOptions */
 /** @typedef {import("./wire.js").SafelightEvent} SafelightEvent */
-/** @typedef {import("./wire.js").JobRequest} JobRequest */
 /** @typedef {import("./wire.js").Job} JobSnapshot */
+/** @typedef {import("./wire.js").JobRequest} JobRequest */
+/** @typedef {import("./wire.js").OutputReady} Output */
+/** @typedef {import("./wire.js").ModelInfo} ModelInfo */
+/** @typedef {import("./wire.js").StyleInfo} StyleInfo */
+/** @typedef {import("./wire.js").PresetInfo} PresetInfo */
+/** @typedef {import("./wire.js").PictureRecipe} PictureRecipe */
+/** @typedef {import("./wire.js").Upload} Upload */
+/** @typedef {import("./wire.js").Readiness} Readiness */

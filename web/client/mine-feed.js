@@ -41,7 +41,7 @@ export class MineFeed {
   /**
    * The server agreed, and says where the subscription begins.
    *
-   * @param {{cursor?: string}} reply
+   * @param {{cursor?: string | null}} reply
    */
   subscribed({ cursor }) {
     this.#cursor ??= cursor ?? null;

@@ -131,7 +131,7 @@ export class Safelight extends EventTarget {
   async submit(request, { idempotencyKey = newKey(), subscribe = true, signal } = {}) {
     const message = { type: "submit", job: request, idempotency_key: idempotencyKey, subscribe };
     const { job, feed } = await this.#main.ask(message, { signal });
-    if (job === undefined) throw new SafelightError("unexpected_answer", "the server accepted a job and did not say which");
+    if (!job) throw new SafelightError("unexpected_answer", "the server accepted a job and did not say which");
     if (feed !== undefined) this.#leaveWhenDone(this.#main, feed);
     return new Job(this, job, feed);
   }

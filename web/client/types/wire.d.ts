@@ -64,6 +64,8 @@ export interface QueueMovedEvent extends Hint<"queue.moved", QueueMoved> {}
 export interface StepFinishedEvent extends Hint<"step.finished", StepFinished> {}
 /** Hint: a throw-away thumbnail of the image as it is now. */
 export interface PreviewReadyEvent extends Hint<"preview.ready", PreviewReady> {}
+/** Hint, the last of all: an ended job is gone with its facts and pictures; there is nothing left to ask for. */
+export interface JobRemovedEvent extends Hint<"job.removed", JobRemoved> {}
 /** Server hint: a model is on its way; `done` of `total` bytes in this phase (`download`, `read`, `device`). */
 export interface ModelLoadingEvent extends ServerHint<"model.loading", ModelLoading> {}
 /** Server hint: a model can be used. */
@@ -91,6 +93,7 @@ export type SafelightEvent =
   QueueMovedEvent |
   StepFinishedEvent |
   PreviewReadyEvent |
+  JobRemovedEvent |
   ModelLoadingEvent |
   ModelLoadedEvent |
   ModelUnloadedEvent |
@@ -276,7 +279,7 @@ export interface ErrorBody {
 }
 
 /** Stable names of what can go wrong. A client may switch on these; messages are for people. */
-export type ErrorCode = "malformed" | "invalid_params" | "unknown_task" | "bad_image" | "image_too_large" | "too_large" | "fetch_failed" | "unsupported_media_type" | "not_acceptable" | "method_not_allowed" | "idempotency_mismatch" | "unauthorized" | "forbidden" | "foreign_origin" | "unknown_host" | "model_missing" | "bad_model" | "not_found" | "already_ended" | "cursor_expired" | "model_exists" | "queue_full" | "draining" | "not_ready" | "internal" | "step_failed" | "step_timeout" | "out_of_memory" | "attempts_exhausted";
+export type ErrorCode = "malformed" | "invalid_params" | "unknown_task" | "bad_image" | "image_too_large" | "too_large" | "fetch_failed" | "unsupported_media_type" | "not_acceptable" | "method_not_allowed" | "idempotency_mismatch" | "unauthorized" | "forbidden" | "foreign_origin" | "unknown_host" | "model_missing" | "bad_model" | "not_found" | "already_ended" | "not_ended" | "cursor_expired" | "model_exists" | "queue_full" | "draining" | "not_ready" | "internal" | "step_failed" | "step_timeout" | "out_of_memory" | "attempts_exhausted";
 
 /** What restores faces. */
 export type FaceModel = "gfpgan" | "restoreformer";
@@ -618,14 +621,14 @@ export interface Job {
   previews: Previews;
   /** As submitted, with inline pictures shortened to their hash. */
   params: Record<string, any>;
-  labels?: Record<string, string>;
+  labels: Record<string, string>;
   created_at: string;
   started_at?: string | null;
   finished_at?: string | null;
   /** When an ended job, its inputs and outputs are removed. */
   expires_at?: string | null;
   /** By default false. */
-  cancel_requested?: boolean;
+  cancel_requested: boolean;
   /** Jobs ahead of this one, while it is queued. (at least 0) */
   position?: number | null;
   /** Estimated seconds until it ends, where one can be made. (at least 0) */
@@ -633,7 +636,7 @@ export interface Job {
   /** At least 0, at most 1. */
   progress?: number | null;
   /** By default []. */
-  outputs?: OutputReady[];
+  outputs: OutputReady[];
   error?: ErrorBody | null;
 }
 
@@ -641,14 +644,14 @@ export interface Job {
 export interface JobCancelled {
   reason: string;
   /** At least 0, by default 0.0. */
-  duration_s?: number;
+  duration_s: number;
 }
 
 /** Terminal: the job ended with an error; outputs that were ready stay. */
 export interface JobFailed {
   error: ErrorBody;
   /** At least 0, by default 0.0. */
-  duration_s?: number;
+  duration_s: number;
 }
 
 /** One page of a listing, newest first. */
@@ -663,7 +666,12 @@ export interface JobQueued {
   task: TaskName;
   priority: Priority;
   /** At least 1, by default 1. */
-  attempt?: number;
+  attempt: number;
+}
+
+/** Hint, the last of all: an ended job is gone with its facts and pictures; there is nothing left to ask for. */
+export interface JobRemoved {
+  reason: string;
 }
 
 /** One piece of work: a task, its parameters, and how to run and tell of it. */
@@ -691,7 +699,7 @@ export type JobStatus = "queued" | "running" | "succeeded" | "failed" | "cancell
 export interface JobSucceeded {
   /** At least 0. */
   duration_s: number;
-  timings?: Record<string, number>;
+  timings: Record<string, number>;
 }
 
 /** Something the client asked for had no effect, or less than asked. The job goes on. */
@@ -797,9 +805,9 @@ export interface ModelInfo {
   /** Which of the server's folders it was found in. */
   source?: string | null;
   /** It is in memory. (by default false) */
-  is_loaded?: boolean;
+  is_loaded: boolean;
   /** A request that names no model gets this one. (by default false) */
-  is_default?: boolean;
+  is_default: boolean;
   /** Why it cannot be used, if something speaks against it. */
   problem?: string | null;
   defaults?: ModelSettings | null;
@@ -830,7 +838,7 @@ export interface ModelLoading {
   model: string;
   phase: string;
   /** At least 0, by default 0. */
-  done?: number;
+  done: number;
   /** At least 0. */
   total?: number | null;
 }
@@ -1002,7 +1010,7 @@ export interface OutputReady {
   height?: number | null;
   /** At least 0. */
   seed?: number | null;
-  timings?: Record<string, number>;
+  timings: Record<string, number>;
   data?: Record<string, any> | null;
   public_url?: string | null;
 }
@@ -1047,9 +1055,9 @@ export interface PresetInfo {
   /** The parameters it gives, where a task has them. */
   params: Record<string, any>;
   /** Checkpoints it would have; the first that is there is taken. (by default []) */
-  models?: string[];
+  models: string[];
   /** What it says that this server has no use for. (by default []) */
-  unused?: string[];
+  unused: string[];
   /** Why it cannot be used, if something speaks against it. */
   problem?: string | null;
 }
@@ -1125,12 +1133,12 @@ export interface Recipe {
   prompt?: string | null;
   negative_prompt?: string | null;
   /** The texts it had become. (by default []) */
-  full_prompt?: string[];
+  full_prompt: string[];
   /** By default []. */
-  full_negative_prompt?: string[];
+  full_negative_prompt: string[];
   prompt_expansion?: string | null;
   /** By default []. */
-  styles?: string[];
+  styles: string[];
   seed?: number | null;
   width?: number | null;
   height?: number | null;
@@ -1152,7 +1160,7 @@ export interface Recipe {
   model_hash?: string | null;
   vae?: string | null;
   /** By default []. */
-  loras?: UsedLora[];
+  loras: UsedLora[];
   refiner?: string | null;
   refiner_hash?: string | null;
   refiner_start?: number | null;
@@ -1236,6 +1244,8 @@ export interface RemoveTextParams {
   image: string;
   /** Where the writing is; without it, text is searched for. (at most 1000 of them) */
   regions?: Region[] | null;
+  /** mask: only find it; the output is the mask of what would be filled. (by default "picture") */
+  result?: TextResult;
   /** Found text below this recognition score stays. (at least 0, at most 1, by default 0.8) */
   min_confidence?: number;
   /** By default "auto". */
@@ -1265,7 +1275,7 @@ export type RepaintTask = "text-guided" | "context-aware" | "shape-guided" | "ob
 /** The server's answer to one client message. */
 export interface Reply {
   /** By default "reply". */
-  type?: "reply";
+  type: "reply";
   ref?: string | null;
   ok: boolean;
   job?: Job | null;
@@ -1447,6 +1457,9 @@ export interface TestPatternRequest {
   labels?: Record<string, string>;
 }
 
+/** What `remove_text` gives back: the picture without its writing, or the mask of the writing alone. */
+export type TextResult = "picture" | "mask";
+
 /** Make pictures from a prompt. */
 export interface TextToImageParams {
   /**
@@ -1556,7 +1569,7 @@ export interface Upload {
   id: string;
   /** `upload:ID`, to be given where a job takes a picture. */
   ref: string;
-  name?: string;
+  name: string;
   /** Found by looking at it. */
   media_type: string;
   /** Upright. (at least 1) */
@@ -1627,7 +1640,7 @@ export interface UsedFreeU {
 export interface UsedLora {
   name: string;
   /** By default 1.0. */
-  weight?: number;
+  weight: number;
   hash?: string | null;
 }
 
