@@ -21,8 +21,11 @@ from engine.prompting.styles import StyleBook
 from engine.steps import GeneratorJob
 from engine.tasks.test_pattern import Hold, HoldTogether, draw_test_pattern, hold
 from protocol.editing import TestPatternParams
+from protocol.generation import GenerationParams
 from protocol.loading import LoadModelParams
+from protocol.params import TaskParams
 from protocol.requests import TaskName
+from protocol.seeds import first_seed
 
 STEPS: Final = 4
 """Steps per image of every task but the test pattern."""
@@ -121,7 +124,15 @@ def _prepare(run: Run, context: RunContext, wordsmith: Wordsmith) -> list[Produc
             told.add(message)
             context.warn(code, message)
 
-    return make_products(run.params, inputs, warn, wordsmith)
+    return make_products(_seeded(run), inputs, warn, wordsmith)
+
+
+def _seeded(run: Run) -> TaskParams:
+    """The parameters of a job, with the seed it has where none was asked for."""
+    params = run.params
+    if not isinstance(params, GenerationParams):
+        return params
+    return params.model_copy(update={"seed": first_seed(run.job_id, params.seed)})
 
 
 def _between(product: Product, done: float) -> Bytes:

@@ -21,8 +21,8 @@ from protocol.generation import (
     OutpaintParams,
     TextToImageParams,
 )
-from protocol.params import LARGEST_SEED
 from protocol.replay import SizeRule
+from protocol.seeds import seed_of_image
 
 _SIDE_PX: Final = 64
 """Of the squares that the fake model makes by itself."""
@@ -30,7 +30,7 @@ _SIDE_PX: Final = 64
 
 def generated(params: GenerationParams, inputs: Inputs, index: int, warn: Warn, wordsmith: Wordsmith) -> Product:
     """Plain paper of a colour that prompt and seed decide, within the mask or around the picture if there is one."""
-    seed = ((params.seed or 0) + index * params.vary_seed) % (LARGEST_SEED + 1)
+    seed = seed_of_image(params.seed or 0, index, varies=params.vary_seed)
     written = written_in(params)
     wording = wordsmith.expand(written, image=index, seed=seed, warn=warn)
     colour = np.random.default_rng([seed, *wording.positive.whole.encode()]).random(3, np.float32)

@@ -8,6 +8,7 @@ from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import GUIDE_DEFAULTS, MOST_GUIDES, GuideKind, Side
 from service.dialects.fooocus.pages import Page
+from service.dialects.fooocus.seeds import seed_told
 from service.dialects.fooocus.wishes import Wish
 from service.dialects.fooocus_api.requests import QueryHistory
 from service.dialects.fooocus_api.states import DIALECT_LABEL, FINISH_REASONS, JobType, url_of
@@ -90,8 +91,8 @@ def _short(job: JobTimes) -> dict[str, Any]:
 
 def _long(desk: Desk, found: ForeignJob, base_url: str) -> dict[str, Any]:
     job, params = found.job, dict(found.asked)
-    if job.outputs and params.get("image_seed", -1) < 0 and job.outputs[0].seed is not None:
-        params["image_seed"] = job.outputs[0].seed
+    if "image_seed" in params:
+        params["image_seed"] = seed_told(job, params["image_seed"])
     finished = datetime.fromisoformat(job.finished_at or job.created_at).astimezone()
     return {
         "params": params,

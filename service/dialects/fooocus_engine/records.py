@@ -9,14 +9,13 @@ from typing import Any, Final
 import anyio.to_thread
 import orjson
 
-from protocol.events import OutputReady
 from protocol.jobs import Job, JobStatus
-from protocol.params import LARGEST_SEED
 from service.auth import Key
 from service.conversion import converted_bytes
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, MOST_LORAS, NONE
 from service.dialects.fooocus.file_names import path_of
+from service.dialects.fooocus.seeds import seed_told
 from service.dialects.fooocus.sizes import size_in
 from service.dialects.fooocus_engine.names import input_name, number_of, task_id_of
 from service.dialects.fooocus_engine.progress import progress_of
@@ -146,16 +145,9 @@ def _params(desk: Desk, job: Job, request: Mapping[str, Any], base_url: str | No
         shown[name] = address(shown.get(name) or "")
     guides = shown.get("controlnet_image") or []
     shown["controlnet_image"] = [{**guide, "cn_img": address(guide["cn_img"])} for guide in guides]
-    if job.outputs and not 0 <= shown.get("image_seed", -1) <= LARGEST_SEED:
-        shown["image_seed"] = _first_seed(job.outputs[0], varies=not shown.get("disable_seed_increment"))
+    if "image_seed" in shown:
+        shown["image_seed"] = seed_told(job, shown["image_seed"])
     return shown
-
-
-def _first_seed(made: OutputReady, *, varies: bool) -> int:
-    """What a task began with that named no seed, from a picture it has made; -1 where there was none."""
-    if made.seed is None:
-        return -1
-    return (made.seed - made.index) % (LARGEST_SEED + 1) if varies else made.seed
 
 
 def _error(job: Job) -> dict[str, str]:

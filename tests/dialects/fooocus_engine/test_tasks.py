@@ -21,6 +21,7 @@ from tests.dialects.fooocus_engine.callers import (
     task,
 )
 from tests.dialects.jobs import ended, until
+from tests.dialects.pictures import b64, png
 from tests.servers import thread_server
 
 
@@ -170,14 +171,22 @@ def test_everybody_sees_and_ends_tasks_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_same", [False, True])
-def test_a_seed_that_nobody_chose_is_told_with_the_pictures(slow_client: httpx.Client, is_same: bool) -> None:
-    """Also where the first of them was skipped."""
+def test_a_seed_that_nobody_chose_is_told_from_the_beginning_on(slow_client: httpx.Client, is_same: bool) -> None:
+    """Also where the first picture is skipped."""
     running = begin(slow_client, image_number=2, image_seed=-1, disable_seed_increment=is_same)
     until(slow_client, job_id(running), "step.finished")
+    shown = task(slow_client, running)
+    assert (shown["task_status"], shown["result"]) == ("running", [])
     slow_client.post(CONTROL, params={"action": "skip"}).raise_for_status()
     (made,) = ended(slow_client, job_id(running))["outputs"]
-    told = task(slow_client, running)["req_params"]["image_seed"]
-    assert told == made["seed"] - (0 if is_same else 1)
+    first = made["seed"] - (0 if is_same else 1)
+    assert shown["req_params"]["image_seed"] == first
+    assert task(slow_client, running)["req_params"]["image_seed"] == first
+
+
+def test_a_task_without_a_seed_shows_none(client: httpx.Client) -> None:
+    fast = generated(client, uov_input_image=b64(png()), uov_method="Upscale (Fast 2x)", image_seed=-1)
+    assert fast["req_params"]["image_seed"] == -1
 
 
 def test_a_key_that_may_only_read_changes_nothing(tmp_path: Path) -> None:
