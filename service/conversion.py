@@ -1,4 +1,4 @@
-"""Pictures that we wrote ourselves, in another format."""
+"""Pictures that were checked or that we wrote ourselves, in another format."""
 
 import io
 from pathlib import Path
@@ -11,10 +11,13 @@ PICTURES: Final = ("image/png", "image/webp", "image/jpeg")
 """Media types that can be made."""
 _PILLOW_NAMES: Final = {"image/png": "PNG", "image/webp": "WEBP", "image/jpeg": "JPEG"}
 _QUALITY: Final = 90
+_ORIENTATION_TAG: Final = 0x0112
+_WRITABLE_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B", "I"})
+"""Of Pillow, that a PNG can hold; WebP and JPEG convert them on their own."""
 
 
 def converted(path: Path, media_type: str, *, longest_px: int | None = None) -> bytes:
-    """The picture of a file, encoded anew; in JPEG its transparent parts are white. Blocks.
+    """The picture of a file, upright and encoded anew; in JPEG its transparent parts are white. Blocks.
 
     Args:
         media_type: one of `PICTURES`.
@@ -23,10 +26,13 @@ def converted(path: Path, media_type: str, *, longest_px: int | None = None) -> 
     Raises:
         FileNotFoundError: the file is gone.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with Image.open(path) as image:
         picture: Image.Image = image
+        # A copy only if it is turned: an unread JPEG can be read at a smaller size at once. A TIFF turns as it is read.
+        if image.format != "TIFF" and image.getexif().get(_ORIENTATION_TAG, 1) != 1:
+            picture = ImageOps.exif_transpose(image)
         if longest_px is not None:
             picture.thumbnail((longest_px, longest_px))
         return _encoded(picture, media_type)
@@ -47,6 +53,8 @@ def _encoded(picture: "Image.Image", media_type: str) -> bytes:
         with_alpha = picture.convert("RGBA")
         picture = Image.new("RGB", with_alpha.size, "white")
         picture.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    elif picture.mode not in _WRITABLE_MODES:
+        picture = picture.convert("RGB")
     buffer = io.BytesIO()
     picture.save(buffer, _PILLOW_NAMES[media_type], quality=_QUALITY)
     return buffer.getvalue()

@@ -11,6 +11,7 @@ from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED,
 from service.api.presets import PRESET_OPERATIONS
 from service.api.recipes import RECIPE_OPERATIONS
 from service.api.styles import STYLE_OPERATIONS
+from service.api.uploads import UPLOAD_OPERATIONS
 from service.auth import Scope
 from service.jobs import MAX_PAGE
 
@@ -297,6 +298,7 @@ OPERATIONS: Final = (
     Operation(
         id="live",
         method="GET",
+    *UPLOAD_OPERATIONS,
         path="/v1/health/live",
         tag="server",
         summary="Whether the server runs",

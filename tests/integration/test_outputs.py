@@ -138,6 +138,34 @@ def test_upright_size_is_told_of_a_picture_that_lies_on_its_side(http: httpx.Cli
     assert (upload["width"], upload["height"]) == (10, 20)
 
 
+def test_an_upload_can_be_looked_at_again_as_it_was_sent(http: httpx.Client) -> None:
+    sent = png()
+    upload = http.post("/v1/uploads", content=sent).json()
+    answer = http.get(f"/v1/uploads/{upload['id']}", headers={"Accept": "image/png, image/jpeg"})
+    assert answer.content == sent
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_upload_that_no_browser_shows_comes_upright_as_one_that_all_do(http: httpx.Client) -> None:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("CMYK", (30, 20), (0, 255, 255, 0)).save(buffer, "TIFF", exif=exif)
+    upload = http.post("/v1/uploads", content=buffer.getvalue()).json()
+    answer = http.get(f"/v1/uploads/{upload['id']}", headers={"Accept": "image/png, image/jpeg"})
+    picture = opened(answer)
+    assert (picture.format, picture.size, picture.mode) == ("PNG", (20, 30), "RGB")
+    assert answer.headers["etag"] != http.get(f"/v1/uploads/{upload['id']}").headers["etag"]
+    assert http.get(f"/v1/uploads/{upload['id']}", headers={"Accept": "text/html"}).json()["code"] == "not_acceptable"
+
+
+def test_an_upload_that_is_not_there_is_not_found(http: httpx.Client) -> None:
+    for upload_id in ("01a1fc7b-8bbe-70b6-ad89-0aa3b642b6c4", "nothing"):
+        answer = http.get(f"/v1/uploads/{upload_id}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_output_of_an_earlier_job_can_be_worked_on(server: ThreadServer, http: httpx.Client, job: str) -> None:
     ref = f"job:{job}/0"
     with Viewer(server) as viewer:
