@@ -14,13 +14,80 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.fooocus_api.callers import mask
+from tests.browser import Tab, chromium
+from tests.dialects.axios import told_by
+from tests.dialects.elsewhere import page_elsewhere
+from tests.dialects.fooocus_api.callers import asked, mask
 from tests.dialects.pictures import png
 from tests.dialects.receivers import Receiver
 from tests.servers import DEADLINE_S, ThreadServer, until
 
 requests = pytest.importorskip("requests")
 JSON = {"Content-Type": "application/json"}
+AXIOS = r"""
+const [host, text, picture] = process.argv.slice(1), body = JSON.parse(text), v1 = host + "/v1/generation";
+const file = new Blob([Buffer.from(picture, "base64")], { type: "image/png" });
+const form = (fields) => {
+  const made = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value instanceof Blob) made.append(name, value, "bear.png");
+    else made.append(name, value);
+  }
+  return made;
+};
+const { job_id } = (await axios.post(v1 + "/text-to-image", { ...body, async_process: true })).data;
+let job = {};
+while (job.job_stage !== "SUCCESS" && job.job_stage !== "ERROR") {
+  await pause();
+  job = (await axios.get(v1 + "/query-job", { params: { job_id, require_step_preview: false } })).data;
+}
+const enlarged = await axios.post(
+  v1 + "/image-upscale-vary", form({ uov_method: "Upscale (2x)", async_process: false, input_image: file }),
+);
+const repainted = await axios.post(
+  v1 + "/image-inpaint-outpaint", form({ prompt: "a cat", input_image: file, input_mask: file }),
+);
+const described = await axios.post(
+  host + "/v1/tools/describe-image", form({ image: file }), { params: { type: "Photo" } },
+);
+const alone = await axios.post(
+  v1 + "/text-to-image", body, { headers: { Accept: "image/png" }, responseType: "arraybuffer" },
+);
+const stopped = await axios.post(v1 + "/stop");
+let mistake;
+try { await axios.post(v1 + "/image-upscale-vary", form({ uov_method: "Bigger", input_image: file })); }
+catch (error) { mistake = error.response; }
+say({
+  job, made: [...enlarged.data, ...repainted.data], described: described.data, alone: alone.headers["content-type"],
+  stopped: stopped.data, mistake: [mistake.status, mistake.data.detail[0].loc],
+});
+"""
+PAGE = r"""async ([host, body]) => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 64;
+  canvas.getContext("2d").fillRect(8, 8, 40, 40);
+  const file = await new Promise((resolve) => canvas.toBlob(resolve));
+  const headers = { "Content-Type": "application/json", "X-API-KEY": "a key" };
+  const send = (path, more) => fetch(host + path, { method: "POST", ...more });
+  const alone = await send(
+    "/v1/generation/text-to-image", { headers: { ...headers, Accept: "image/png" }, body: JSON.stringify(body) },
+  );
+  const picture = await createImageBitmap(await alone.blob());
+  const form = new FormData();
+  form.append("uov_method", "Upscale (2x)");
+  form.append("input_image", file, "picture.png");
+  const enlarged = await (await send("/v1/generation/image-upscale-vary", { body: form })).json();
+  const asked = await new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", host + "/v2/generation/image-upscale-vary");
+    request.setRequestHeader("Content-Type", "application/json");
+    request.responseType = "json";
+    request.onload = () => resolve(request.response);
+    request.onerror = () => reject(new Error("no answer"));
+    request.send(JSON.stringify({ ...body, input_image: canvas.toDataURL(), async_process: true }));
+  });
+  return { size: [picture.width, picture.height], enlarged: enlarged[0].finish_reason, asked };
+}"""
 
 
 @pytest.fixture
@@ -114,6 +181,9 @@ def test_program_that_goes_by_pictures_in_a_form(session: Any, host: str, image:
     files = {**dict.fromkeys(names), "cn_img1": image, "cn_img2": image}
     (made,) = session.post(url=url, data=params, files=files).json()
     assert made["finish_reason"] == "SUCCESS"
+    params = {"prompt": "1girl sitting on the chair", "image_prompts": [], "async_process": True}
+    repainted = {**dict.fromkeys((*names, "cn_img1", "cn_img2")), "input_image": image, "input_mask": mask(160, 120)}
+    result_of(session, host, session.post(url=url, data=params, files=repainted).json())
     params = {"outpaint_selections": ["Left", "Right"], "image_prompts": []}
     (made,) = session.post(url=url, data=params, files={**dict.fromkeys(names), "input_image": image}).json()
     assert made["finish_reason"] == "SUCCESS"
@@ -164,6 +234,28 @@ def test_program_that_receives_webhooks(session: Any, host: str) -> None:
         job = session.post(url=f"{host}/v1/generation/text-to-image", data=json.dumps(params), headers=JSON).json()
         told = receiver.next().body
     assert (told["job_id"], set(told["job_result"][0])) == (job["job_id"], {"url", "seed"})
+
+
+def test_axios_sends_json_and_forms(host: str) -> None:
+    """With the requests that axios makes, from Node."""
+    picture = base64.b64encode(mask()).decode()
+    told = told_by(AXIOS, host, json.dumps(asked()), picture)
+    assert told["job"]["job_stage"] == "SUCCESS"
+    assert [made["finish_reason"] for made in told["made"]] == ["SUCCESS", "SUCCESS"]
+    assert told["described"]["describe"].endswith("photo")
+    assert told["alone"] == "image/png"
+    assert told["stopped"] == {"msg": "success"}
+    assert told["mistake"] == [422, ["body", "uov_method"]]
+
+
+def test_a_page_of_another_origin_sends_keys_forms_and_json(host: str) -> None:
+    with page_elsewhere() as elsewhere, chromium() as browser, Tab(browser) as tab:
+        tab.page.goto(elsewhere)
+        told = tab.page.evaluate(PAGE, [host, asked()])
+        assert tab.problems == []
+    assert told["size"] == [128, 96]
+    assert told["enlarged"] == "SUCCESS"
+    assert told["asked"]["job_stage"] == "WAITING"
 
 
 def test_curl_gets_a_picture_and_a_list(host: str, tmp_path: Path) -> None:

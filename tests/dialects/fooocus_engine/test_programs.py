@@ -1,4 +1,4 @@
-"""Programs as people write them for FooocusAPI, pointed at ours: requests, curl, node, and a page in a browser.
+"""Programs as people write them for FooocusAPI, pointed at ours: requests, curl, node, axios, and a page in a browser.
 
 Its documents have no programs of their own; these make the calls that they describe, and read the stream as the
 clients do that are in use: a line that begins with `data: ` and goes on with JSON counts, all others are passed over.
@@ -8,18 +8,21 @@ import base64
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.browser import Tab, chromium
+from tests.dialects.axios import told_by
+from tests.dialects.elsewhere import page_elsewhere
 from tests.dialects.fooocus_engine.callers import GENERATE, asked, job_id
 from tests.dialects.jobs import ended
 from tests.dialects.pictures import b64, png
 from tests.servers import DEADLINE_S, ThreadServer, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 requests = pytest.importorskip("requests")
 READER = r"""
@@ -53,6 +56,50 @@ const [url, body] = process.argv.slice(1);
 follow(url, JSON.parse(body)).then((seen) => console.log(JSON.stringify(seen)));
 """
 )
+AXIOS = r"""
+const [host, text] = process.argv.slice(1), body = JSON.parse(text), url = host + "/v1/engine/generate/";
+const form = new FormData();
+const record = (await axios.post(url, body)).data;
+const output = (await axios.get(record.result[0], { responseType: "stream" })).data;
+const chunks = [];
+for await (const chunk of output) chunks.push(chunk);
+form.append("image", new Blob(chunks, { type: "image/png" }), "picture.png");
+const described = await axios.post(host + "/v1/tools/describe-image", form, { params: { image_type: "Anime" } });
+const picture = await axios.post(url, body, { headers: { Accept: "image/webp" } });
+const { data: stream } = await axios.post(url, { ...body, stream_output: true }, { responseType: "stream" });
+let rest = "";
+for await (const chunk of stream) rest += chunk;
+const messages = rest.split("\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)));
+const { task_id } = (await axios.post(url, { ...body, async_process: true })).data;
+let finished = {};
+while (finished.task_status !== "finished") {
+  await pause();
+  finished = (await axios.get(`${host}/tasks/${task_id}`)).data;
+}
+const control = [];
+for (const action of ["stop", "skip"]) {
+  control.push((await axios.post(host + "/v1/engine/control/", null, { params: { action } })).data);
+}
+let mistake;
+try { await axios.post(url, { ...body, image_number: 0 }); } catch (error) { mistake = error.response.data; }
+say({
+  record, finished, control, mistake, described: described.data, picture: picture.headers["content-type"],
+  stream: messages.at(-1),
+});
+"""
+GROWING = r"""([url, body]) => new Promise((resolve, reject) => {
+  const request = new XMLHttpRequest();
+  let atFirst = 0;
+  request.open("POST", url);
+  request.setRequestHeader("Content-Type", "application/json");
+  request.onprogress = () => { atFirst ||= request.responseText.length; };
+  request.onerror = () => reject(new Error("no answer"));
+  request.onload = () => {
+    const lines = request.responseText.split("\n").filter((line) => line.startsWith("data: {"));
+    resolve({ atFirst, whole: request.responseText.length, lines: lines.map((line) => JSON.parse(line.slice(6))) });
+  };
+  request.send(JSON.stringify(body));
+})"""
 
 
 @pytest.fixture
@@ -161,38 +208,29 @@ def test_node_follows_a_stream(host: str) -> None:
     assert len(told[-1]["images"]) == 1
 
 
-class _Page(SimpleHTTPRequestHandler):
-    """An empty page, whatever is asked for."""
+def test_axios_waits_follows_a_stream_and_sends_forms(host: str) -> None:
+    """With the requests that axios makes, from Node."""
+    told = told_by(AXIOS, host, json.dumps(asked()))
+    assert told["record"]["task_status"] == "finished"
+    assert told["picture"] == "image/webp"
+    assert told["stream"]["message"] == "Finished"
+    assert told["finished"]["result"]
+    assert told["described"]["describe"].endswith("anime")
+    assert told["control"] == [{"message": "No task running"}] * 2
+    assert "image_number" in json.dumps(told["mistake"])
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Not to the terminal."""
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[str]:
-    """The address of a page of another server."""
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=pages.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://localhost:{pages.server_port}/"
-    finally:
-        pages.shutdown()
-        thread.join()
-        pages.server_close()
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with chromium() as running:
+        yield running
 
 
 def test_a_page_of_another_origin_follows_a_stream_and_shows_its_picture(
-    slow_server: ThreadServer, elsewhere: str
+    slow_server: ThreadServer, browser: "Browser"
 ) -> None:
     url = f"http://127.0.0.1:{slow_server.port}{GENERATE}"
-    with chromium() as browser, Tab(browser) as tab:
+    with page_elsewhere() as elsewhere, Tab(browser) as tab:
         tab.page.goto(elsewhere)
         told = tab.page.evaluate(
             f"async ([url, body]) => {{ {READER} return await follow(url, body); }}",
@@ -206,6 +244,16 @@ def test_a_page_of_another_origin_follows_a_stream_and_shows_its_picture(
     assert sizes[1] == 128
     with slow_server.client() as client:
         assert ended(client, job_id(told[-1]["task_id"]))["status"] == "succeeded"
+
+
+def test_a_page_reads_a_stream_by_xmlhttprequest_while_it_grows(slow_server: ThreadServer, browser: "Browser") -> None:
+    url = f"http://127.0.0.1:{slow_server.port}{GENERATE}"
+    with page_elsewhere() as elsewhere, Tab(browser) as tab:
+        tab.page.goto(elsewhere)
+        seen = tab.page.evaluate(GROWING, [url, asked(stream_output=True, overwrite_step=4)])
+        assert tab.problems == []
+    assert seen["whole"] > seen["atFirst"] > 0
+    assert seen["lines"][-1]["message"] == "Finished"
 
 
 _SIZE_OF = """(source) => new Promise((resolve, reject) => {

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.dialects.axios import told_by
 from tests.dialects.pictures import opened, png
 from tests.dialects.receivers import Receiver
 from tests.dialects.sd_api.callers import KEY
@@ -55,6 +56,23 @@ async function main() {
   }
 }
 main().catch((error) => { console.error(error); process.exit(1); });
+"""
+AXIOS = r"""
+const [api, key] = process.argv.slice(1), headers = { "X-API-Key": key };
+const body = { prompt: "a wide view", width: 64, height: 64, guidance_scale: 7.5, num_inference_steps: 3 };
+const { task_id } = (await axios.post(`${api}/generate`, body, {
+  headers: { "Content-Type": "application/json", ...headers },
+})).data;
+let task = {};
+while (task.status !== "completed" && task.status !== "failed") {
+  await pause();
+  task = (await axios.get(`${api}/tasks/${task_id}`, { headers })).data;
+}
+const problems = [];
+for (const ask of [() => axios.get(`${api}/tasks/${task_id}`), () => axios.get(`${api}/tasks/none`, { headers })]) {
+  try { await ask(); } catch (error) { problems.push([error.response.status, error.response.data.detail]); }
+}
+say({ task, problems });
 """
 
 
@@ -167,6 +185,13 @@ def test_the_loop_in_javascript(server: ThreadServer, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert opened(fetched(done.stdout.strip())).size == (64, 64)
+
+
+def test_the_loop_with_axios(server: ThreadServer) -> None:
+    """With the requests that axios makes, from Node; what went wrong is where the program looks for it."""
+    told = told_by(AXIOS, f"{server.url}/api/v1", KEY)
+    assert opened(fetched(told["task"]["result_url"])).size == (64, 64)
+    assert told["problems"] == [[401, "认证失败：API Key无效或缺失"], [404, "任务不存在"]]
 
 
 def test_the_description_pages_are_there(server: ThreadServer) -> None:
