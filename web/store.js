@@ -1,0 +1,164 @@
+/** Holds the state, and brings it up to date from the client: a listing once, then every event. */
+
+import { SafelightError } from "./client/index.js";
+import { EMPTY, unknownJobs, withConnection, withEvents, withJobs, withoutJobs } from "./state.js";
+
+/**
+ * @typedef {import("./client/index.js").Safelight} Safelight
+ * @typedef {import("./client/index.js").SafelightEvent} SafelightEvent
+ * @typedef {import("./state.js").State} State
+ */
+
+/** How many of the newest jobs are looked up at the start. */
+const NEWEST = 60;
+/** While nobody looks, nothing is drawn: then changes are told this seldom. */
+const HIDDEN_MS = 500;
+
+export class Store {
+  /** @type {State} */
+  state = EMPTY;
+  /** @type {Set<(state: State, before: State) => void>} */
+  #readers = new Set();
+  /** @type {SafelightEvent[]} */
+  #arrived = [];
+  #isTellingDue = false;
+  /** @type {State} */
+  #told = EMPTY;
+  /** @type {Set<string>} */
+  #asked = new Set();
+
+  /** @param {Safelight} client */
+  constructor(client) {
+    this.client = client;
+    client.addEventListener("connection", (event) => {
+      this.change((state) => withConnection(state, /** @type {CustomEvent} */ (event).detail));
+    });
+  }
+
+  /**
+   * Be told of changes of a part of the state: at once, then at most once a frame.
+   *
+   * @template T
+   * @param {(state: State) => T} part - told of again only when this gives something else.
+   * @param {(part: T, state: State) => void} tell
+   * @param {{signal: AbortSignal}} options
+   */
+  watch(part, tell, { signal }) {
+    let last = part(this.state);
+    /** @param {State} state */
+    const reader = (state) => {
+      const now = part(state);
+      if (Object.is(now, last)) return;
+      last = now;
+      tell(now, state);
+    };
+    this.#readers.add(reader);
+    signal.addEventListener("abort", () => this.#readers.delete(reader));
+    tell(last, this.state);
+  }
+
+  /** @param {(state: State) => State} how */
+  change(how) {
+    this.state = how(this.state);
+    this.#tellSoon();
+  }
+
+  /**
+   * Keep up with the server until `signal` is aborted. Errors that trying again would not mend are shown by the
+   * connection's state.
+   *
+   * @param {AbortSignal} signal
+   */
+  async follow(signal) {
+    await Promise.all([this.#followJobs(signal), this.#followServer(signal)]);
+  }
+
+  /**
+   * Take a job as the server tells it, a submitted one for example.
+   *
+   * @param {readonly import("./state.js").JobSnapshot[]} jobs
+   */
+  put(jobs) {
+    this.change((state) => withJobs(state, jobs));
+  }
+
+  /** @param {readonly string[]} ids */
+  remove(ids) {
+    this.change((state) => withoutJobs(state, ids));
+  }
+
+  /** @param {AbortSignal} signal */
+  async #followJobs(signal) {
+    while (!signal.aborted) {
+      try {
+        // The subscription is there before the listing is asked for, so that nothing falls between them.
+        const events = this.client.mine({ signal });
+        const listing = this.client.api.jobs({ limit: NEWEST, signal }).then((page) => this.put(page.jobs));
+        listing.catch(() => {});
+        for await (const event of events) this.#take(event);
+        await listing;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof SafelightError) || error.code !== "cursor_expired") throw error;
+      }
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #followServer(signal) {
+    for await (const event of this.client.serverEvents({ signal })) this.#take(event);
+  }
+
+  /** @param {SafelightEvent} event */
+  #take(event) {
+    this.#arrived.push(event);
+    this.#tellSoon();
+  }
+
+  #tellSoon() {
+    if (this.#isTellingDue) return;
+    this.#isTellingDue = true;
+    const tell = () => {
+      this.#isTellingDue = false;
+      this.#tell();
+    };
+    if (globalThis.document?.hidden ?? true) setTimeout(tell, HIDDEN_MS);
+    else requestAnimationFrame(tell);
+  }
+
+  #tell() {
+    const events = this.#arrived;
+    this.#arrived = [];
+    const strangers = unknownJobs(this.state, events);
+    this.state = withEvents(this.state, events);
+    if (strangers.length > 0) void this.#lookUp(strangers, events);
+    const before = this.#told;
+    this.#told = this.state;
+    for (const reader of [...this.#readers]) reader(this.state, before);
+  }
+
+  /**
+   * Jobs of another tab or program: ask what they are, then take their events again.
+   *
+   * @param {readonly string[]} ids
+   * @param {readonly SafelightEvent[]} events
+   */
+  async #lookUp(ids, events) {
+    await Promise.all(
+      ids.map(async (id) => {
+        if (this.#asked.has(id)) return;
+        this.#asked.add(id);
+        try {
+          const job = await this.client.api.job(id);
+          const own = events.filter((event) => event.job_id === id);
+          this.change((state) => withEvents(withJobs(state, [job]), own));
+        } catch (error) {
+          if (!(error instanceof SafelightError)) throw error;
+        } finally {
+          this.#asked.delete(id);
+        }
+      }),
+    );
+  }
+}

@@ -1,0 +1,3 @@
+/** The view edit. */
+
+export const edit = {};

@@ -1,0 +1,3 @@
+/** The view make. */
+
+export const make = {};

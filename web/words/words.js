@@ -1,0 +1,113 @@
+/** Every word the page says, in the language of its reader. */
+
+import { en } from "./en.js";
+import { zh } from "./zh.js";
+
+const LANGUAGES = { en, zh };
+const SAVED = "safelight.language";
+
+/** @typedef {keyof typeof LANGUAGES} Language */
+
+/** @type {Language} */
+export const language = _chosen();
+
+/**
+ * Choose the language. It counts from the next time the page is loaded, which is at once: jobs do not mind.
+ *
+ * @param {Language} chosen
+ */
+export function chooseLanguage(chosen) {
+  localStorage.setItem(SAVED, chosen);
+  location.reload();
+}
+
+/**
+ * @param {string} key - for example `make.prompt`.
+ * @param {Record<string, string | number>} [values] - for the names in braces.
+ * @returns {string}
+ */
+export function t(key, values = {}) {
+  const words = /** @type {Record<string, string>} */ (LANGUAGES[language])[key] ?? /** @type {Record<string, string>} */ (en)[key];
+  if (words === undefined) return key;
+  return words.replaceAll(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name];
+    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+  });
+}
+
+/**
+ * @param {string} key
+ * @returns {boolean} whether there are words for it.
+ */
+export function hasWords(key) {
+  return key in en;
+}
+
+/**
+ * Fill in the words of what stands in the document: `data-t` names those of its text, `data-t-label` of its name.
+ *
+ * @param {ParentNode} root
+ */
+export function fill(root) {
+  for (const element of root.querySelectorAll("[data-t]")) {
+    element.textContent = t(/** @type {HTMLElement} */ (element).dataset.t ?? "");
+  }
+  for (const element of root.querySelectorAll("[data-t-label]")) {
+    element.setAttribute("aria-label", t(/** @type {HTMLElement} */ (element).dataset.tLabel ?? ""));
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @returns {string} what went wrong, and what to do about it. What the server said follows, where it says more.
+ */
+export function errorWords(error) {
+  const { code, message, field } = /** @type {{code?: string, message?: string, field?: string}} */ (error ?? {});
+  if (code !== undefined && hasWords(`error.${code}`)) return t(`error.${code}`, { message: message ?? "", field: field ?? "" }).trim();
+  if (message) return t("error.other", { message });
+  return t("error.unknown");
+}
+
+/**
+ * @param {number} value
+ * @param {Intl.NumberFormatOptions} [options]
+ * @returns {string}
+ */
+export function number(value, options) {
+  return new Intl.NumberFormat(language, options).format(value);
+}
+
+/**
+ * @param {number} seconds - above 0.
+ * @returns {string} for example `12 s`, `3 min`, `2 h`.
+ */
+export function duration(seconds) {
+  const unit = seconds < 90 ? "second" : seconds < 5400 ? "minute" : "hour";
+  const value = seconds / { second: 1, minute: 60, hour: 3600 }[unit];
+  return number(value, { style: "unit", unit, maximumFractionDigits: value < 10 && unit === "second" ? 1 : 0 });
+}
+
+/**
+ * @param {number} bytes
+ * @returns {string} for example `3.4 MB`.
+ */
+export function size(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return number(bytes / 1000 ** power, { style: "unit", unit: units[power], maximumSignificantDigits: 3 });
+}
+
+/**
+ * @param {string} at - RFC 3339.
+ * @returns {string} by the reader's clock.
+ */
+export function time(at) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(at));
+}
+
+/** @returns {Language} */
+function _chosen() {
+  const saved = globalThis.localStorage?.getItem(SAVED);
+  if (saved === "en" || saved === "zh") return saved;
+  return (globalThis.navigator?.language ?? "en").toLowerCase().startsWith("zh") ? "zh" : "en";
+}

@@ -1,0 +1,3 @@
+/** The view models. */
+
+export const models = {};
