@@ -13,6 +13,7 @@ from engine.colour import Warn
 from engine.fake_generation import generated
 from engine.fake_masks import Mask, box_of, covered, ellipse, mask_like
 from engine.fake_product import Inputs, Product
+from engine.fake_words import found_by_words
 from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
 from engine.prompting.expand import Wordsmith
@@ -24,8 +25,8 @@ from protocol.editing import (
     RemoveBackgroundParams,
     RemoveTextParams,
     SegmentParams,
-    UpscaleParams,
     TextResult,
+    UpscaleParams,
 )
 from protocol.errors import ErrorCode
 from protocol.generation import GenerationParams
@@ -52,6 +53,10 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn, wordsmith: Wor
         case RemoveBackgroundParams():
             return [_remove_background(params, inputs, warn)]
         case SegmentParams():
+            if params.text is not None:
+                return found_by_words(params, inputs, warn)
+            for name in params.unused:
+                warn("search_unused", f"{name}: counts beside a text alone")
             return [_segment(params, inputs, index) for index in range(params.count)]
         case RestoreFaceParams():
             return [_restore_face(params, inputs)]
@@ -95,14 +100,14 @@ def _remove_text(params: RemoveTextParams, inputs: Inputs, warn: Warn) -> Produc
     mask = covered(picture, regions)
     after = _filled(picture, mask) if not mask.all() else picture
     found = [{**region.model_dump(), "text": "fake", "confidence": _TEXT_CONFIDENCE} for region in regions]
+    if params.result is TextResult.MASK:
+        shown = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
+        return Product(before=picture, after=shown, encode=partial(images.encode_mask, mask), data={"regions": found})
     encode = partial(images.encode_for, after, params)
     return Product(before=picture, after=after, encode=encode, seed=params.seed, data={"regions": found})
 
 
 def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
-    if params.result is TextResult.MASK:
-        shown = Picture(np.repeat(mask[..., None], 3, axis=2).astype(np.float32))
-        return Product(before=picture, after=shown, encode=partial(images.encode_mask, mask), data={"regions": found})
     picture = inputs["image"]
     largest = MAX_SIDE_PX / max(picture.width, picture.height)
     if params.factor > largest:

@@ -39,6 +39,8 @@ _LARGE_BACKGROUND_BYTES: Final = 4 << 30
 """What BiRefNet, which RMBG 2.0 is too, needs beside that. Never measured here."""
 _LARGE_SEGMENT_BYTES: Final = 768 << 20
 """What the encoders of SAM, HQ-SAM and SAM 2 need beside that; measured with random weights, rounded up."""
+_DETECTOR_BYTES: Final = 2 << 30
+"""What finding by words needs beside that: Grounding DINO on 800 x 1333 px."""
 _WITHOUT_NETWORK: Final = (None, EraseModel.CV2, EraseModel.PATCHMATCH)
 _BYTES_PER_SHOWN_PIXEL: Final = 1200
 """Activations of LaMa, measured with 512 and 1024 px a side."""
@@ -60,6 +62,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         pictures += _background_bytes(params.model)
     if isinstance(params, SegmentParams) and params.model is not SegmentModel.MOBILE_SAM:
         pictures += _LARGE_SEGMENT_BYTES
+    if isinstance(params, SegmentParams) and params.text is not None:
+        pictures += _DETECTOR_BYTES
     if isinstance(params, RestoreFaceParams) and params.enhance_background:
         pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):

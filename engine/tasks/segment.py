@@ -1,6 +1,6 @@
-"""Find the object under the clicks or in the box, with Segment Anything or one of its kin."""
+"""Find objects with Segment Anything or one of its kin: under clicks, in a box, or wherever words are seen."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.grounding.finding import FoundObject, find_objects, together
 from engine.images import Bytes, Picture, decode, encode_mask, thumbnail
 from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
 from engine.models.residency import Residency
 from engine.plugins.files import PluginFiles
 from engine.segmentation.embeddings import EmbeddingCache, content_key
-from engine.steps import twice
+from engine.segmentation.looking import decoded, embedded, use_segmenter
 from protocol.errors import ErrorCode
 from protocol.segmenting import SegmentModel, SegmentParams
 
@@ -45,28 +46,83 @@ def segment(
     Each piece of the encoder is a device call of stage `embed` and a step, the decoder one of stage `decode`. Output
     `n` is the n-th best mask; its data tell `score`, `area_px` and the `box` around the mask (None if it is empty).
 
+    With a text the objects are first detected; see `engine.grounding.finding.find_objects`. Output 0 is then the mask
+    of all of them, its data with `objects`; or output `n` is the n-th best, its data with `label` and `found_in`.
+
     Raises:
-        EngineError: `invalid_params`: a point lies outside the picture, or the box does. `model_missing`,
-            `bad_model`: of the model that was asked for.
+        EngineError: `invalid_params`: a point lies outside the picture, or the box does; the text names nothing.
+            `model_missing`, `bad_model`: of the model that was asked for, or of the detector.
+
+    Warns:
+        nothing_found: nothing the text names; the mask of all is empty then.
+        search_unused: what counts beside a text alone was asked for without one.
     """
     assert isinstance(run.params, SegmentParams)
     params = run.params
     given: _Input = yield Call(lambda: _read(run.inputs["image"], params.model, context), Where.POOL, "read")
+    files = plugins or PluginFiles(models_dir=residency.models_dir)
+    if params.text is not None:
+        yield from _search(run, context, params, given, residency, embeddings, files)
+        return
+    for name in params.unused:
+        context.warn("search_unused", f"{name}: counts beside a text alone")
     _check_prompt(params, given.picture)
-    network = yield from _use(params.model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
-    kept = embeddings.get(given.key)
-    embedding = kept if kept is not None else (yield from _embed(network, given.picture, context))
-    embeddings.put(given.key, embedding)
-    size = (given.picture.height, given.picture.width)
-    masks: Sequence[SegmentedMask] = yield from twice(
-        Call(lambda: _inferring(lambda: _decode(network, embedding, size, params)), stage="decode")
+    network = yield from use_segmenter(params.model, residency, files)
+    embedding = yield from _embed(network, context, given, embeddings)
+    masks: Sequence[SegmentedMask] = yield from decoded(
+        network, embedding, given.picture, points=params.points, box=params.box, count=params.count
     )
     context.step(1, 1, progress=0.95, stage="decode")
     context.preview(1, lambda: tinted(given.picture, masks[0].mask))
     for index, answer in enumerate(masks):
         if index >= run.first_image:
-            data = {"score": round(answer.score, 4), "area_px": int(answer.mask.sum()), "box": box_around(answer.mask)}
+            data = {"score": round(answer.score, 4), **_shape(answer.mask)}
             yield from context.output(index, partial(encode_mask, answer.mask), data=data)
+
+
+def _search(
+    run: Run,
+    context: RunContext,
+    params: SegmentParams,
+    given: _Input,
+    residency: Residency,
+    embeddings: "EmbeddingCache[Embedding]",
+    plugins: PluginFiles,
+) -> Steps:
+    """By words."""
+
+    def embed(network: "Segmenter", rest: RunContext) -> "Generator[Call, Any, Embedding]":
+        return _embed(network, rest, given, embeddings)
+
+    found: Sequence[FoundObject] = yield from find_objects(
+        given.picture, params, params.model, context, residency, plugins, embed=embed
+    )
+    if not found:
+        context.warn("nothing_found", "text: nothing was found that it names, with a score above box_threshold")
+    mask = together(found, given.picture)
+    context.preview(1, lambda: tinted(given.picture, mask))
+    if params.together:
+        data = {"objects": [each.data() for each in found], **_shape(mask)}
+        yield from context.output(0, partial(encode_mask, mask), data=data)
+        return
+    for index, each in enumerate(found):
+        if index >= run.first_image:
+            data = {**each.data(), "found_in": each.box.model_dump(), **_shape(each.mask)}
+            yield from context.output(index, partial(encode_mask, each.mask), data=data)
+
+
+def _embed(
+    network: "Segmenter", context: RunContext, given: _Input, embeddings: "EmbeddingCache[Embedding]"
+) -> "Generator[Call, Any, Embedding]":
+    """What the network makes of the picture, or has made of it before."""
+    kept = embeddings.get(given.key)
+    embedding = kept if kept is not None else (yield from embedded(network, given.picture, context))
+    embeddings.put(given.key, embedding)
+    return embedding
+
+
+def _shape(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    return {"area_px": int(mask.sum()), "box": box_around(mask)}
 
 
 def box_around(mask: NDArray[np.bool_]) -> dict[str, int] | None:
@@ -86,44 +142,6 @@ def tinted(picture: Picture, mask: NDArray[np.bool_]) -> Bytes:
 
 def _read(file: "Path", model: SegmentModel, context: RunContext) -> _Input:
     return _Input(decode(file, warn=context.warn), content_key(file, model.value))
-
-
-def _use(model: SegmentModel, residency: Residency, plugins: PluginFiles) -> Generator[Call, Any, "Segmenter"]:
-    def load(path: "Path", device: str) -> "Segmenter":
-        from engine.segmentation.loading import load_segmenter
-
-        return load_segmenter(model, path, device)
-
-    if model is SegmentModel.MOBILE_SAM:  # the packaged one
-        return (yield from residency.use(model.value, load))
-    return (yield from plugins.use(model.value, residency, load))
-
-
-def _embed(network: "Segmenter", picture: Picture, context: RunContext) -> Generator[Call, Any, "Embedding"]:
-    value: Any = yield Call(lambda: _inferring(lambda: network.prepare(picture.rgb)), stage="embed")
-    pieces = network.encoder_pieces()
-    for number, piece in enumerate(pieces, start=1):
-        value = yield from twice(Call(partial(_inferring, partial(piece, value)), stage="embed"))
-        context.step(number, len(pieces), progress=0.9 * number / len(pieces), stage="embed")
-    return value
-
-
-def _decode(
-    network: "Segmenter", embedding: "Embedding", size: tuple[int, int], params: SegmentParams
-) -> "list[SegmentedMask]":
-    from engine.segmentation.segmenter import Click, Edges
-
-    clicks = [Click(point.x, point.y, point.include) for point in params.points]
-    box = params.box
-    edges = None if box is None else Edges(box.x, box.y, box.x + box.width, box.y + box.height)
-    return network.decode(embedding, size, clicks, edges, params.count)
-
-
-def _inferring(work: Callable[[], Any]) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return work()
 
 
 def _check_prompt(params: SegmentParams, picture: Picture) -> None:

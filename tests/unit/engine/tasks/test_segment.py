@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engine.grounding.detector import Detection
 from engine.images import Picture
 from engine.interface import Call, EngineError, OutOfMemory
 from engine.models.residency import Residency
@@ -202,3 +203,128 @@ def test_a_call_that_ran_out_of_memory_is_made_once_more(tmp_path):
     driver = run(save(tmp_path / "in.png", texture(60, 80)), Tight(), **CLICK)
     assert stages(driver).count("decode") == 2
     assert sorted(driver.outputs) == [0]
+
+
+class Answered:
+    """A detector that finds two things: a surer hand, and a face."""
+
+    def __init__(self):
+        self.asked = []
+
+    def prepare(self, rgb, text):
+        return text
+
+    def look(self, question):
+        yield Call(lambda: None, stage="detect")
+        return question
+
+    def read(self, sight, question, size, **given):
+        self.asked.append((question, size, given))
+        found = [Detection("hand", 0.8, 30.4, 10.0, 60.0, 20.0), Detection("face", 0.5, -3.0, 40.0, 10.0, 90.0)]
+        return (
+            found[: given["most"]] if given["most"] else [each for each in found if each.score > given["box_threshold"]]
+        )
+
+
+class Boxes(Pretender):
+    """Fills the box it is given."""
+
+    def decode(self, embedding, size, clicks, box, count):
+        self.asked.append((embedding.item(), size, clicks, box, count))
+        mask = np.zeros(size, bool)
+        mask[int(box.top) : int(box.bottom), int(box.left) : int(box.right)] = True
+        return [SegmentedMask(mask, 0.9)]
+
+
+def search(tmp_path, detector, network=None, cache=None, **params):
+    class Both(Shelf):
+        def keep(self, name, size_bytes, steps, *, stamp, files):
+            yield Call(lambda: None, stage="load")
+            return detector
+
+    folder = tmp_path / "grounding-dino-tiny"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    shelf = Both({"mobile_sam": network or Boxes()}, models_dir=tmp_path)
+    made = make_run(
+        TaskName.SEGMENT, {"text": "Face, hand", **params}, inputs={"image": save(tmp_path / "a.png", texture(60, 80))}
+    )
+    cache = EmbeddingCache() if cache is None else cache
+    return drive(lambda run, context: segment(run, context, shelf, cache), made)
+
+
+HAND = {"label": "hand", "score": 0.8, "box": {"x": 30, "y": 10, "width": 30, "height": 10}}
+FACE = {"label": "face", "score": 0.5, "box": {"x": 0, "y": 40, "width": 10, "height": 20}}
+
+
+def test_all_that_words_name_is_one_mask_that_tells_its_objects(tmp_path):
+    detector = Answered()
+    driver = search(tmp_path, detector)
+    mask = pixels_of(driver.outputs[0].content) > 0
+    assert mask.sum() == 30 * 10 + 10 * 20
+    assert mask[10:20, 30:60].all()
+    assert mask[40:60, :10].all()
+    (ready,) = driver.of_type(OutputReady)
+    assert ready.data == {"objects": [HAND, FACE], "area_px": 500, "box": {"x": 0, "y": 10, "width": 60, "height": 50}}
+    ((text, size, given),) = detector.asked
+    assert (text, size) == ("face. hand.", (60, 80))
+    assert given == {"box_threshold": 0.3, "text_threshold": 0.25, "most": 0}
+    assert driver.progress == sorted(driver.progress)
+    assert stages(driver)[:4] == ["read", "load", "load", "detect"]
+
+
+def test_objects_that_words_name_can_come_apart_each_with_its_label(tmp_path):
+    driver = search(tmp_path, Answered(), together=False)
+    first, second = (ready.data for ready in driver.of_type(OutputReady))
+    assert first == {**HAND, "found_in": HAND["box"], "area_px": 300}
+    assert second == {**FACE, "found_in": FACE["box"], "area_px": 200}
+    assert (pixels_of(driver.outputs[1].content) > 0).sum() == 200
+
+
+def test_thresholds_the_most_and_grown_boxes_count_in_a_search(tmp_path):
+    detector, network = Answered(), Boxes()
+    driver = search(tmp_path, detector, network, box_threshold=0.6, text_threshold=0.1)
+    assert [each["label"] for each in driver.of_type(OutputReady)[0].data["objects"]] == ["hand"]
+    assert detector.asked[0][2] == {"box_threshold": 0.6, "text_threshold": 0.1, "most": 0}
+    search(tmp_path, detector, network, max_detections=1, grow_box_px=5)
+    assert network.asked[-1][3] == Edges(25, 5, 65, 25)
+    search(tmp_path, detector, network, max_detections=1, grow_box_px=-4)
+    assert network.asked[-1][3] == Edges(34, 14, 56, 16)
+    narrowed = search(tmp_path, detector, network, max_detections=1, grow_box_px=-5)
+    assert narrowed.warnings == ["nothing_found"], "nothing was left of the box"
+
+
+def test_nothing_found_is_an_empty_mask_and_a_warning_and_no_mask_where_they_come_apart(tmp_path):
+    network = Boxes()
+    driver = search(tmp_path, Answered(), network, box_threshold=0.9)
+    assert driver.warnings == ["nothing_found"]
+    assert not pixels_of(driver.outputs[0].content).any()
+    assert driver.of_type(OutputReady)[0].data == {"objects": [], "area_px": 0, "box": None}
+    assert network.asked == []
+    apart = search(tmp_path, Answered(), network, box_threshold=0.9, together=False)
+    assert (apart.outputs, apart.warnings) == ({}, ["nothing_found"])
+
+
+def test_a_search_on_a_picture_that_was_looked_at_skips_the_encoder(tmp_path):
+    cache = EmbeddingCache()
+    assert "embed" in stages(search(tmp_path, Answered(), cache=cache))
+    assert "embed" not in stages(search(tmp_path, Answered(), cache=cache, max_detections=1))
+
+
+def test_without_its_file_a_search_says_what_to_put_where(tmp_path):
+    made = make_run(TaskName.SEGMENT, {"text": "face"}, inputs={"image": save(tmp_path / "a.png", texture(60, 80))})
+    shelf = Shelf({"mobile_sam": Boxes()}, models_dir=tmp_path)
+    with pytest.raises(EngineError, match=r"put grounding-dino-tiny/model\.safetensors from https://") as refused:
+        drive(lambda run, context: segment(run, context, shelf, EmbeddingCache()), made)
+    assert refused.value.code is ErrorCode.MODEL_MISSING
+
+
+def test_words_that_name_nothing_are_refused(tmp_path):
+    with pytest.raises(EngineError, match=r"expected names of things, got none, at \$\.params"):
+        search(tmp_path, Answered(), text=" ., ")
+
+
+def test_what_counts_beside_words_alone_is_told_where_there_are_none(tmp_path):
+    driver = run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), box_threshold=0.5, together=False, **CLICK)
+    assert driver.warnings == ["search_unused", "search_unused"]
+    assert run(save(tmp_path / "in.png", texture(60, 80)), Pretender(), **CLICK).warnings == []
