@@ -14,6 +14,7 @@ from service.jobs import JobManager
 from service.ledger import Ledger
 from service.pump import Pump
 from service.store import EndedJob, Store
+from service.thumbnails import Thumbnails
 
 _LAST_N: Final = 2**53 - 1
 """After every other hint of the job, whose numbers have gone with it; as much as every client can count."""
@@ -23,9 +24,12 @@ _ASKED: Final = "removed by the client"
 class Removal:
     """See the module. For the event loop only."""
 
-    def __init__(self, store: Store, files: Files, ledger: Ledger, pump: Pump, jobs: JobManager) -> None:
+    def __init__(
+        self, store: Store, files: Files, thumbnails: Thumbnails, ledger: Ledger, pump: Pump, jobs: JobManager
+    ) -> None:
         self._store = store
         self._files = files
+        self._thumbnails = thumbnails
         self._ledger = ledger
         self._pump = pump
         self._jobs = jobs
@@ -68,6 +72,7 @@ class Removal:
                 event = Event(body, at=at, job_id=job.id, seq=job.seq, attempt=job.attempt, n=_LAST_N)
                 self._pump.tell(event, job.key_id)
             for job_id in ids:
+                self._thumbnails.remove(job_id)
                 await anyio.to_thread.run_sync(self._files.remove_job, job_id)
         finally:
             self._going.difference_update(ids)

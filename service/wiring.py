@@ -49,6 +49,7 @@ from service.storage import BadPlace, StoragePlace
 from service.store import Store
 from service.styles import Styles
 from service.submissions import Submissions
+from service.thumbnails import Thumbnails
 from service.wanted_files import WantedFiles
 from service.webhooks import Webhooks
 
@@ -88,6 +89,7 @@ class Services:
     jobs: JobManager
     engine: Engine
     announcer: Announcer
+    thumbnails: Thumbnails
     removal: Removal
     expiry: Expiry
     webhooks: Webhooks
@@ -151,7 +153,8 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         engine=engine,
     )
-    removal = Removal(store, files, ledger, pump, jobs)
+    thumbnails = Thumbnails()
+    removal = Removal(store, files, thumbnails, ledger, pump, jobs)
     services = Services(
         settings=settings,
         keys=KeyRing(settings.api.keys, _load_keys(store)),
@@ -170,6 +173,7 @@ def wire(settings: Settings) -> Services:
         jobs=jobs,
         engine=engine,
         announcer=announcer,
+        thumbnails=thumbnails,
         removal=removal,
         expiry=Expiry(settings, store, files, removal),
         webhooks=Webhooks(settings, store),

@@ -12,15 +12,19 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import OutputReady
 from protocol.ids import new_id
 from service.api.accept import acceptable
-from service.api.requests import body_chunks, caller, services_of
+from service.api.requests import body_chunks, caller, services_of, whole_number
 from service.auth import Scope
 from service.clock import timestamp
 from service.conversion import PICTURES, converted
 from service.files import SUFFIXES
 from service.probe import probe
+from service.thumbnails import Wanted
 
 _UNSAFE: Final = re.compile(r"[^\w .()+-]")
 _MOST_DIGITS: Final = 6
+_LEAST_SIDE_PX: Final = 16
+_MOST_SIDE_PX: Final = 2048
+_SMALL_PICTURES: Final = ("image/webp", "image/jpeg", "image/png")
 _IMMUTABLE: Final = "private, max-age=31536000, immutable"
 
 
@@ -60,11 +64,11 @@ async def output(request: Request) -> Response:
     if ready is None:
         message = f"job {job.id}: has {len(job.outputs)} outputs so far, and none numbered {number}"
         raise ProtocolError(ErrorCode.NOT_FOUND, message)
+    if "max_side_px" in request.query_params:
+        return await _thumbnail(request, job.id, ready)
     is_picture = ready.media_type.startswith("image/")
     offered = (ready.media_type, *(kind for kind in PICTURES if is_picture and kind != ready.media_type))
-    chosen = acceptable(request.headers.get("accept"), offered)
-    if chosen is None:
-        raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this output can be had as {', '.join(offered)}")
+    chosen = _acceptable(request, offered)
     path = services.files.output(job.id, number, ready.media_type)
     headers = _headers(job.id, ready, chosen)
     if _etags(request) & {headers["ETag"], "*"}:
@@ -77,8 +81,39 @@ async def output(request: Request) -> Response:
             return FileResponse(path, media_type=chosen, headers=headers)
         content = await anyio.to_thread.run_sync(converted, path, chosen)
     except FileNotFoundError:
-        raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is gone") from None
+        raise _gone() from None
     return Response(content, media_type=chosen, headers=headers)
+
+
+async def _thumbnail(request: Request, job_id: str, ready: OutputReady) -> Response:
+    side_px = whole_number(request, "max_side_px", _MOST_SIDE_PX, least=_LEAST_SIDE_PX, most=_MOST_SIDE_PX)
+    if not ready.media_type.startswith("image/"):
+        message = f"max_side_px: output {ready.index} is no picture, but {ready.media_type}"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.max_side_px")
+    chosen = _acceptable(request, _SMALL_PICTURES)
+    headers = _headers(job_id, ready, chosen, variant=f"-{side_px}")
+    if _etags(request) & {headers["ETag"], "*"}:
+        return Response(status_code=304, headers=headers)
+    services = services_of(request)
+    path = services.files.output(job_id, ready.index, ready.media_type)
+    try:
+        content = await services.thumbnails.get(Wanted(job_id, ready.index, chosen, side_px), path)
+    except FileNotFoundError:
+        raise _gone() from None
+    except OSError as error:
+        raise ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is damaged") from error
+    return Response(content, media_type=chosen, headers=headers)
+
+
+def _acceptable(request: Request, offered: tuple[str, ...]) -> str:
+    chosen = acceptable(request.headers.get("accept"), offered)
+    if chosen is None:
+        raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this output can be had as {', '.join(offered)}")
+    return chosen
+
+
+def _gone() -> ProtocolError:
+    return ProtocolError(ErrorCode.NOT_FOUND, "the file of this output is gone")
 
 
 def _number(request: Request) -> int:
@@ -88,9 +123,14 @@ def _number(request: Request) -> int:
     return int(text)
 
 
-def _headers(job_id: str, ready: OutputReady, media_type: str) -> dict[str, str]:
+def _headers(job_id: str, ready: OutputReady, media_type: str, *, variant: str = "") -> dict[str, str]:
+    """
+    Args:
+        variant: tells this form of the output from the file as it is, beside the media type.
+    """
     suffix = SUFFIXES[media_type].removeprefix(".")
-    variant = "" if media_type == ready.media_type else f"-{suffix}"
+    if variant or media_type != ready.media_type:
+        variant += f"-{suffix}"
     return {
         "ETag": f'"{ready.sha256}{variant}"',
         "Vary": "Accept",

@@ -253,7 +253,8 @@ OPERATIONS: Final = (
         path="/v1/jobs/{job_id}/outputs/{number}",
         tag="pictures",
         summary="An output of a job",
-        description="Pictures are converted if `Accept` names another format than they have.",
+        description="Pictures are converted if `Accept` names another format than they have. With `max_side_px` they "
+        "are made small: WebP, unless `Accept` has it otherwise.",
         scope=Scope.JOBS_READ,
         parameters=(
             _JOB_ID,
@@ -263,17 +264,23 @@ OPERATIONS: Final = (
                 description="The output's index, from 0.",
                 schema={"type": "integer", "minimum": 0},
             ),
+            Parameter(
+                name="max_side_px",
+                where="query",
+                description="Its longest side; a smaller picture stays as large as it is.",
+                schema={"type": "integer", "minimum": 16, "maximum": 2048},
+            ),
         ),
         answers=(
             Answer(
                 status=200,
                 content=Content(description="The file.", media={name: {} for name in (*_PICTURES, JSON)}),
-                headers={"ETag": "Of this output in this format; it never changes."},
+                headers={"ETag": "Of this output in this format and size; it never changes."},
             ),
             Answer(status=206, content=Content(description="The range asked for.", media={})),
             Answer(status=304, content=Content(description="The client has it already.", media={})),
         ),
-        errors=(ErrorCode.NOT_FOUND, ErrorCode.NOT_ACCEPTABLE),
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.NOT_ACCEPTABLE, ErrorCode.INVALID_PARAMS),
     ),
     Operation(
         id="upload",
