@@ -18,6 +18,7 @@ from service.presets.layer import Presets
 
 _PERFORMANCES: Final[Mapping[str, Performance]] = {ours: theirs for theirs, ours in OUR_PERFORMANCE.items()}
 _GONE: Final = "preset_incomplete"
+_MODEL: Final = "base_model_name"
 
 
 def _same(value: Any) -> Any:
@@ -67,21 +68,22 @@ async def under_preset(fields: EngineRequest, presets: Presets, known: Known) ->
         return fields, [JobWarning(code="unknown_name", message=f"preset: there is no preset {name!r:.80}; left out")]
     if info.problem is not None:
         return fields, [JobWarning(code=_GONE, message=f"preset: {info.name!r} cannot be used: {info.problem}")]
-    given, notes = _given(info, known)
-    usual = type(fields)()
+    given, usual = _given(info), type(fields)()
+    notes = []
+    if info.models and fields.base_model_name == usual.base_model_name:
+        there = next((model for model in info.models if known.find(ModelKind.CHECKPOINT, model) is not None), None)
+        if there is not None:
+            given[_MODEL] = there
+        else:
+            gone = f"its model {info.models[0]!r:.120} is not here; the server's default is used"
+            notes.append(JobWarning(code=_GONE, message=f"preset: {info.name!r}: {gone}"))
     taken = {field: value for field, value in given.items() if getattr(fields, field) == getattr(usual, field)}
     return fields.model_copy(update=taken), notes
 
 
-def _given(info: PresetInfo, known: Known) -> tuple[dict[str, Any], list[JobWarning]]:
-    """The fields that a preset gives."""
+def _given(info: PresetInfo) -> dict[str, Any]:
+    """The fields that a preset gives, but for its model."""
     given = {field: write(info.params[name]) for name, (field, write) in _FIELDS.items() if name in info.params}
     if {"width", "height"} <= info.params.keys():
         given["aspect_ratios_selection"] = f"{info.params['width']}*{info.params['height']}"
-    if not info.models:
-        return given, []
-    there = next((model for model in info.models if known.find(ModelKind.CHECKPOINT, model) is not None), None)
-    if there is not None:
-        return {**given, "base_model_name": there}, []
-    message = f"preset: {info.name!r}: its model {info.models[0]!r:.120} is not here; the server's default is used"
-    return given, [JobWarning(code=_GONE, message=message)]
+    return given
