@@ -1,0 +1,98 @@
+/** One job that runs or waits, as a line: how far it is, and the way to end it. */
+
+import { app } from "../app.js";
+import { h, say } from "../dom.js";
+import { standing, subject, taskName } from "../job-words.js";
+import { address } from "../router.js";
+import { t } from "../words/words.js";
+
+/**
+ * @typedef {import("../state.js").JobState} JobState
+ * @typedef {import("../state.js").Preview} Preview
+ */
+
+export class ActiveJob extends HTMLElement {
+  #picture = h("img", { alt: "", hidden: true });
+  #title = h("a", { className: "active-title" });
+  #task = h("span", { className: "tag" });
+  #standing = h("span", { className: "soft numbers" });
+  #bar = h("progress", { max: 1 });
+  #cancel = h("button", { type: "button", className: "small" }, t("shell.cancel"));
+  /** @type {JobState | undefined} */
+  #entry;
+  /** @type {Preview | undefined} */
+  #preview;
+  #shownUrl = "";
+
+  connectedCallback() {
+    if (this.childElementCount > 0) return;
+    this.#cancel.onclick = () => this.#end();
+    this.append(
+      h("span", { className: "active-picture" }, this.#picture),
+      h("div", { className: "active-words" }, h("div", { className: "row" }, this.#task, this.#title), this.#bar, this.#standing),
+      this.#cancel,
+    );
+  }
+
+  disconnectedCallback() {
+    URL.revokeObjectURL(this.#shownUrl);
+  }
+
+  /** @param {JobState} entry */
+  set entry(entry) {
+    if (entry === this.#entry) return;
+    this.#entry = entry;
+    const { job, live } = entry;
+    const name = taskName(job.task);
+    const words = subject(job);
+    this.setAttribute("status", job.status);
+    say(this.#task, name);
+    say(this.#title, words === "" ? t("history.details") : words);
+    this.#title.href = address("history", { job: job.id });
+    this.#title.setAttribute("aria-label", t("history.detailsOf", { job: words === "" ? name : words.slice(0, 120) }));
+    this.#cancel.setAttribute("aria-label", t("history.cancelOf", { job: words === "" ? name : words.slice(0, 120) }));
+    this.#cancel.disabled = job.cancel_requested === true;
+    this.#bar.hidden = job.status !== "running";
+    this.#bar.setAttribute("aria-label", t("history.progressOf", { task: name }));
+    // Without a value the bar says that it is not known how far it is.
+    if (live.progress === undefined) this.#bar.removeAttribute("value");
+    else if (this.#bar.value !== live.progress || !this.#bar.hasAttribute("value")) this.#bar.value = live.progress;
+    say(this.#standing, standing(entry));
+    if (live.preview !== undefined && live.preview !== this.#preview) void this.#show(live.preview);
+  }
+
+  /** @param {Preview} preview */
+  async #show(preview) {
+    this.#preview = preview;
+    const url = URL.createObjectURL(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (preview.bytes)], { type: preview.mediaType }));
+    const next = h("img", { src: url, alt: "" });
+    try {
+      await next.decode();
+    } catch {
+      URL.revokeObjectURL(url);
+      return;
+    }
+    if (preview !== this.#preview || !this.isConnected) {
+      URL.revokeObjectURL(url);
+      return;
+    }
+    const before = this.#shownUrl;
+    this.#shownUrl = url;
+    this.#picture.src = url;
+    this.#picture.hidden = false;
+    URL.revokeObjectURL(before);
+  }
+
+  async #end() {
+    const id = this.#entry?.job.id;
+    if (id === undefined) return;
+    try {
+      const job = await app.client.cancel(id);
+      if (job) app.store.put([job]);
+    } catch (error) {
+      app.notices.tell(error);
+    }
+  }
+}
+
+customElements.define("sl-active-job", ActiveJob);

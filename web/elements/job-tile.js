@@ -1,0 +1,86 @@
+/** One ended job in the grid of the history: its first picture, what it is, and whether it is chosen. */
+
+import { app } from "../app.js";
+import { h, say } from "../dom.js";
+import { subject, taskName } from "../job-words.js";
+import { shortTime } from "../times.js";
+import { number, t, time } from "../words/words.js";
+
+/** @typedef {import("../client/index.js").JobSnapshot} Job */
+
+/** The server makes copies of this size; sharp at two pixels for each of the page's. */
+export const THUMBNAIL_PX = 256;
+
+export class JobTile extends HTMLElement {
+  #leaving = new AbortController();
+  #image = h("img", { alt: "", draggable: false, decoding: "async" });
+  #sign = h("span", { className: "tile-sign" });
+  #count = h("span", { className: "tile-badge numbers" });
+  #title = h("span", { className: "tile-title" });
+  #line = h("span", { className: "tile-line numbers" });
+  /** @type {Job | undefined} */
+  #job;
+
+  connectedCallback() {
+    this.#leaving = new AbortController();
+    if (this.childElementCount > 0) return this.#showPicture();
+    this.setAttribute("role", "option");
+    this.append(
+      h("span", { className: "tile-picture" }, this.#image, this.#sign, this.#count),
+      h("span", { className: "tile-check", "aria-hidden": "true" }),
+      this.#title,
+      this.#line,
+    );
+    this.#showPicture();
+  }
+
+  disconnectedCallback() {
+    this.#leaving.abort();
+    // A picture that is still on its way is not wanted any more.
+    if (!this.#image.complete) this.#image.removeAttribute("src");
+  }
+
+  /** @param {Job | undefined} job - nothing while it is on its way again. */
+  set job(job) {
+    if (job === this.#job && job !== undefined) return;
+    this.#job = job;
+    this.toggleAttribute("pending", job === undefined);
+    if (job === undefined) {
+      this.setAttribute("aria-label", t("history.loading"));
+      return;
+    }
+    const { task, status, outputs } = job;
+    const name = taskName(task);
+    const words = subject(job);
+    this.setAttribute("status", status);
+    this.setAttribute(
+      "aria-label",
+      [name, words.slice(0, 120), t(`status.${status}`), time(job.created_at)].filter((part) => part !== "").join(", "),
+    );
+    this.title = words.slice(0, 400);
+    say(this.#title, words === "" ? name : words);
+    say(this.#line, words === "" ? shortTime(job.created_at) : `${name} · ${shortTime(job.created_at)}`);
+    say(this.#count, outputs.length > 1 ? number(outputs.length) : status === "succeeded" ? "" : t(`status.${status}`));
+    this.#count.hidden = this.#count.textContent === "";
+    const isShown = outputs.length > 0;
+    this.#image.hidden = !isShown;
+    this.#sign.hidden = isShown;
+    if (!isShown) say(this.#sign, name);
+    if (this.isConnected) this.#showPicture();
+  }
+
+  #showPicture() {
+    const job = this.#job;
+    const output = job?.outputs[0];
+    if (job === undefined || output === undefined) return;
+    const { signal } = this.#leaving;
+    app.pictures.show(this.#image, job.id, output.index, { maxSidePx: THUMBNAIL_PX, signal }).catch(() => {
+      // It has expired since, or the connection is away, which is shown elsewhere: the words stay.
+      this.#image.hidden = true;
+      this.#sign.hidden = false;
+      say(this.#sign, taskName(job.task));
+    });
+  }
+}
+
+customElements.define("sl-job-tile", JobTile);
