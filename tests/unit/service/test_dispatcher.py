@@ -1,6 +1,7 @@
 """Between the queue and the engine: a fake store, and an engine that has as much room as a test says."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from engine.interface import Run
 from protocol.editing import TestPatternParams
-from protocol.events import JobCancelled, JobRequeued, JobStarted, JobSucceeded, QueueMoved
+from protocol.events import Event, EventBody, JobCancelled, JobRequeued, JobStarted, JobSucceeded, QueueMoved
 from protocol.requests import Priority, parse_job_request
 from service import dispatcher as dispatcher_module
 from service.admission import Admission
@@ -21,6 +22,7 @@ from service.pump import Draft
 from service.records import JobRecord
 from tests.servers import DEADLINE_S
 from tests.unit.service.parts import Table, queued, record
+from tests.unit.service.tally import Tally, WatchedEvent
 
 pytestmark = pytest.mark.anyio
 REQUEST = parse_job_request({"task": "test_pattern", "params": {"seed": 5}})
@@ -44,6 +46,7 @@ class Room:
     def __init__(self, free: int = 10**6) -> None:
         self.free = free
         self.runs: list[Run] = []
+        self.given = Tally()
 
     def has_room(self, _run: Run) -> bool:
         return self.free > 0
@@ -51,6 +54,7 @@ class Room:
     def submit(self, run: Run) -> None:
         self.free -= 1
         self.runs.append(run)
+        self.given.add()
 
     @property
     def taken(self) -> list[str]:
@@ -76,8 +80,18 @@ class Desk:
             self.table.bus,
             self.table.pump,
         )
-        self.table.pump.listeners.append(self.dispatcher)
+        self.dispatcher._wake = self.wake = WatchedEvent()
+        self.dispatcher._moved = self.moved = WatchedEvent()
+        self.table.pump.listeners.extend((self.dispatcher, self))
+        self._told: dict[type[EventBody], Tally] = defaultdict(Tally)
         self._arrivals = 0
+
+    def published(self, event: Event, _job: JobRecord | None) -> None:
+        self._told[type(event.body)].add()
+
+    async def told(self, kind: type[EventBody], count: int = 1) -> None:
+        """Wait until so many such events were published."""
+        await self._told[kind].reaches(count)
 
     async def accept(self, **about: Any) -> JobRecord:
         self._arrivals += 1
@@ -87,13 +101,12 @@ class Desk:
 
     async def until(self, count: int) -> None:
         """Wait until the engine has this many jobs."""
-        while len(self.engine.runs) < count:
-            await asyncio.sleep(0)
+        await self.engine.given.reaches(count)
 
     async def settle(self) -> None:
+        """Wait until what was published has led to what it leads to: the dispatcher has looked at its queue."""
         await self.table.pump.drained()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await self.wake.wait_clear()
 
     async def _row(self, job_id: str) -> dict[str, Any] | None:
         return self.rows.get(job_id, self.any_row)
@@ -105,7 +118,6 @@ async def working(tmp_path: Path, free: int = 10**6) -> AsyncIterator[Desk]:
     tasks = [asyncio.create_task(work) for work in (desk.table.pump.run(), desk.dispatcher.run())]
     try:
         async with asyncio.timeout(DEADLINE_S):
-            await asyncio.sleep(0)
             yield desk
     finally:
         for task in tasks:
@@ -231,7 +243,7 @@ async def test_a_requeued_job_that_was_asked_to_end_is_cancelled_instead(tmp_pat
         job.cancel_requested = True
         desk.table.pump.put([Draft(JobStarted(worker="w", device="d", attempt=1), job.id)])
         desk.table.pump.put([Draft(JobRequeued(attempt=2, reason="x"), job.id)])
-        await desk.settle()
+        await desk.told(JobCancelled)
         await desk.settle()
     assert isinstance(desk.table.of(job.id)[-1].body, JobCancelled)
     assert len(desk.engine.runs) == 1
@@ -253,19 +265,36 @@ async def test_those_who_watch_are_told_their_place_whenever_it_changes(
         desk.table.bus.watch_job(jobs[2].id, Ear())
         desk.dispatcher.wake()
 
-        async def place(position: int) -> None:
-            while jobs[2].position != position:
-                await asyncio.sleep(0.01)
-
-        await place(2)
+        await desk.told(QueueMoved, 1)
         desk.dispatcher.withdraw(jobs[0].id)
-        await place(1)
+        await desk.told(QueueMoved, 2)
         for _ in range(5):  # it is looked at again, and stands where it stood
             desk.dispatcher.wake()
-            await desk.settle()
+            await desk.moved.wait_clear()
+            await desk.table.pump.drained()
         moves.cancel()
     told = [(event.job_id, event.body.position) for event in desk.table.heard if isinstance(event.body, QueueMoved)]
     assert told == [(jobs[2].id, 2), (jobs[2].id, 1)]
+
+
+class Turns:
+    """How many moves were told in each turn of the event loop that told any."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self._is_open = False
+
+    def published(self, event: Event, _job: JobRecord | None) -> None:
+        if not isinstance(event.body, QueueMoved):
+            return
+        if not self._is_open:
+            self._is_open = True
+            self.told.append(0)
+            asyncio.get_running_loop().call_soon(self._end)
+        self.told[-1] += 1
+
+    def _end(self) -> None:
+        self._is_open = False
 
 
 async def test_of_many_who_watch_only_a_few_are_told_before_others_have_their_turn(
@@ -276,14 +305,13 @@ async def test_of_many_who_watch_only_a_few_are_told_before_others_have_their_tu
         jobs = [await desk.accept() for _ in range(21)]
         for job in jobs:
             desk.table.bus.watch_job(job.id, Ear())
+        turns = Turns()
+        desk.table.pump.listeners.append(turns)
         moves = asyncio.create_task(desk.dispatcher.tell_moves())
-        most, told = 0, 0
-        while told < len(jobs):
-            await asyncio.sleep(0)
-            before, told = told, sum(isinstance(event.body, QueueMoved) for event in desk.table.heard)
-            most = max(most, told - before)
+        await desk.told(QueueMoved, len(jobs))
         moves.cancel()
-    assert most <= 4
+    assert sum(turns.told) == len(jobs)
+    assert max(turns.told) <= 4
     assert [job.position for job in jobs] == list(range(21))
 
 
@@ -296,8 +324,9 @@ async def test_whoever_only_waits_for_the_end_is_not_told_a_place(
         desk.table.bus.watch_job(waits.id, Ear(), facts_only=True)
         desk.table.bus.watch_job(watches.id, Ear())
         moves = asyncio.create_task(desk.dispatcher.tell_moves())
-        while watches.position is None:
-            await asyncio.sleep(0)
-        await desk.settle()
+        await desk.told(QueueMoved)
+        desk.dispatcher.wake()
+        await desk.moved.wait_clear()
+        await desk.table.pump.drained()
         moves.cancel()
     assert [event.job_id for event in desk.table.heard if isinstance(event.body, QueueMoved)] == [watches.id]
