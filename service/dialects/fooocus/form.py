@@ -50,7 +50,7 @@ async def form_of(request: Request) -> Form:
             form = await FormParser(request.headers, chunks, **limits).parse()
         else:
             return Form({}, {})
-    except (MultiPartException, KeyError) as error:  # KeyError: no boundary
+    except MultiPartException as error:
         detail = {"type": "form_invalid", "loc": ["body"], "msg": f"Form cannot be read: {error}", "input": None}
         raise InvalidRequest([detail]) from None
     texts: dict[str, list[str]] = {}
