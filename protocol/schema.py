@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
+from protocol.archives import ArchiveRequest
 from protocol.errors import ErrorBody, Problem
 from protocol.events import EVENTS, FACTS, JOB_HINTS, EventBody, PreviewReady
 from protocol.jobs import Job, JobPage
@@ -25,7 +26,7 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     """
     schemas: dict[str, Any] = {}
     models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
-    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList, PictureRecipe]
+    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList, PictureRecipe, ArchiveRequest]
     models += [spec.params for spec in TASKS.values()]
     models += list(CLIENT_MESSAGES.values())
     for model in models:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from service.api import docs_pages, files, health, jobs, models, page, presets, recipes, styles, uploads
+from service.api import archives, docs_pages, files, health, jobs, models, page, presets, recipes, styles, uploads
 from service.dialects import DIALECTS
 from service.dialects.collisions import collision_routes
 from service.guard import ForeignPaths, Guard
@@ -27,6 +27,7 @@ logger = structlog.get_logger(__name__)
 ROUTES: Final[tuple[BaseRoute, ...]] = (
     *jobs.ROUTES,
     *files.ROUTES,
+    *archives.ROUTES,
     *uploads.ROUTES,
     *models.ROUTES,
     *styles.ROUTES,

@@ -3,6 +3,7 @@
     ProtocolError            a mistake of the caller, found while reading what it sent (protocol/errors.py)
       ServiceError           what the server cannot do now, and when to try again
     ReaderStalled            nobody's mistake of ours: the caller stopped reading its answer
+    AnswerCutOff             what was being sent has gone meanwhile
 
 `EXCEPTION_HANDLERS` turns these, Starlette's own refusals and our own mistakes into answers.
 """
@@ -62,6 +63,10 @@ class ReaderStalled(Exception):
     """A caller does not read the answer that is being sent; its connection is dropped."""
 
 
+class AnswerCutOff(Exception):
+    """An answer that has begun cannot be ended; its connection is dropped, so that nobody takes it for whole."""
+
+
 def problem_response(error: ProtocolError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request that met `error`; also denies a WebSocket handshake (ASGI `websocket.http.response`).
 
@@ -114,6 +119,9 @@ async def unexpected_error_handler(request: Request, error: Exception) -> Respon
     if isinstance(error, ReaderStalled):  # raised as far as the server, which knows no other way to drop a connection
         logger.info("reader.stalled", path=quote(request.url.path))
         return Response(status_code=500)  # never sent: the answer had begun
+    if isinstance(error, AnswerCutOff):
+        logger.info("answer.cut_off", path=quote(request.url.path), reason=str(error))
+        return Response(status_code=500)  # never sent, as above
     logger.error(
         "request.failed", exc_info=error, error_id=error_id, method=_method(request), path=quote(request.url.path)
     )

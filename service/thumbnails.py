@@ -6,8 +6,9 @@ needs no cleaning up after a crash.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -21,7 +22,8 @@ _AT_ONCE: Final = 2
 _QUALITY: Final = 80
 
 
-class Wanted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Wanted:
     """One thumbnail.
 
     Attributes:

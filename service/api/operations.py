@@ -5,6 +5,7 @@ from typing import Final
 from protocol.errors import ErrorCode
 from protocol.jobs import JobStatus
 from protocol.requests import TaskName
+from service.api.archives import ARCHIVE_OPERATIONS
 from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
 from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
@@ -298,6 +299,8 @@ OPERATIONS: Final = (
         answers=(Answer(status=201, content=Content(description="Kept.", media={JSON: ref("Upload")})),),
         errors=(ErrorCode.BAD_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.TOO_LARGE, ErrorCode.MALFORMED),
     ),
+    *UPLOAD_OPERATIONS,
+    *ARCHIVE_OPERATIONS,
     *RECIPE_OPERATIONS,
     *MODEL_OPERATIONS,
     *STYLE_OPERATIONS,
@@ -305,7 +308,6 @@ OPERATIONS: Final = (
     Operation(
         id="live",
         method="GET",
-    *UPLOAD_OPERATIONS,
         path="/v1/health/live",
         tag="server",
         summary="Whether the server runs",
