@@ -1,0 +1,159 @@
+/** One picture of a job: it develops in place from its previews, until it is there and can be opened. */
+
+import { app } from "../app.js";
+import { h } from "../dom.js";
+
+/** @typedef {import("../state.js").Preview} Preview */
+
+/** Fires `open`, which bubbles, with the number of the picture as its `detail`. */
+export class JobPicture extends HTMLElement {
+  #leaving = new AbortController();
+  #button = h("button", { type: "button", className: "job-picture", disabled: true });
+  #image = h("img", { alt: "", decoding: "async" });
+  #jobId = "";
+  #index = 0;
+  /** What is shown, or is being decoded to be shown: a preview, or the address of the output. */
+  #wanted = /** @type {unknown} */ (null);
+  #isDecoding = false;
+  /** @type {string | null} */
+  #previewUrl = null;
+  #isFinished = false;
+
+  connectedCallback() {
+    this.#leaving = new AbortController();
+    const { signal } = this.#leaving;
+    this.#button.addEventListener("click", () => this.dispatchEvent(new CustomEvent("open", { detail: this.#index, bubbles: true })), { signal });
+    this.#button.append(this.#image);
+    this.replaceChildren(this.#button);
+  }
+
+  disconnectedCallback() {
+    this.#leaving.abort();
+    this.#letGo();
+  }
+
+  /**
+   * @param {string} jobId
+   * @param {number} index
+   */
+  stand(jobId, index) {
+    this.#jobId = jobId;
+    this.#index = index;
+  }
+
+  /**
+   * The frame has the shape of the picture before there is one.
+   *
+   * @param {number} width
+   * @param {number} height
+   */
+  frame(width, height) {
+    const shape = `${width} / ${height}`;
+    if (this.style.aspectRatio !== shape) this.style.aspectRatio = shape;
+  }
+
+  /** @param {string} name - for screen readers. */
+  set name(name) {
+    if (this.#button.getAttribute("aria-label") !== name) this.#button.setAttribute("aria-label", name);
+  }
+
+  get isEmpty() {
+    return this.#wanted === null;
+  }
+
+  /** @param {Preview} preview */
+  develop(preview) {
+    if (this.#isFinished || this.#wanted === preview) return;
+    this.#wanted = preview;
+    void this.#decode();
+  }
+
+  /** Show the output, once it has been loaded; until then the last preview stays. */
+  finish() {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#wanted = "output";
+    this.#button.disabled = false;
+    this.dataset.finished = "";
+    void this.#decode();
+  }
+
+  /** Show what is wanted, one after another: while a picture is decoded, only the newest of those that come waits. */
+  async #decode() {
+    if (this.#isDecoding) return;
+    this.#isDecoding = true;
+    const { signal } = this.#leaving;
+    for (let shown = null; shown !== this.#wanted && !signal.aborted; ) {
+      shown = this.#wanted;
+      try {
+        if (shown === "output") await this.#showOutput(signal);
+        else await this.#showPreview(/** @type {Preview} */ (shown), signal);
+      } catch (error) {
+        // A preview that cannot be decoded makes room for the next; an output that is gone is said once.
+        if (shown === "output" && !signal.aborted) this.dataset.missing = "";
+        else if (!(error instanceof DOMException)) throw error;
+      }
+    }
+    this.#isDecoding = false;
+  }
+
+  /**
+   * @param {Preview} preview
+   * @param {AbortSignal} signal
+   */
+  async #showPreview({ bytes, mediaType, step }, signal) {
+    const url = URL.createObjectURL(new Blob([/** @type {any} */ (bytes)], { type: mediaType }));
+    try {
+      await _decoded(url);
+    } catch (error) {
+      URL.revokeObjectURL(url);
+      throw error;
+    }
+    if (signal.aborted) {
+      URL.revokeObjectURL(url);
+      return;
+    }
+    this.#image.src = url;
+    this.dataset.step = String(step);
+    this.#letGo();
+    this.#previewUrl = url;
+  }
+
+  /** @param {AbortSignal} signal */
+  async #showOutput(signal) {
+    const url = await app.pictures.url(this.#jobId, this.#index, { maxSidePx: _sidePx(this) });
+    await _decoded(url);
+    if (signal.aborted) return;
+    this.#image.src = url;
+    delete this.dataset.step;
+    this.#letGo();
+  }
+
+  /** The browser keeps what an address stands for until it is revoked. */
+  #letGo() {
+    if (this.#previewUrl !== null) URL.revokeObjectURL(this.#previewUrl);
+    this.#previewUrl = null;
+  }
+}
+
+/**
+ * Wait until a picture can be painted at once, so that no frame is without one.
+ *
+ * @param {string} url
+ */
+async function _decoded(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+}
+
+/**
+ * @param {Element} element
+ * @returns {number} which copy of the output to ask for: few sizes, so that the server has it already.
+ */
+function _sidePx(element) {
+  const columns = Number(/** @type {HTMLElement | null} */ (element.parentElement)?.dataset.columns ?? 1);
+  return (columns > 1 ? 256 : 512) * (devicePixelRatio > 1.25 ? 2 : 1);
+}
+
+customElements.define("sl-job-picture", JobPicture);
