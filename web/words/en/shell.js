@@ -108,6 +108,9 @@ export const shell = {
   "error.out_of_memory": "The server's memory was not enough. A smaller size, fewer pictures or another model may work.",
   "error.attempts_exhausted": "The server ended at every attempt to do this job, so it was given up.",
   "error.unreachable": "The server cannot be reached. Check that it runs, and the network.",
+  "error.connection_lost": "The connection broke, and did not come back in time. What was accepted goes on; reload the page to see it.",
+  "error.closed": "The page has left the server. Reload it.",
+  "error.unexpected_answer": "What answers there is not a Safelight server, or something stands between it and this page. {message}",
   "error.other": "It did not work: {message}",
   "error.unknown": "It did not work, and nobody said why.",
 };

@@ -107,6 +107,9 @@ export const shell = {
   "error.out_of_memory": "服务器内存不足。减小尺寸、减少张数或换一个模型或许可行。",
   "error.attempts_exhausted": "每次尝试时服务器都异常结束，任务已被放弃。",
   "error.unreachable": "无法连接服务器。请检查服务器是否运行以及网络。",
+  "error.connection_lost": "连接中断，且未能及时恢复。已接受的任务会继续进行；刷新页面即可查看。",
+  "error.closed": "页面已与服务器断开。请刷新页面。",
+  "error.unexpected_answer": "回应的不是 Safelight 服务器，或者页面与服务器之间有其他程序。{message}",
   "error.other": "操作失败：{message}",
   "error.unknown": "操作失败，原因不明。",
 };
