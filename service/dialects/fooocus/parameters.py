@@ -21,9 +21,10 @@ from service.dialects.fooocus.guides import Thresholds, guide_params
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.samplers import sampling
 from service.dialects.fooocus.shelf import Known
-from service.dialects.fooocus.sizes import Size, size_in
+from service.dialects.fooocus.sizes import size_in
 from service.dialects.fooocus.switching import share_before
 from service.dialects.fooocus.wishes import FORMATS, Wish
+from service.dialects.picture_size import Size
 
 _QUALITY: Final = 95
 _SEEDS: Final = 2**63

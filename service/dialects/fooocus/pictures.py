@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import io
 from collections.abc import Callable
 from typing import Final
 
@@ -10,8 +9,6 @@ import anyio.to_thread
 
 from protocol.errors import ErrorCode, ProtocolError
 from service.dialects.base import Desk
-from service.dialects.fooocus.sizes import Size
-from service.probe import open_header, upright_size
 
 _NO_PICTURE: Final = frozenset({"", "none", "null", "string"})
 """Whatever the case of the letters; the last is what the pages of API documents send."""
@@ -46,22 +43,6 @@ async def needed_picture(desk: Desk, text: str | None, field: str) -> bytes:
     if found is None:
         raise ProtocolError(ErrorCode.BAD_IMAGE, f"{field}: expected a picture, got none", f"$.{field}")
     return found
-
-
-def size_of(content: bytes) -> Size:
-    """The size of an upright picture, from the header of its file. Blocks.
-
-    Raises:
-        ProtocolError: `bad_image`: it is none.
-    """
-    try:
-        image = open_header(io.BytesIO(content))
-    except Exception:  # noqa: BLE001 - a reader fed with garbage raises whatever it likes
-        image = None
-    if image is None:
-        raise ProtocolError(ErrorCode.BAD_IMAGE, "input_image: not a picture of a format that is read here")
-    with image:
-        return Size(*upright_size(image))
 
 
 def _decoded(text: str, field: str, max_bytes: int) -> bytes:

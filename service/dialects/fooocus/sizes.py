@@ -1,20 +1,14 @@
 """Sizes as Fooocus writes them: `1152*896`, and `1152×896` as its page shows them."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from protocol.generation import MAX_GENERATED_SIDE_PX
+from service.dialects.picture_size import Size
 
 _RATIO: Final = re.compile(r"\s*(\d{1,5})\s*[*×]\s*(\d{1,5})(?!\d)", re.ASCII)
 _LEAST_PX: Final = 16
 _SHARE_OF_OUTPAINT: Final = 0.3
-
-
-class Size(NamedTuple):
-    """In pixels."""
-
-    width: int
-    height: int
 
 
 def size_in(text: str) -> Size:

@@ -7,7 +7,7 @@ from typing import Final
 from protocol.params import OutputFormat
 from service.dialects.fooocus.choices import GUIDE_DEFAULTS, Extension, GuideKind, Side, UovMethod
 from service.dialects.fooocus.fields import AdvancedFields, CommonFields
-from service.dialects.fooocus.sizes import Size
+from service.dialects.picture_size import Size
 
 FORMATS: Final[Mapping[Extension, OutputFormat]] = {
     Extension.PNG: OutputFormat.PNG,

@@ -12,7 +12,7 @@ from service.auth import Key
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, Side
 from service.dialects.fooocus.fields import ImagePrompt
-from service.dialects.fooocus.pictures import needed_picture, picture_in, size_of
+from service.dialects.fooocus.pictures import needed_picture, picture_in
 from service.dialects.fooocus.regions import check_regions
 from service.dialects.fooocus.wishes import Guide
 from service.dialects.fooocus_api.enhancing import EnhanceForm, EnhanceRequest
@@ -30,6 +30,7 @@ from service.dialects.fooocus_api.requests import (
     UpscaleVaryRequest,
 )
 from service.dialects.fooocus_api.states import JobType
+from service.dialects.picture_size import size_of
 from service.dialects.reading import missing, read_json
 
 _GUIDE_NUMBERS: Final = range(1, MOST_GUIDES + 1)
@@ -143,7 +144,7 @@ async def _repainted(
         form.fields,
         picture=picture,
         mask=form.files.get("input_mask"),
-        size=await anyio.to_thread.run_sync(size_of, picture) if picture is not None and sides else None,
+        size=await anyio.to_thread.run_sync(size_of, picture, "input_image") if picture is not None and sides else None,
         sides=sides,
         additional_prompt=form.fields.inpaint_additional_prompt or "",
         guides=guides,
@@ -159,7 +160,7 @@ async def _repainted_json(
         fields,
         picture=picture,
         mask=await picture_in(desk, fields.input_mask, "input_mask"),
-        size=await anyio.to_thread.run_sync(size_of, picture) if picture is not None and sides else None,
+        size=await anyio.to_thread.run_sync(size_of, picture, "input_image") if picture is not None and sides else None,
         sides=sides,
         additional_prompt=fields.inpaint_additional_prompt or "",
         guides=await _guides(desk, fields.image_prompts),

@@ -15,11 +15,12 @@ from protocol.events import JobWarning
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, Side, UovMethod
 from service.dialects.fooocus.notes import Notes
-from service.dialects.fooocus.pictures import picture_in, size_of
+from service.dialects.fooocus.pictures import picture_in
 from service.dialects.fooocus.regions import check_regions
 from service.dialects.fooocus.switching import NO_SWITCH, share_before
 from service.dialects.fooocus.wishes import Guide, Wish
 from service.dialects.fooocus_engine.requests import EngineRequest
+from service.dialects.picture_size import size_of
 
 _SIDES: Final = (Side.LEFT, Side.TOP, Side.RIGHT, Side.BOTTOM)
 """In the order of their distances."""
@@ -113,7 +114,7 @@ async def meaning(fields: EngineRequest, pictures: Pictures) -> Meant:
         mask=mask,
         method=method,
         factor=fields.upscale_multiple,
-        size=await anyio.to_thread.run_sync(size_of, picture) if picture is not None and sides else None,
+        size=await anyio.to_thread.run_sync(size_of, picture, "input_image") if picture is not None and sides else None,
         sides=sides,
         additional_prompt=additional,
         guides=guides,

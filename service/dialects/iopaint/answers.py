@@ -8,8 +8,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from service.dialects.base import Desk, StoredFile
+from service.dialects.base64_picture import decode_picture
 from service.dialects.iopaint.errors import Endpoint, answered
-from service.dialects.iopaint.pictures import decode_picture
 
 LABELS: Final = {"dialect": "iopaint"}
 """On every job of this dialect."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from protocol.models import ModelInfo, ModelKind
-from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.requests import InpaintRequest
+from service.dialects.refusal import Refused
 
 _PUBLISHED: Final = (
     "Sanster/brushnet_random_mask",

@@ -11,9 +11,10 @@ from starlette.requests import Request
 
 from protocol.erasing import EraseModel
 from service.dialects.base import Desk
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.model_info import PREFERRED, Listed, by_name, eraser, listed
+from service.dialects.iopaint.model_info import PREFERRED, by_name, listed
 from service.dialects.iopaint.plugins import Plugin
+from service.dialects.listed_model import Listed, eraser
+from service.dialects.refusal import Refused
 from service.profiles import Part, part_of
 from service.wiring import Services
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from protocol.guides import Preprocess
 from protocol.models import ModelInfo, ModelKind
-from service.dialects.iopaint.errors import Refused
+from service.dialects.refusal import Refused
 
 _WAYS: Final[Mapping[str, Preprocess]] = {
     "canny": Preprocess.CANNY,

@@ -2,6 +2,7 @@
 
     ProtocolError          ours, of whatever kind
       Refused              what this dialect refuses, in the words of the original where it has some
+                           (service/dialects/refusal.py)
     InvalidRequest         fields that cannot be read: 422 and a list (service/dialects/fastapi_errors.py)
 
 The original answers mistakes of its callers with 500; here they are 4xx.
@@ -19,6 +20,7 @@ from starlette.types import ExceptionHandler
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects.base import ClientGone, JobNotDone
 from service.dialects.fastapi_errors import CLIENT_GONE, InvalidRequest, headers_of, with_links
+from service.dialects.refusal import Refused
 from service.errors import store_unavailable_handler, unexpected_error_handler
 from service.inputs import MaskMisfit
 from service.store import StoreUnavailable
@@ -27,21 +29,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _STATUS: Final[Mapping[ErrorCode, int]] = {ErrorCode.BAD_IMAGE: 400, ErrorCode.IMAGE_TOO_LARGE: 413}
 """Where this dialect answers with another status than our own API."""
-
-
 _MOST_TOLD: Final = 500
-
-
-class Refused(ProtocolError):
-    """Something this dialect does not do, or not so.
-
-    Args:
-        status: the HTTP status, which the original may have chosen.
-    """
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(ErrorCode.INVALID_PARAMS, detail)
-        self.status = status
 
 
 def error_body(name: str, status: int, detail: str) -> dict[str, str]:

@@ -14,10 +14,10 @@ from service.api.requests import body_chunks
 from service.auth import Scope
 from service.dialects.base import Desk
 from service.dialects.iopaint.answers import route
-from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.files import MediaFolders, Tab
 from service.dialects.iopaint.gen_info import gen_info
 from service.dialects.reading import Foreign, missing, read_query
+from service.dialects.refusal import Refused
 
 
 async def save_image(request: Request) -> Response:

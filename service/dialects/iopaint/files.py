@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.params import MAX_SIDE_PX
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.pictures import header
+from service.dialects.picture_size import header
+from service.dialects.refusal import Refused
 from service.files import write_whole
 from service.settings import Settings
 

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from protocol.errors import ErrorCode
 from protocol.recipes.fooocus import read_fooocus
-from service.dialects.iopaint.errors import Refused
+from service.dialects.refusal import Refused
 from service.recipes import recipe_text
 
 _NEGATIVE: Final = "Negative prompt: "

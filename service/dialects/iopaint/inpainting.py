@@ -10,11 +10,11 @@ from protocol.params import MAX_SIDE_PX
 from protocol.requests import TaskName
 from service.dialects.iopaint.brushes import brushed
 from service.dialects.iopaint.controls import chosen_control
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.model_info import Editor, Listed
-from service.dialects.iopaint.pictures import Size
 from service.dialects.iopaint.requests import Cv2Flag, InpaintRequest, PowerPaintTask
 from service.dialects.iopaint.samplers import sampler_named
+from service.dialects.listed_model import Editor, Listed
+from service.dialects.picture_size import Size
+from service.dialects.refusal import Refused
 
 _ANY_SEED: Final = -1
 _SEEDS: Final = 99_999_999

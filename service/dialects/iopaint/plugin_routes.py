@@ -14,9 +14,9 @@ from service.dialects.base import Desk
 from service.dialects.iopaint import plugins, requests
 from service.dialects.iopaint.answers import LABELS, file_answer, picture_in, route
 from service.dialects.iopaint.choices import Choices
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.pictures import painted
+from service.dialects.iopaint.painted_mask import painted
 from service.dialects.reading import read_json
+from service.dialects.refusal import Refused
 
 _MOST_GROWTH_PX: Final = 256
 _PLUGIN_GROWTH_PX: Final = 4

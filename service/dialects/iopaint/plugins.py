@@ -8,8 +8,8 @@ from protocol.editing import BackgroundModel, BackgroundResult, Resampling, Upsc
 from protocol.requests import TaskName
 from protocol.retouching import FaceModel
 from protocol.segmenting import SegmentModel
-from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.requests import RunPluginRequest
+from service.dialects.refusal import Refused
 
 
 class Work(NamedTuple):

@@ -17,12 +17,13 @@ from service.dialects.iopaint.choices import Choices
 from service.dialects.iopaint.errors import EXCEPTION_HANDLERS
 from service.dialects.iopaint.files import MediaFolders
 from service.dialects.iopaint.inpainting import Pictures
-from service.dialects.iopaint.model_info import Editor, Listed, listed
-from service.dialects.iopaint.pictures import size_of
+from service.dialects.iopaint.model_info import listed
 from service.dialects.iopaint.samplers import SAMPLERS
 from service.dialects.iopaint.socketio import PATH as SOCKET_IO
 from service.dialects.iopaint.socketio import SocketIo
 from service.dialects.iopaint.viewers import ViewerCookie
+from service.dialects.listed_model import Editor, Listed
+from service.dialects.picture_size import size_of
 from service.dialects.reading import read_json
 from service.profiles import Cors, Dialect
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from protocol.sampling import NoiseSchedule, SchedulerName
-from service.dialects.iopaint.errors import Refused
+from service.dialects.refusal import Refused
 
 
 class Sampler(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, Final
 from engine.interface import EngineStatus
 from protocol.erasing import EraseModel
 from protocol.models import ModelKind
-from service.dialects.iopaint.model_info import eraser
+from service.dialects.listed_model import eraser
 from service.wiring import Services
 
 _LOOK_AGAIN_S: Final = 10.0

@@ -14,7 +14,7 @@ from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects import fastapi_errors
 from service.dialects.base import JobNotDone
 from service.dialects.fastapi_errors import InvalidRequest, headers_of, with_links
-from service.dialects.iopaint.errors import Refused
+from service.dialects.refusal import Refused
 
 _STATUS: Final[Mapping[ErrorCode, int]] = {
     # A 422 has a list in `detail`; these have a text.

@@ -12,9 +12,10 @@ from pydantic import Field, FiniteFloat
 
 from protocol.erasing import EraseModel, FillMethod, HdStrategy
 from protocol.params import MAX_SIDE_PX
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.pictures import Size, decode_picture
+from service.dialects.base64_picture import decode_picture
+from service.dialects.picture_size import Size
 from service.dialects.reading import Foreign
+from service.dialects.refusal import Refused
 
 MOST_REGIONS: Final = 1000
 _TASK_ID: Final = re.compile(r"[A-Za-z0-9._:~@+-]{1,128}", re.ASCII)

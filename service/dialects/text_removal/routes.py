@@ -16,9 +16,10 @@ from protocol.jobs import JobStatus
 from protocol.requests import TaskName
 from service.auth import Key, Scope
 from service.dialects.base import Desk, StoredFile
-from service.dialects.iopaint.errors import Refused
-from service.dialects.iopaint.pictures import Size, decode_picture, size_of
+from service.dialects.base64_picture import decode_picture
+from service.dialects.picture_size import Size, size_of
 from service.dialects.reading import read_json
+from service.dialects.refusal import Refused
 from service.dialects.text_removal import messages
 from service.dialects.text_removal.callbacks import callback_body
 from service.dialects.text_removal.environment import read_environment
@@ -182,7 +183,8 @@ def _measure(content: bytes, settings: Settings) -> Size:
     """The size of a picture. Blocks.
 
     Raises:
-        Refused: 400: it is none; 413: it is larger than the operator allows.
+        ProtocolError: `bad_image`: it is none.
+        Refused: 413: it is larger than the operator allows.
     """
     size = size_of(content, "image")
     most = settings.text_removal_max_side_px

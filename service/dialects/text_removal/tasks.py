@@ -17,7 +17,7 @@ from protocol.jobs import Job, JobStatus
 from protocol.requests import TaskName, WebhookEvent
 from service.auth import Key
 from service.dialects.base import Desk
-from service.dialects.iopaint.errors import Refused
+from service.dialects.refusal import Refused
 from service.dialects.text_removal.erasers import Erasers
 from service.dialects.text_removal.errors import not_found
 from service.dialects.text_removal.states import DIALECT_LABEL, TaskState, TaskStatus

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.dialects.iopaint.pictures import Size
+from service.dialects.picture_size import Size
 from service.dialects.text_removal.requests import TextRegion, placed
 from tests.dialects.pictures import b64, png
 from tests.dialects.text_removal.callers import REGIONS, ProgressSocket, covered, mask, order, pixels

@@ -1,6 +1,7 @@
 import pytest
 
-from service.dialects.fooocus.sizes import Size, checked_aspect_ratio, continued_px, size_in
+from service.dialects.fooocus.sizes import checked_aspect_ratio, continued_px, size_in
+from service.dialects.picture_size import Size
 
 TIMES = chr(215)
 """The sign Fooocus' page writes between the sides."""

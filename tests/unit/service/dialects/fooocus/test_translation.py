@@ -12,9 +12,9 @@ from protocol.validation import parse
 from service.dialects.fooocus.choices import SWAP_METHODS, Extension, GuideKind, Side, UovMethod
 from service.dialects.fooocus.fields import AdvancedFields, CommonFields
 from service.dialects.fooocus.shelf import Known
-from service.dialects.fooocus.sizes import Size
 from service.dialects.fooocus.translation import Order, translate
 from service.dialects.fooocus.wishes import Guide, Wish
+from service.dialects.picture_size import Size
 
 PICTURE = b"picture"
 STYLES = ("Fooocus V2", "Fooocus Enhance", "Fooocus Sharp", "SAI Anime")

@@ -9,7 +9,7 @@ import pytest
 from service.dialects.fastapi_errors import InvalidRequest
 from service.dialects.fooocus.choices import Side
 from service.dialects.fooocus_api.forms import Filled, read_form
-from service.dialects.fooocus_api.requests import InpaintForm
+from service.dialects.fooocus_api.requests import InpaintForm, UpscaleVaryForm
 from tests.unit.service.dialects.sent import form
 
 IMAGE = {"input_image": b"pixels"}
@@ -84,3 +84,10 @@ def test_files_are_kept_apart_from_the_fields() -> None:
     made = filled({**IMAGE, "input_mask": b"mask"}, prompt="a cat")
     assert made.files == {"input_image": b"pixels", "input_mask": b"mask"}
     assert made.echo == {"prompt": "a cat"}
+
+
+def test_what_is_missing_is_told_without_the_rest_of_the_form_for_its_input() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        asyncio.run(read_form(form({"prompt": "a cat"}, IMAGE), UpscaleVaryForm))
+    (detail,) = refused.value.errors
+    assert (detail["type"], detail["loc"], detail["input"]) == ("missing", ["body", "uov_method"], None)

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from service.dialects.iopaint.errors import Refused
 from service.dialects.iopaint.gen_info import GenInfo, gen_info, split
+from service.dialects.refusal import Refused
 
 
 @pytest.mark.parametrize(
