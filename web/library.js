@@ -53,7 +53,7 @@ export class Library extends EventTarget {
 
   /**
    * @param {string} kind
-   * @param {string} [task]
+   * @param {ModelInfo["tasks"][number]} [task]
    * @returns {ModelInfo[]} those that can be used.
    */
   usable(kind, task) {

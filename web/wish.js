@@ -5,7 +5,7 @@
  */
 
 /**
- * @typedef {import("./client/index.js").Job} Job
+ * @typedef {import("./client/index.js").JobSnapshot} Job
  *
  * @typedef {object} Lora
  * @property {string} name

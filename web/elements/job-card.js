@@ -157,12 +157,13 @@ export class JobCard extends HTMLElement {
   }
 
   /**
-   * Of a job that ran before it was shown here, the newest preview is asked for: the next one may take a while.
+   * Of a job that ran before the page was opened, the newest preview is asked for: the next one may take a while.
    *
    * @param {JobState} entry
    */
   async #askPreview({ job, live }) {
-    if (live.preview !== undefined || job.previews === "none") return;
+    const isOlder = Date.parse(job.started_at ?? "") < performance.timeOrigin;
+    if (!isOlder || !live.progress || live.preview !== undefined || job.previews === "none") return;
     const { signal } = this.#leaving;
     try {
       const blob = await app.client.api.preview(job.id, { signal });

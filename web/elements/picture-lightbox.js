@@ -74,6 +74,8 @@ export class PictureLightbox extends HTMLElement {
     say(this.#facts, facts({ ...job, outputs: job.outputs.filter((each) => each.index === index) }));
     say(this.#place, this.#pictures.length > 1 ? t("make.box.place", { number: at + 1, count: this.#pictures.length }) : "");
     this.#image.alt = title;
+    const isAlone = this.#pictures.length < 2;
+    for (const arrow of [this.#back, this.#on]) arrow.style.visibility = isAlone ? "hidden" : "";
     this.#back.disabled = at === 0;
     this.#on.disabled = at === this.#pictures.length - 1;
     this.#buttons.replaceChildren(..._buttons(shown, () => this.#dialog.close()));

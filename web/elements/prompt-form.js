@@ -14,7 +14,10 @@ import "./size-field.js";
 import "./start-picture.js";
 import "./style-picker.js";
 
-/** @typedef {import("../wish.js").Wish} Wish */
+/**
+ * @typedef {import("../wish.js").Wish} Wish
+ * @typedef {import("../client/index.js").JobRequest} JobRequest
+ */
 
 const SAVED = "safelight.make";
 /** Numbers that are the model's own where none is written. */
@@ -138,7 +141,7 @@ export class PromptForm extends HTMLElement {
     this.#showSending();
     try {
       await _unless(signal, this.#picture.settled);
-      const job = await app.client.submit(requestOf(this.wish), { subscribe: false, signal });
+      const job = await app.client.submit(/** @type {JobRequest} */ (requestOf(this.wish)), { subscribe: false, signal });
       app.store.put([job.snapshot]);
       this.dispatchEvent(new CustomEvent("made", { detail: job.id }));
     } catch (error) {
@@ -231,13 +234,17 @@ export class PromptForm extends HTMLElement {
 
   /** @param {unknown} error */
   #refused(error) {
-    const name = error instanceof SafelightError ? /^\$\.(?:params\.)?(\w+)/.exec(error.field ?? "")?.[1] : undefined;
-    const control = name === undefined ? null : complain(this.#form, name, errorWords(error));
-    if (control === null) app.notices.tell(error);
-    else {
-      control.focus();
-      app.notices.announce(errorWords(error));
+    const { code, field, message } = error instanceof SafelightError ? error : { code: "", field: null, message: "" };
+    const name = /^\$\.(?:job\.)?(?:params\.)?(\w+)/.exec(field ?? "")?.[1];
+    // At the field there is no need to say which it is.
+    const words = errorWords({ code, message: message.replace(/,? at \$\S*$/, ""), field });
+    const control = name === undefined ? null : complain(this.#form, name, words);
+    if (control === null) {
+      app.notices.tell(error);
+      return;
     }
+    control.focus();
+    app.notices.announce(words);
   }
 
   #reset() {
