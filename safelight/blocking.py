@@ -8,7 +8,7 @@ with Client() as client:
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -261,12 +261,15 @@ class Client:
     def jobs(
         self,
         *,
-        status: str | JobStatus | None = None,
-        task: str | TaskName | None = None,
+        status: str | JobStatus | Iterable[str] | None = None,
+        task: str | TaskName | Iterable[str] | None = None,
+        search: str | None = None,
+        label: tuple[str, str] | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
         """See `AsyncClient.jobs`."""
-        for job in self._loop.iterate(self._client.jobs(status=status, task=task, limit=limit)):
+        found = self._client.jobs(status=status, task=task, search=search, label=label, limit=limit)
+        for job in self._loop.iterate(found):
             yield Job(self._loop, job)
 
     def watch_mine(self, cursor: str | None = None) -> Iterator[Event]:

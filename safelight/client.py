@@ -8,7 +8,7 @@ async with AsyncClient() as client:
         await output.save("large.png")
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -164,16 +164,28 @@ class AsyncClient:
     async def jobs(
         self,
         *,
-        status: str | JobStatus | None = None,
-        task: str | TaskName | None = None,
+        status: str | JobStatus | Iterable[str] | None = None,
+        task: str | TaskName | Iterable[str] | None = None,
+        search: str | None = None,
+        label: tuple[str, str] | None = None,
         limit: int | None = None,
     ) -> AsyncGenerator[AsyncJob, None]:
-        """One's own jobs, newest first, fetched a page at a time; at most `limit` of them."""
+        """One's own jobs, newest first, fetched a page at a time; at most `limit` of them.
+
+        Args:
+            status, task: only jobs of one of these.
+            search: only jobs whose prompt has each of these words somewhere in it.
+            label: only jobs with this label: its name and value.
+        """
         params: dict[str, str | int] = {"limit": min(limit or _PAGE, _PAGE)}
         if status is not None:
-            params["status"] = str(status)
+            params["status"] = status if isinstance(status, str) else ",".join(status)
         if task is not None:
-            params["task"] = str(task)
+            params["task"] = task if isinstance(task, str) else ",".join(task)
+        if search is not None:
+            params["q"] = search
+        if label is not None:
+            params["label"] = ":".join(label)
         count = 0
         while True:
             page = await self._rest.json("GET", "/v1/jobs", params=params)

@@ -129,10 +129,10 @@ async def watch_job(client: AsyncClient, board: Board, job_id: str, output: Path
 
 
 async def list_jobs(
-    client: AsyncClient, console: Console, *, status: str | None, task: str | None, limit: int
+    client: AsyncClient, console: Console, *, status: str | None, task: str | None, search: str | None, limit: int
 ) -> ExitCode:
     """Print the newest jobs: a table for people, tab-separated lines for pipes."""
-    rows = [_row(job.state) async for job in client.jobs(status=status, task=task, limit=limit)]
+    rows = [_row(job.state) async for job in client.jobs(status=status, task=task, search=search, limit=limit)]
     if console.is_terminal:
         table = Table(box=None, pad_edge=False)
         for heading in ("id", "task", "status", "submitted", "outputs"):

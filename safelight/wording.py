@@ -5,6 +5,7 @@ from protocol.events import (
     JobCancelled,
     JobFailed,
     JobQueued,
+    JobRemoved,
     JobRequeued,
     JobStarted,
     JobSucceeded,
@@ -53,6 +54,8 @@ def describe(event: Event) -> str | None:
             return f"failed: {body.error.message} [{body.error.code}]" + (f"; {advice}" if advice else "")
         case JobCancelled():
             return f"cancelled: {body.reason}"
+        case JobRemoved():
+            return f"removed from the server: {body.reason}"
         case _:
             return None
 

@@ -7,11 +7,12 @@ from engine.interface import Engine
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobCancelled, StepFinished
 from protocol.jobs import Job, JobPage, JobStatus
-from protocol.requests import TASKS, TaskName
+from protocol.requests import TASKS
 from service.admission import Admission
 from service.auth import Key
 from service.dispatcher import Dispatcher
 from service.feeds import Feeds
+from service.job_filter import EVERY_JOB, JobFilter
 from service.ledger import Ledger
 from service.outlet import BufferedOutlet, Lagging
 from service.pump import Draft, Pump
@@ -128,12 +129,10 @@ class JobManager:
             subscription.close()
         return await self.get(job_id, key)
 
-    async def list(
-        self, key: Key, *, cursor: str | None, status: JobStatus | None, task: TaskName | None, limit: int
-    ) -> JobPage:
+    async def list(self, key: Key, *, cursor: str | None = None, wanted: JobFilter = EVERY_JOB, limit: int) -> JobPage:
         """A page of the key's jobs, newest first."""
         limit = min(limit, MAX_PAGE)
-        jobs = await self._store.jobs(key.id, before=cursor, status=status, task=task, limit=limit + 1)
+        jobs = await self._store.jobs(key.id, before=cursor, wanted=wanted, limit=limit + 1)
         page = jobs[:limit]
         return JobPage(
             jobs=tuple(self._with_hints(job) for job in page), next=page[-1].id if len(jobs) > limit else None

@@ -61,14 +61,41 @@ FROM jobs WHERE id = :id AND (:key_id IS NULL OR key_id = :key_id);
 -- A page of one key's jobs, newest first.
 SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
 FROM jobs
-WHERE key_id = :key_id AND id < :before AND (:task IS NULL OR task = :task)
+WHERE key_id = :key_id AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
--- name: jobs_of_key_with_status
--- The same, of one status.
+-- name: filtered_by_kind
+-- The same, of some tasks and statuses: the newest of each pair, and of those the newest.
+WITH page AS MATERIALIZED (
+    SELECT found.value AS id
+    FROM json_each(:tasks) AS task_name, json_each(:statuses) AS status_name, json_each((
+        SELECT json_group_array(id) FROM (
+            SELECT id FROM jobs
+            WHERE key_id = :key_id AND task = task_name.value AND status = status_name.value AND id < :before
+            ORDER BY id DESC LIMIT :limit))) AS found
+    ORDER BY found.value DESC LIMIT :limit
+)
 SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
-FROM jobs
-WHERE key_id = :key_id AND status = :status AND id < :before AND (:task IS NULL OR task = :task)
+FROM page CROSS JOIN jobs USING (id) ORDER BY id DESC;
+
+-- name: filtered_by_prompt
+-- The same, with words in the prompt; :pattern stands for one of them, :patterns for the others.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs INDEXED BY jobs_by_prompt
+WHERE key_id = :key_id AND id < :before AND prompt IS NOT NULL AND prompt LIKE :pattern ESCAPE '\'
+  AND NOT EXISTS (SELECT 1 FROM json_each(:patterns) AS other WHERE prompt NOT LIKE other.value ESCAPE '\')
+  AND +status IN (SELECT value FROM json_each(:statuses)) AND +task IN (SELECT value FROM json_each(:tasks))
+  AND (:label_name IS NULL
+       OR EXISTS (SELECT 1 FROM json_each(labels) AS label WHERE label.key = :label_name AND label.value = :label_value))
+ORDER BY id DESC LIMIT :limit;
+
+-- name: filtered_by_label
+-- The same, with a label and whatever prompt.
+SELECT jobs.*, (SELECT json_group_array(json(outputs.data)) FROM outputs WHERE outputs.job_id = jobs.id) AS outputs
+FROM jobs INDEXED BY jobs_by_key
+WHERE key_id = :key_id AND id < :before AND instr(labels, :label_text) > 0
+  AND EXISTS (SELECT 1 FROM json_each(labels) AS label WHERE label.key = :label_name AND label.value = :label_value)
+  AND +status IN (SELECT value FROM json_each(:statuses)) AND +task IN (SELECT value FROM json_each(:tasks))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: job_with_foreign_id

@@ -18,6 +18,7 @@ from protocol.codec import body_from, body_text
 from protocol.events import Event
 from protocol.jobs import Job, JobStatus
 from service import queries
+from service.job_filter import EVERY_JOB, JobFilter
 from service.migrations import DATABASE_NAME, migrate
 from service.records import JobRecord
 from service.settings import Synchronous
@@ -207,15 +208,11 @@ class Store:
         return job_from_row(rows[0]) if rows else None
 
     async def jobs(
-        self, key_id: str, *, before: str | None, status: JobStatus | None, task: str | None, limit: int
+        self, key_id: str, *, before: str | None = None, wanted: JobFilter = EVERY_JOB, limit: int
     ) -> list[Job]:
         """A page of a key's jobs, newest first, older than the job `before`."""
-        common = {"key_id": key_id, "before": before or _LAST_ID, "task": task, "limit": limit}
-        if status is None:
-            rows = await self._read("jobs_of_key", **common)
-        else:
-            rows = await self._read("jobs_of_key_with_status", status=status.value, **common)
-        return [job_from_row(row) for row in rows]
+        bounds = {"key_id": key_id, "before": before or _LAST_ID, "limit": limit}
+        return [job_from_row(row) for row in await self._read(wanted.statement, **bounds, **wanted.parameters())]
 
     async def job_with_foreign_id(self, key_id: str, dialect: str, foreign_id: str) -> Job | None:
         """The newest job of a key with these labels: `dialect`, and the `foreign_id` its client knows it by."""

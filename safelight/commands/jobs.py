@@ -93,8 +93,13 @@ def watch(
 
 
 def jobs(
-    status: Annotated[str | None, typer.Option(help="Only with this status.", show_default=False)] = None,
-    task: Annotated[str | None, typer.Option(help="Only of this task.", show_default=False)] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only with this status; several with commas.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only of this task; several with commas.", show_default=False)
+    ] = None,
+    search: Annotated[str | None, typer.Option(help="Only with these words in the prompt.", show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     url: Url = DEFAULT_URL,
     key: ApiKey = None,
@@ -103,6 +108,6 @@ def jobs(
     from safelight.job_commands import list_jobs
 
     async def work(client: "AsyncClient", board: "Board") -> int:
-        return await list_jobs(client, board.console, status=status, task=task, limit=limit)
+        return await list_jobs(client, board.console, status=status, task=task, search=search, limit=limit)
 
     with_client(work, url, key, ViaChoice.WEBSOCKET, live=False)

@@ -14,8 +14,9 @@ from protocol.ids import is_id
 from protocol.jobs import Job, JobStatus
 from protocol.requests import TaskName
 from service.api.accept import prefers
-from service.api.requests import caller, choice, json_body, number_in, seconds, services_of, whole_number
+from service.api.requests import caller, choices, json_body, number_in, seconds, services_of, whole_number
 from service.auth import Key, Scope
+from service.job_filter import JobFilter
 from service.jobs import MAX_PAGE
 from service.submissions import Submission
 from service.transports import sse
@@ -24,6 +25,7 @@ _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([^\s,;]+)", re.IGNORECASE)
 _MOST: Final = 2**53
 _DEFAULT_PAGE: Final = 50
 _MOST_KEY_CHARACTERS: Final = 255
+_MOST_WORDS_CHARACTERS: Final = 200
 
 
 async def submit(request: Request) -> Response:
@@ -56,8 +58,12 @@ async def list_jobs(request: Request) -> Response:
     page = await services_of(request).jobs.list(
         key,
         cursor=_cursor(request),
-        status=choice(request, "status", JobStatus),
-        task=choice(request, "task", TaskName),
+        wanted=JobFilter(
+            statuses=choices(request, "status", JobStatus),
+            tasks=choices(request, "task", TaskName),
+            words=_words(request),
+            label=_label(request),
+        ),
         limit=whole_number(request, "limit", _DEFAULT_PAGE, least=1, most=MAX_PAGE),
     )
     return Response(page.model_dump_json(exclude_none=True), media_type="application/json")
@@ -138,6 +144,25 @@ def _cursor(request: Request) -> str | None:
         message = f"cursor: expected `next` of the page before, got {cursor!r:.60}"
         raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.cursor")
     return cursor
+
+
+def _words(request: Request) -> tuple[str, ...]:
+    text = request.query_params.get("q", "")
+    if len(text) > _MOST_WORDS_CHARACTERS:
+        message = f"q: expected at most {_MOST_WORDS_CHARACTERS} characters, got {len(text)}"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.q")
+    return tuple(text.split())
+
+
+def _label(request: Request) -> tuple[str, str] | None:
+    text = request.query_params.get("label")
+    if text is None:
+        return None
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        message = f"label: expected NAME:VALUE, got {text!r:.60}"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.label")
+    return name, value
 
 
 ROUTES: Final = (

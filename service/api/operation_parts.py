@@ -36,3 +36,9 @@ def choice(name: str, description: str, values: Any) -> Parameter:
     return Parameter(
         name=name, where="query", description=description, schema={"type": "string", "enum": [*map(str, values)]}
     )
+
+
+def choices(name: str, description: str, values: Any) -> Parameter:
+    """A query parameter that takes some of a closed set: repeated, or with commas."""
+    item = {"type": "string", "enum": [*map(str, values)]}
+    return Parameter(name=name, where="query", description=description, schema={"type": "array", "items": item})

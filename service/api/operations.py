@@ -8,7 +8,7 @@ from protocol.requests import TaskName
 from service.api.archives import ARCHIVE_OPERATIONS
 from service.api.model_operations import MODEL_OPERATIONS
 from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Schema, ref
-from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choice
+from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choices
 from service.api.presets import PRESET_OPERATIONS
 from service.api.recipes import RECIPE_OPERATIONS
 from service.api.styles import STYLE_OPERATIONS
@@ -124,15 +124,32 @@ OPERATIONS: Final = (
         summary="List one's own jobs, newest first",
         scope=Scope.JOBS_READ,
         parameters=(
-            choice("status", "Only jobs of this status.", JobStatus),
-            choice("task", "Only jobs of this task.", TaskName),
+            choices("status", "Only jobs of these statuses.", JobStatus),
+            choices("task", "Only jobs of these tasks.", TaskName),
+            Parameter(
+                name="q",
+                where="query",
+                description="Only jobs whose prompt has each of these words somewhere in it.",
+                schema={"type": "string", "maxLength": 200},
+            ),
+            Parameter(
+                name="label",
+                where="query",
+                description="Only jobs with this label, as NAME:VALUE.",
+                schema={"type": "string", "pattern": "^[^:]+:"},
+            ),
             Parameter(
                 name="limit",
                 where="query",
                 description="Jobs on a page.",
                 schema={"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50},
             ),
-            Parameter(name="cursor", where="query", description="`next` of the page before.", schema=_ID),
+            Parameter(
+                name="cursor",
+                where="query",
+                description="`next` of the page before. Any id does: the jobs before it follow.",
+                schema=_ID,
+            ),
         ),
         answers=(Answer(status=200, content=Content(description="One page.", media={JSON: ref("JobPage")})),),
         errors=(ErrorCode.INVALID_PARAMS,),

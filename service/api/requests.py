@@ -128,8 +128,20 @@ def choice(request: Request, name: str, kind: type[E]) -> E | None:
         ProtocolError: `invalid_params`, naming the set.
     """
     text = request.query_params.get(name)
-    if text is None:
-        return None
+    return None if text is None else _one_of(text, name, kind)
+
+
+def choices(request: Request, name: str, kind: type[E]) -> tuple[E, ...]:
+    """Some of a closed set, in the query: repeated, or with commas; none if it is not there.
+
+    Raises:
+        ProtocolError: `invalid_params`, naming the set.
+    """
+    texts = [part for text in request.query_params.getlist(name) for part in text.split(",")]
+    return tuple(dict.fromkeys(_one_of(text, name, kind) for text in texts))
+
+
+def _one_of(text: str, name: str, kind: type[E]) -> E:
     try:
         return kind(text)
     except ValueError:

@@ -282,6 +282,11 @@ BAD_QUERIES = {
     "a cursor with SQL": ("/v1/jobs?cursor=%27%20OR%201%3D1", "cursor"),
     "an unknown status": ("/v1/jobs?status=done", "status"),
     "an unknown task": ("/v1/jobs?task=paint", "task"),
+    "an unknown status beside a known one": ("/v1/jobs?status=failed,done", "status"),
+    "an empty status": ("/v1/jobs?status=", "status"),
+    "too many words": (f"/v1/jobs?q={'x' * 201}", "q"),
+    "a label without a value": ("/v1/jobs?label=colour", "label"),
+    "a label without a name": ("/v1/jobs?label=:red", "label"),
 }
 
 

@@ -139,6 +139,9 @@ async def test_jobs_are_listed_over_pages_newest_first(server: ThreadServer, mon
         assert [job.id async for job in client.jobs()] == ids[::-1]
         assert [job.id async for job in client.jobs(limit=3)] == ids[:1:-1]
         assert [job.id async for job in client.jobs(task="upscale")] == []
+        either = client.jobs(status=("queued", JobStatus.RUNNING, "succeeded"), task=["test_pattern", "erase"])
+        assert [job.id async for job in either] == ids[::-1]
+        assert [job.id async for job in client.jobs(search="apple", label=("of", "nobody"))] == []
 
 
 async def test_a_found_job_is_watched_from_its_beginning(server: ThreadServer, transport: Transport) -> None:

@@ -5,7 +5,7 @@ SAYS_IT_ALL = {
     ErrorCode.MALFORMED, ErrorCode.INVALID_PARAMS, ErrorCode.UNKNOWN_TASK, ErrorCode.BAD_IMAGE,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE, ErrorCode.NOT_ACCEPTABLE, ErrorCode.METHOD_NOT_ALLOWED,
     ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.FOREIGN_ORIGIN, ErrorCode.ALREADY_ENDED, ErrorCode.CURSOR_EXPIRED,
-    ErrorCode.MODEL_EXISTS,
+    ErrorCode.MODEL_EXISTS, ErrorCode.NOT_ENDED,
 }  # fmt: skip
 """Codes whose message names the mistake and what is allowed."""
 

