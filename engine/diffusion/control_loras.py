@@ -8,27 +8,24 @@ that only a ControlNet has. So another ControlNet comes of it for each model.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from types import SimpleNamespace
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from engine.diffusion.folders import Part, class_of
+from engine.diffusion.empty_controlnet import CONTROLNET_PART, empty_controlnet
 from engine.diffusion.loaded import LoadedModel
 from engine.diffusion.scope import NO_ADAPTERS, switch_adapters
-from engine.diffusion.weights import Tensors, check_complete, fill
+from engine.diffusion.weights import Tensors, fill
 from engine.library.headers import BadHeader, read_header
 from engine.library.records import FoundModel
 from engine.library.sniff import CONTROL_LORA_MARK
 
 T = TypeVar("T")
 
-_PART: Final = Part("controlnet", "diffusers", "ControlNetModel")
 _PREFIX: Final = "control_model."
 _DOWN, _UP = ".down", ".up"
 _ENTRANCE: Final = "conv_in.weight"
-_SEES: Final = "controlnet_cond_embedding"
 _SIZES: Final = {"add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2"}
 _PATCHED: Final = "conv_in.entrance."
 """Where a UNet with an inpainting patch has its own entrance."""
@@ -104,26 +101,17 @@ def build_from_lora(tensors: Tensors, model: LoadedModel) -> Any:
     Raises:
         ValueError, RuntimeError: it is for another model, or not whole.
     """
-    from accelerate import init_empty_weights
-    from diffusers.configuration_utils import FrozenDict
-
     unet: Any = model.denoiser
     # Layers that carry LoRAs have other names.
     switch_adapters(unet, NO_ADAPTERS)
     changes, own = _named(tensors, unet.config), _own_weights(unet)
-    mapping: Any = FrozenDict
-    config = mapping({**unet.config, "in_channels": own[_ENTRANCE].shape[1]})
-    with init_empty_weights():
-        net = class_of(_PART).from_unet(
-            SimpleNamespace(config=config),
-            conditioning_embedding_out_channels=_seeing_channels(changes),
-            load_weights_from_unet=False,
-        )
+    whole = {name: change.instead for name, change in changes.items() if change.instead is not None}
+    net = empty_controlnet(unet.config, own[_ENTRANCE].shape[1], whole)
     weights = {
         name: changes.get(name, _Change()).applied(name, own.get(name)).to(model.home, copy=True)
         for name in net.state_dict()
     }
-    fill(net, weights, part=_PART.name)
+    fill(net, weights, part=CONTROLNET_PART.name)
     return net.to(model.home)
 
 
@@ -151,12 +139,3 @@ def _own_weights(unet: Any) -> dict[str, Tensor]:
     own = {name.replace(_PATCHED, "conv_in."): tensor for name, tensor in unet.state_dict().items()}
     own[_ENTRANCE] = own[_ENTRANCE][:, : unet.config.out_channels]
     return own
-
-
-def _seeing_channels(changes: Mapping[str, _Change]) -> tuple[int, ...]:
-    """Every second of the layers that a control picture goes through has the next number of channels."""
-    blocks = sum(name.startswith(f"{_SEES}.blocks.") and name.endswith(".weight") for name in changes)
-    names = [f"{_SEES}.conv_in.weight", *(f"{_SEES}.blocks.{number}.weight" for number in range(1, blocks, 2))]
-    seeing = [changes[name].instead for name in names if name in changes]
-    check_complete(_PART.name, names[len(seeing) :])
-    return tuple(each.shape[0] for each in seeing if each is not None)
