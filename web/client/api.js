@@ -153,6 +153,17 @@ export class Api {
   }
 
   /**
+   * A picture that was uploaded before.
+   *
+   * @param {string} id without `upload:`
+   * @param {Abortable & {accept?: string}} [options] `accept`: media types; it comes in another format if its own is not among them
+   * @returns {Promise<Blob>}
+   */
+  async uploaded(id, { accept = "*/*", signal } = {}) {
+    return (await this.#rest.call("GET", `/v1/uploads/${encodeURIComponent(id)}`, { headers: { Accept: accept }, signal })).blob();
+  }
+
+  /**
    * What a picture was made with, as its file says it.
    *
    * @param {Blob} blob

@@ -116,6 +116,16 @@ export declare class Api {
         onProgress?: (sentBytes: number, totalBytes: number) => void;
     }): Promise<Upload>;
     /**
+     * A picture that was uploaded before.
+     *
+     * @param {string} id without `upload:`
+     * @param {Abortable & {accept?: string}} [options] `accept`: media types; it comes in another format if its own is not among them
+     * @returns {Promise<Blob>}
+     */
+    uploaded(id: string, { accept, signal }?: Abortable & {
+        accept?: string;
+    }): Promise<Blob>;
+    /**
      * What a picture was made with, as its file says it.
      *
      * @param {Blob} blob
