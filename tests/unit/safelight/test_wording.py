@@ -1,7 +1,7 @@
 import pytest
 
 from protocol.errors import ErrorBody, ErrorCode
-from protocol.events import EVENTS, Event, EventBody, JobFailed, OutputReady, QueueMoved, StepFinished
+from protocol.events import EVENTS, Event, EventBody, JobFailed, JobRemoved, OutputReady, QueueMoved, StepFinished
 from safelight.wording import describe, seconds, short_id, size
 
 
