@@ -161,7 +161,11 @@ export class Connection {
       if (wasOpened) this.#closed(ofClose(end));
       else void this.#notOpened(ofClose(end).reason);
     };
-    socket.onerror = () => {}; // `onclose` follows, and knows more
+    socket.onerror = () => {
+      if (wasOpened) return; // `onclose` follows, and knows more
+      this.#abandon(); // `onclose` knows no more, and in Node 20 it does not come
+      void this.#notOpened("no connection");
+    };
     this.#timer = setTimeout(() => this.#drop("no answer to the handshake"), OPEN_TIMEOUT_MS);
   }
 
@@ -273,7 +277,7 @@ export class Connection {
     const socket = this.#socket;
     this.#socket = null;
     if (socket === null) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     socket.close(NORMAL);
   }
 
