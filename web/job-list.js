@@ -25,6 +25,8 @@ const KEPT = 1000;
 export class JobList extends EventTarget {
   /** @type {string[]} newest first. */
   ids = [];
+  /** Whether the first page has come. */
+  hasBegun = false;
   /** Whether the oldest job is among `ids`. */
   isComplete = false;
   /** @type {unknown} what went wrong at the last try to read on; undefined once it has worked. */
@@ -73,9 +75,11 @@ export class JobList extends EventTarget {
     try {
       const page = await this.#page(this.#next);
       for (const job of page.jobs) this.#keep(job);
-      this.ids = this.ids.concat(page.jobs.map((job) => job.id));
+      const last = this.ids.at(-1) ?? "~";
+      this.ids = this.ids.concat(page.jobs.map((job) => job.id).filter((id) => id < last));
       this.#next = page.next ?? undefined;
       this.isComplete = this.#next === undefined;
+      this.hasBegun = true;
       this.error = undefined;
     } catch (error) {
       if (this.#leaving.signal.aborted) return;
@@ -233,5 +237,8 @@ export function lastIdOf(day) {
  */
 function _mentions(job, words) {
   const prompt = String(job.params.prompt ?? "").toLowerCase();
-  return prompt.includes(words.toLowerCase());
+  return words
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => prompt.includes(word));
 }

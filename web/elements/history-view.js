@@ -49,9 +49,11 @@ export class HistoryView extends HTMLElement {
   #told = new Set();
   #scroll = 0;
   #cameFromGrid = false;
+  #hasBegun = false;
 
   connectedCallback() {
     this.#leaving = new AbortController();
+    this.#shown.abort();
     const { signal } = this.#leaving;
     this.#bar.replaceChildren(
       this.#chosen,
@@ -125,7 +127,6 @@ export class HistoryView extends HTMLElement {
       },
       { signal },
     );
-    this.#begin({});
   }
 
   disconnectedCallback() {
@@ -143,20 +144,17 @@ export class HistoryView extends HTMLElement {
       if (value) filter[name] = value;
     }
     this.#filterBar.filter = filter;
-    if (FILTERS.some((name) => filter[name] !== this.#list.filter[name])) this.#begin(filter);
-    if (this.#shown.signal.aborted || !this.#isListening) this.#arrive();
+    if (!this.#hasBegun || FILTERS.some((name) => filter[name] !== this.#list.filter[name])) this.#begin(filter);
+    if (this.#shown.signal.aborted) this.#arrive();
     const job = parameters.get("job");
     if (job) this.#openDetails(job);
     else this.#details.close();
     this.#grid.refresh();
   }
 
-  #isListening = false;
-
   /** The view comes into sight again, or for the first time. */
   #arrive() {
     this.#shown = new AbortController();
-    this.#isListening = true;
     const { signal } = this.#shown;
     app.shortcuts.add(
       [
@@ -176,16 +174,27 @@ export class HistoryView extends HTMLElement {
 
   /** @param {Filter} filter */
   #begin(filter) {
+    this.#hasBegun = true;
     this.#list.close();
     this.#list = new JobList(app.client, filter);
     const list = this.#list;
-    list.addEventListener("change", () => list === this.#list && this.#showFoot(), { signal: this.#leaving.signal });
+    list.addEventListener(
+      "change",
+      () => {
+        if (list !== this.#list) return;
+        this.#showFoot();
+        this.#offerArrivals();
+      },
+      { signal: this.#leaving.signal },
+    );
     this.#waiting.clear();
+    this.#told.clear();
     this.#arrivals.hidden = true;
     this.#selection.leave();
     this.#grid.show(list, this.#selection);
     this.#showFoot();
     void list.more();
+    this.#hear(app.store.state.jobs);
   }
 
   #showFoot() {
@@ -204,8 +213,17 @@ export class HistoryView extends HTMLElement {
     for (const [id, entry] of jobs) {
       if (!hasEnded(entry) || this.#told.has(id)) continue;
       this.#told.add(id);
-      if (this.#list.accepts(entry.job) && !this.#list.ids.includes(id)) this.#waiting.set(id, entry.job);
+      if (this.#list.accepts(entry.job)) this.#waiting.set(id, entry.job);
     }
+    this.#offerArrivals();
+  }
+
+  /** Put what has ended meanwhile into the list, or offer to where that would move what is being read. */
+  #offerArrivals() {
+    // What is not in the first page may have ended after the server read it.
+    if (this.#waiting.size === 0 || !this.#list.hasBegun) return;
+    const known = new Set(this.#list.ids);
+    for (const id of this.#waiting.keys()) if (known.has(id)) this.#waiting.delete(id);
     if (this.#waiting.size === 0) return;
     if (this.hidden || this.#grid.hidden || this.#grid.isAtTop) this.#takeArrivals();
     else {

@@ -121,7 +121,9 @@ export class JobGrid extends HTMLElement {
 
   #draw() {
     const list = this.#list;
-    if (list === undefined || this.#box.offsetParent === null) return;
+    if (list === undefined) return;
+    if (list.ids.length === 0) this.#fill(0, 0);
+    if (this.#box.offsetParent === null) return;
     const { ids } = list;
     const rows = Math.ceil(ids.length / this.#columns);
     const above = -this.#box.getBoundingClientRect().top;
