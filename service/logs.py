@@ -16,7 +16,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import LOGGED_NOTE
-from service.settings import LogFormat, Settings
+from service.setting_values import LogFormat
+from service.settings import Settings
 
 logger = structlog.get_logger(__name__)
 _levels = logging.getLogger(__name__)

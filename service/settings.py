@@ -7,7 +7,6 @@ names. `docs/operations.md` explains each; a test holds the two together.
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,42 +21,11 @@ from pydantic_settings import (
 )
 
 from engine.interface import Offload
-from protocol.erasing import EraseModel
 from protocol.validation import explain
+from service.dialect_settings import DialectSettings
 from service.listeners import Listen
+from service.setting_values import Bytes, Count, EngineKind, LogFormat, Seconds, Synchronous
 from service.storage import LONGEST_SIGNED_S, MinioSettings
-
-Count = Annotated[int, Field(ge=1)]
-Bytes = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class EngineKind(StrEnum):
-    """Which engine runs the jobs: the real one, or one without models for trying things out."""
-
-    TORCH = "torch"
-    FAKE = "fake"
-
-
-class LogFormat(StrEnum):
-    """How a log line looks: for people, or for machines."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-class Synchronous(StrEnum):
-    """What a commit survives: the end of the process, or also a power loss (SQLite's `synchronous`)."""
-
-    NORMAL = "normal"
-    FULL = "full"
-
-
-class FooocusApiVersion(StrEnum):
-    """Whose words clients of Fooocus-API are answered in, where its versions differ."""
-
-    V0_5 = "0.5"
-    V0_4 = "0.4"
 
 
 class SettingsError(Exception):
@@ -73,7 +41,7 @@ class ApiSettings(BaseModel):
     key_header: str = Field("X-API-Key", description="The header a key is sent in, beside Authorization: Bearer.")
 
 
-class Settings(BaseSettings):
+class Settings(DialectSettings, BaseSettings):
     """The frozen settings of one server."""
 
     model_config = SettingsConfigDict(
@@ -214,58 +182,6 @@ class Settings(BaseSettings):
     )
     webhook_timeout_s: Seconds = Field(15.0, description="For one attempt to deliver.")
     webhook_max_attempts: Count = Field(12, description="Attempts to deliver before a webhook is given up.")
-
-    # The dialect of IOPaint
-    iopaint_model: str | None = Field(
-        None, description="Model of the IOPaint dialect until one is chosen; else lama if it is there, else patchmatch."
-    )
-    iopaint_plugins: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("InteractiveSeg", "RemoveBG", "RealESRGAN"), description="Plugins that IOPaint clients are offered."
-    )
-    iopaint_interactive_seg_model: str = Field(
-        "mobile_sam",
-        pattern="^(vit_[blh]|sam_hq_vit_[blh]|mobile_sam|sam2(_1)?_(tiny|small|base|large))$",
-        description="Model of IOPaint's plugin InteractiveSeg until one is chosen.",
-    )
-    iopaint_quality: int = Field(100, ge=1, le=100, description="Of JPEG and WebP pictures for IOPaint clients.")
-    iopaint_input: Path | None = Field(
-        None, description="A picture IOPaint clients begin with, or a folder for their file manager."
-    )
-    iopaint_mask_dir: Path | None = Field(None, description="Masks in the file manager of IOPaint clients.")
-    iopaint_output_dir: Path | None = Field(None, description="Where IOPaint clients save pictures.")
-    iopaint_web_dir: Path | None = Field(None, description="The published front end of IOPaint (web_app), served at /.")
-
-    # The dialect of the text-removal service
-    text_removal_model: EraseModel | None = Field(
-        None, description="Erase model for text-removal clients; by default lama if it is there, else patchmatch."
-    )
-    text_removal_timeout_s: Seconds = Field(300.0, description="Text-removal clients that wait get a 504 after this.")
-    text_removal_max_side_px: Count | None = Field(
-        None, description="Longest side of a picture from text-removal clients; none: what our own API takes."
-    )
-
-    # The dialects of Fooocus-API and FooocusAPI
-    fooocus_api_version: FooocusApiVersion = Field(
-        FooocusApiVersion.V0_5, description="Fooocus-API: base64 and failures as version 0.5 or 0.4 tells of them."
-    )
-    fooocus_api_persistent: bool = Field(
-        False, description="Fooocus-API: the history with all parameters, in pages, as with its --persistent."
-    )
-    fooocus_base_url: str | None = Field(
-        None, pattern=r"^https?://", description="Begins the URLs of pictures; by default as the client calls us."
-    )
-    fooocus_webhook_url: str | None = Field(
-        None, pattern=r"^https?://", description="Told of the end of jobs whose request names no webhook_url."
-    )
-
-    # The dialect of the Stable Diffusion API
-    sd_api_base_url: str | None = Field(
-        None, pattern=r"^https?://", description="Begins the URLs of pictures; by default as the client calls us."
-    )
-
-    fooocus_engine_double_webhook: bool = Field(
-        False, description="FooocusAPI: the body of a webhook is JSON within JSON, as its receivers may expect."
-    )
 
     # Stopping and telling
     shutdown_timeout_s: Seconds = Field(10.0, description="Running steps may take this long when the server stops.")

@@ -21,7 +21,7 @@ from service import queries
 from service.job_filter import EVERY_JOB, JobFilter
 from service.migrations import DATABASE_NAME, migrate
 from service.records import JobRecord
-from service.settings import Synchronous
+from service.setting_values import Synchronous
 from service.writer import Writer
 
 Row = Mapping[str, Any]

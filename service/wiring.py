@@ -44,7 +44,8 @@ from service.presets.book import PresetBook
 from service.presets.layer import Presets
 from service.pump import Pump
 from service.removal import Removal
-from service.settings import EngineKind, Settings, SettingsError, Synchronous
+from service.setting_values import EngineKind, Synchronous
+from service.settings import Settings, SettingsError
 from service.storage import BadPlace, StoragePlace
 from service.store import Store
 from service.styles import Styles

@@ -16,7 +16,7 @@ class ViaChoice(StrEnum):
 
 
 class EngineChoice(StrEnum):
-    """The values of `--engine`; `service.settings.EngineKind` has them too, and is not loaded for `--help`."""
+    """The values of `--engine`; `service.setting_values.EngineKind` has them too, and is not loaded for `--help`."""
 
     TORCH = "torch"
     FAKE = "fake"

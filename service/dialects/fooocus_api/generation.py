@@ -18,6 +18,7 @@ from protocol.jobs import Job, JobStatus
 from protocol.requests import Previews
 from service.auth import Key
 from service.conversion import converted
+from service.dialect_settings import FooocusApiVersion
 from service.dialects.base import Desk, JobNotDone
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import Extension
@@ -40,7 +41,6 @@ from service.dialects.fooocus_api.states import (
 )
 from service.errors import ServiceError
 from service.profiles import part_of
-from service.settings import FooocusApiVersion
 
 _PNG: Final = "image/png"
 _QUEUE_FULL: Final = (result(FinishReason.QUEUE_IS_FULL),)

@@ -14,10 +14,10 @@ from protocol.events import OutputReady, StepFinished
 from protocol.jobs import Job, JobStatus
 from service.auth import Key
 from service.conversion import converted, converted_bytes
+from service.dialect_settings import FooocusApiVersion
 from service.dialects.base import Desk
 from service.dialects.fooocus.file_names import path_of
 from service.dialects.fooocus.progress import progress_of
-from service.settings import FooocusApiVersion
 
 DIALECT_LABEL: Final = "fooocus_api"
 """On every job of this dialect, as `dialect`."""

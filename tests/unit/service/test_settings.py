@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import EngineKind, LogFormat, Settings, SettingsError, load
+from service.setting_values import EngineKind, LogFormat
+from service.settings import Settings, SettingsError, load
 
 
 @pytest.fixture(autouse=True)
