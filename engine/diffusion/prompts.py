@@ -17,7 +17,7 @@ Clip skip holds for both prompts, as in the tools users know; diffusers leaves t
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -26,8 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.diffusion.clip_encoder import ClipEncoder
-from engine.diffusion.embeddings import Embedding, EncoderRole, load_embedding
-from engine.diffusion.prompt_chunks import MAX_CHUNKS, Chunk, Tokenizer, Word, fill_chunks, read_words
+from engine.diffusion.embeddings import EncoderRole, load_embedding
+from engine.diffusion.encoded_prompt import EncodedPrompt, in_a_row, weighted
+from engine.diffusion.prepared_prompt import PreparedPrompt
+from engine.diffusion.prompt_chunks import MAX_CHUNKS, Tokenizer
 from engine.diffusion.prompt_embeds import PromptEmbeds
 from engine.diffusion.prompt_source import PromptSource, Warn, read_prompt, say_nothing, warn_of_plain
 from engine.interface import EngineError
@@ -43,8 +45,6 @@ ONE_ENCODER: Final = frozenset(
 )
 TWO_ENCODERS: Final = frozenset({Family.SDXL, Family.SDXL_INPAINT})
 SECOND_ENCODER: Final = frozenset({Family.SDXL_REFINER})
-_LEAST_MEAN: Final = 1e-4
-"""Of states, as a share of their size: a smaller one is no more than rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +60,6 @@ class _Over:
     clip_skip: int
     state: Hashable
     places: tuple[tuple[torch.device, torch.dtype], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Encoded:
-    """One prompt, encoded.
-
-    Attributes:
-        states: for each encoder (1, chunks x its length, its width).
-        pooled: of the first chunk, by the last encoder that has one.
-    """
-
-    states: tuple[Tensor, ...]
-    pooled: Tensor | None
-    chunks: int
-    is_truncated: bool
-
-    def cut(self, chunks: int) -> "_Encoded":
-        """Its first chunks, so many at most."""
-        if self.chunks <= chunks:
-            return self
-        states = tuple(each[:, : each.shape[1] // self.chunks * chunks] for each in self.states)
-        return _Encoded(states, self.pooled, chunks, is_truncated=True)
-
-    @property
-    def size_bytes(self) -> int:
-        held = (*self.states, *(() if self.pooled is None else (self.pooled,)))
-        return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
 
 class PromptEncoder:
@@ -113,7 +86,7 @@ class PromptEncoder:
         self._zeroes_missing_negative = is_zeroed and family not in ONE_ENCODER
         self._max_prompts = max_prompts
         self._max_bytes = max_bytes
-        self._known: OrderedDict[tuple[PromptSource, _Over], _Encoded] = OrderedDict()
+        self._known: OrderedDict[tuple[PromptSource, _Over], EncodedPrompt] = OrderedDict()
 
     @property
     def max_clip_skip(self) -> int:
@@ -199,8 +172,8 @@ class PromptEncoder:
             negative_pooled=negative.pooled,
         )
 
-    def _read(self, prompt: PromptTexts, over: _Over, offered: Mapping[str, Path], warn: Warn) -> _Encoded:
-        texts: list[_Encoded] = []
+    def _read(self, prompt: PromptTexts, over: _Over, offered: Mapping[str, Path], warn: Warn) -> EncodedPrompt:
+        texts: list[EncodedPrompt] = []
         room = MAX_CHUNKS
         for text in prompt.texts[:MAX_CHUNKS]:
             texts.append(self._encoded(read_prompt(text, offered, warn, prompt.syntax), over).cut(room))
@@ -209,9 +182,9 @@ class PromptEncoder:
                 break
         if len(texts) < len(prompt.texts) or any(text.is_truncated for text in texts):
             warn("prompt_truncated", f"prompt: only its first {MAX_CHUNKS} chunks of tokens are used")
-        return texts[0] if len(texts) == 1 else _in_a_row(texts, told=prompt.told)
+        return texts[0] if len(texts) == 1 else in_a_row(texts, told=prompt.told)
 
-    def _encoded(self, source: PromptSource, over: _Over) -> _Encoded:
+    def _encoded(self, source: PromptSource, over: _Over) -> EncodedPrompt:
         key = (source, over)
         encoded = self._known.get(key)
         if encoded is None:
@@ -221,10 +194,10 @@ class PromptEncoder:
             self._known.popitem(last=False)
         return encoded
 
-    def _encode(self, source: PromptSource, over: _Over) -> _Encoded:
+    def _encode(self, source: PromptSource, over: _Over) -> EncodedPrompt:
         embeddings = [load_embedding(file.name, file.path) for file in source.files]
         # All before the first forward: an embedding for another model is found out before anything is computed.
-        prepared = [_Prepared(encoder, source, embeddings) for encoder in self._encoders]
+        prepared = [PreparedPrompt(encoder, source, embeddings) for encoder in self._encoders]
         chunks = max(len(each.chunks) for each in prepared)
         states: list[Tensor] = []
         pooled: Tensor | None = None
@@ -237,16 +210,16 @@ class PromptEncoder:
                 shifted = given.states
                 if chunk.is_weighted:
                     empty = self._empty(number, over)
-                    shifted = _weighted(shifted, empty, chunk, keeps_mean=source.keeps_mean)
+                    shifted = weighted(shifted, empty, chunk, keeps_mean=source.keeps_mean)
                 made.append(shifted)
             states.append(self._padded(torch.cat(made, dim=1), number, chunks - len(made), over))
-        return _Encoded(tuple(states), pooled, chunks, any(each.is_truncated for each in prepared))
+        return EncodedPrompt(tuple(states), pooled, chunks, any(each.is_truncated for each in prepared))
 
     def _empty(self, number: int, over: _Over) -> Tensor:
         """What encoder `number` makes of the empty prompt."""
         return self._encoded(PromptSource(), over).states[number]
 
-    def _joined(self, encoded: _Encoded, chunks: int, over: _Over) -> Tensor:
+    def _joined(self, encoded: EncodedPrompt, chunks: int, over: _Over) -> Tensor:
         """(1, `chunks` x length, width of all encoders together)."""
         missing = chunks - encoded.chunks
         padded = [self._padded(states, number, missing, over) for number, states in enumerate(encoded.states)]
@@ -257,64 +230,8 @@ class PromptEncoder:
         return torch.cat([states, *[self._empty(number, over)] * missing], dim=1) if missing else states
 
 
-class _Prepared:
-    """A prompt as one encoder gets it: chunks, and the vectors that ids below 0 in them stand for."""
-
-    def __init__(self, encoder: ClipEncoder, source: PromptSource, embeddings: list[Embedding]) -> None:
-        self.encoder = encoder
-        self.vectors: list[Tensor] = []
-        ids: dict[str, tuple[int, ...]] = {}
-        for embedding in embeddings:
-            rows = list(embedding.vectors(encoder.role, encoder.width))
-            ids[embedding.name] = tuple(-1 - at for at in range(len(self.vectors), len(self.vectors) + len(rows)))
-            self.vectors += rows
-        sections: list[list[Word]] = []
-        for pieces in source.sections:
-            sections.append([])
-            for piece in pieces:
-                if piece.is_embedding:
-                    sections[-1].append(Word(ids[piece.said], piece.weight))
-                else:
-                    sections[-1].extend(read_words(piece.said, encoder.tokenizer, piece.weight))
-        filled = fill_chunks(sections, encoder.tokenizer, encoder.length)
-        self.chunks = filled.chunks
-        self.is_truncated = filled.is_truncated
-
-
 def _texts(prompt: str | PromptTexts) -> PromptTexts:
     return one_text(prompt) if isinstance(prompt, str) else prompt
-
-
-def _in_a_row(texts: Sequence[_Encoded], *, told: int) -> _Encoded:
-    """Several texts as one prompt.
-
-    Args:
-        told: so many of them, from the first on, count for the pooled output.
-    """
-    states = tuple(torch.cat(each, dim=1) for each in zip(*(text.states for text in texts), strict=True))
-    pooled = [text.pooled for text in texts[:told] if text.pooled is not None]
-    return _Encoded(
-        states,
-        torch.stack(pooled).sum(dim=0) if pooled else None,
-        sum(text.chunks for text in texts),
-        any(text.is_truncated for text in texts),
-    )
-
-
-def _weighted(states: Tensor, empty: Tensor, chunk: Chunk, *, keeps_mean: bool) -> Tensor:
-    """(1, tokens, width): each token's states moved away from those of the empty prompt, by its weight.
-
-    Args:
-        keeps_mean: then all are multiplied so that their mean is as it was; not if it has become about 0.
-    """
-    weights = torch.tensor(chunk.weights, device=states.device).reshape(1, -1, 1)
-    moved = empty + (states.float() - empty) * weights
-    if keeps_mean:
-        was, has_become = states.float().mean(), moved.mean()
-        is_something = bool(has_become.abs() > _LEAST_MEAN * moved.abs().mean())
-        return (moved * (was / has_become) if is_something else moved).to(states.dtype)
-    # Where the weight is 1 nothing is rounded.
-    return torch.where(weights == 1.0, states, moved.to(states.dtype))
 
 
 def _encoders(components: Mapping[str, object], family: Family) -> Iterator[ClipEncoder]:

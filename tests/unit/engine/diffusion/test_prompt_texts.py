@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.diffusion.encoded_prompt import weighted
 from engine.diffusion.prompt_chunks import MAX_CHUNKS, Chunk
 from engine.diffusion.prompt_embeds import PromptEmbeds
 from engine.diffusion.prompt_weights import parse_prompt
-from engine.diffusion.prompts import PromptEncoder, _weighted
+from engine.diffusion.prompts import PromptEncoder
 from engine.library.records import Family
 from engine.prompting.texts import PromptTexts, separate_texts
 from protocol.prompting import PromptSyntax
@@ -176,5 +177,5 @@ def test_weights_are_read_as_users_of_fooocus_type_them(prompt: str, expected: l
 def test_a_mean_that_has_become_nothing_is_left_so(left: float) -> None:
     states, empty = torch.tensor([[[1.0 + left], [1.0]]]), torch.zeros(1, 2, 1)
     chunk = Chunk(ids=(0, 1), weights=(1.0, -1.0), used=2)
-    moved: Tensor = _weighted(states, empty, chunk, keeps_mean=True)
+    moved: Tensor = weighted(states, empty, chunk, keeps_mean=True)
     torch.testing.assert_close(moved.flatten(), torch.tensor([1.0, -1.0]))
