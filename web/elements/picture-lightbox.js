@@ -27,7 +27,7 @@ export class PictureLightbox extends HTMLElement {
   #facts = h("p", { className: "soft numbers" });
   #place = h("p", { className: "numbers", role: "status" });
   #buttons = h("div", { className: "row lightbox-buttons" });
-  #dialog = h("dialog", { className: "lightbox" });
+  #dialog = h("dialog", { className: "lightbox", tabIndex: -1 });
   #back = _arrow("previous", t("make.box.previous"), () => this.#go(this.#at - 1));
   #on = _arrow("next", t("make.box.next"), () => this.#go(this.#at + 1));
 
@@ -60,6 +60,8 @@ export class PictureLightbox extends HTMLElement {
   open(pictures, at) {
     this.#pictures = pictures;
     if (!this.#dialog.open) this.#dialog.showModal();
+    // Not one of its buttons, which the first arrow key might take away.
+    this.#dialog.focus();
     this.#go(at);
   }
 
@@ -76,8 +78,13 @@ export class PictureLightbox extends HTMLElement {
     this.#image.alt = title;
     const isAlone = this.#pictures.length < 2;
     for (const arrow of [this.#back, this.#on]) arrow.style.visibility = isAlone ? "hidden" : "";
-    this.#back.disabled = at === 0;
-    this.#on.disabled = at === this.#pictures.length - 1;
+    const isFirst = at === 0;
+    const isLast = at === this.#pictures.length - 1;
+    const focused = document.activeElement;
+    const isLosing = (isFirst && focused === this.#back) || (isLast && focused === this.#on) || this.#buttons.contains(focused);
+    if (isLosing) this.#dialog.focus();
+    this.#back.disabled = isFirst;
+    this.#on.disabled = isLast;
     this.#buttons.replaceChildren(..._buttons(shown, () => this.#dialog.close()));
     void this.#load(shown);
   }
