@@ -25,7 +25,7 @@ class Client:
         wishes: idempotency key -> request, all of them, answered or not.
         accepted: idempotency key -> job id, of those that were answered.
         uploads: id -> SHA-256, of those that were answered.
-        cancelled: job ids whose cancelling was answered.
+        cancelling: job ids whose cancelling was asked, answered or not: a server may die between the deed and the word.
     """
 
     make_request: Callable[[random.Random], Request]
@@ -34,7 +34,7 @@ class Client:
     wishes: dict[str, Request] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     uploads: dict[str, str] = field(default_factory=dict)
-    cancelled: set[str] = field(default_factory=set)
+    cancelling: set[str] = field(default_factory=set)
 
     def use(self, http: httpx.Client, chance: random.Random, jobs: int) -> None:
         """Use the server until everything is said, or until it is gone."""
@@ -64,10 +64,9 @@ class Client:
         return job_id
 
     def _cancel(self, http: httpx.Client, job_id: str) -> None:
+        self.cancelling.add(job_id)
         answer = http.delete(f"/v1/jobs/{job_id}")
         assert answer.status_code in {202, 409}, answer.text
-        if answer.status_code == 202:
-            self.cancelled.add(job_id)
 
 
 def crash(server: ProcessServer, client: Client, chance: random.Random, *, jobs: int, longest_s: float) -> None:

@@ -35,7 +35,7 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "start": lambda: start.run(quick=True, rounds=1),
     "memory": lambda: memory.run(quick=True, count=100),
     "first_event": lambda: first_event.run(quick=True, jobs=5),
-    "null_jobs": lambda: null_jobs.run(quick=True, seconds=0.05, backlog=30),
+    "null_jobs": lambda: null_jobs.run(quick=True, seconds=0.3, backlog=30),
     "poll": lambda: poll.run(quick=True, count=500, polls=10),
     "waiting": lambda: waiting.run(quick=True, clients=4, pings=10),
     "latency": lambda: latency.run(quick=True, count=4, steps=3),
