@@ -9,19 +9,20 @@ import contextlib
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import anyio.to_thread
 from starlette.requests import Request
 
-from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
-from protocol.events import Event, JobWarning, OutputReady, StepFinished
+from protocol.errors import ErrorCode, ProtocolError
+from protocol.events import Event, JobWarning, StepFinished
 from protocol.jobs import Job, JobStatus
 from protocol.requests import Previews, Priority
 from service.api.requests import caller, services_of
 from service.auth import Key, Scope
+from service.dialects.job_ends import ClientGone, JobNotDone
+from service.dialects.stored_file import StoredFile
 from service.errors import ServiceError
 from service.outlet import BufferedOutlet, Lagging
 from service.submissions import Submission
@@ -31,48 +32,6 @@ _RETRY_AFTER_S: Final = 5.0
 
 OnEvent: TypeAlias = Callable[[Event], Awaitable[None]]
 OnAccepted: TypeAlias = Callable[[Job], None]
-
-
-class JobNotDone(ProtocolError):
-    """A job that was waited for has not succeeded.
-
-    Attributes:
-        job: as it ended.
-        http_status: what our own API would say of it: 409 for a cancelled job, else that of the error's code.
-    """
-
-    def __init__(self, job: Job) -> None:
-        if job.error is not None:
-            super().__init__(job.error.code, job.error.message, job.error.field)
-        else:
-            super().__init__(ErrorCode.ALREADY_ENDED, f"job {job.id}: was cancelled before it was done")
-        self.job = job
-        self.http_status = int(HTTP_STATUS[self.code])
-
-
-class ClientGone(Exception):
-    """The client that waited has closed its connection; its job has been cancelled. Nobody reads the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """An output of a job.
-
-    Attributes:
-        path: the file; gone when the job expires.
-        media_type: of the file.
-        width, height: in pixels; None for what is no picture.
-        seed: what it was made with; None where there was none.
-        data: what an output that is no picture says.
-    """
-
-    path: Path
-    media_type: str
-    size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    seed: int | None = None
-    data: Mapping[str, Any] | None = field(default=None)
 
 
 class Desk:
@@ -233,7 +192,7 @@ class Desk:
         ready = next((ready for ready in job.outputs if ready.index == index), None)
         if ready is None:
             raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job.id}: has no output {index}")
-        return self._stored(job.id, ready)
+        return StoredFile.of(self.services.files, job.id, ready)
 
     async def get(self, job_id: str, key: Key) -> Job:
         """A job as it is now.
@@ -303,17 +262,6 @@ class Desk:
     async def _call_off(self, job_id: str, key: Key) -> None:
         with contextlib.suppress(ProtocolError):  # it has ended by itself meanwhile
             await self.services.jobs.cancel(job_id, key)
-
-    def _stored(self, job_id: str, ready: OutputReady) -> StoredFile:
-        return StoredFile(
-            path=self.services.files.output(job_id, ready.index, ready.media_type),
-            media_type=ready.media_type,
-            size_bytes=ready.size_bytes,
-            width=ready.width,
-            height=ready.height,
-            seed=ready.seed,
-            data=ready.data,
-        )
 
 
 async def _gone(request: Request) -> None:

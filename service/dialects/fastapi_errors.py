@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import ProtocolError
-from service.dialects.base import ClientGone
+from service.dialects.job_ends import ClientGone
 from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
 from service.store import StoreUnavailable
 

@@ -13,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobWarning
 from protocol.requests import TaskName
-from service.dialects.base import Desk, StoredFile
+from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import MaskModel
 from service.dialects.fooocus.fields import Growth, Share
 from service.dialects.fooocus.form import form_of
 from service.dialects.fooocus.pictures import needed_picture
 from service.dialects.reading import Foreign, missing, parse, read_json, read_query
+from service.dialects.stored_file import StoredFile
 
 _LABELS = {"dialect": "fooocus_tools"}
 """These jobs are none of the history's."""

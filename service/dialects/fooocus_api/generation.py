@@ -19,7 +19,7 @@ from protocol.requests import Previews
 from service.auth import Key
 from service.conversion import converted
 from service.dialect_settings import FooocusApiVersion
-from service.dialects.base import Desk, JobNotDone
+from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import Extension
 from service.dialects.fooocus.fields import AdvancedFields
@@ -39,6 +39,7 @@ from service.dialects.fooocus_api.states import (
     result,
     results,
 )
+from service.dialects.job_ends import JobNotDone
 from service.errors import ServiceError
 from service.profiles import part_of
 

@@ -12,7 +12,7 @@ from protocol.events import JobWarning
 from protocol.jobs import Job
 from protocol.requests import Previews
 from service.auth import Key
-from service.dialects.base import Desk, JobNotDone
+from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.file_names import chosen_stem, today
 from service.dialects.fooocus.shelf import Known, Shelf
@@ -23,6 +23,7 @@ from service.dialects.fooocus_engine.records import DIALECT_LABEL, asked, pendin
 from service.dialects.fooocus_engine.requests import EngineRequest
 from service.dialects.fooocus_engine.stream import TaskStream
 from service.dialects.fooocus_engine.wish import meaning, pictures_of
+from service.dialects.job_ends import JobNotDone
 from service.dialects.reading import read_json
 from service.profiles import part_of
 

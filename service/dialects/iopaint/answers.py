@@ -7,9 +7,10 @@ import anyio.to_thread
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from service.dialects.base import Desk, StoredFile
+from service.dialects.base import Desk
 from service.dialects.base64_picture import decode_picture
 from service.dialects.iopaint.errors import Endpoint, answered
+from service.dialects.stored_file import StoredFile
 
 LABELS: Final = {"dialect": "iopaint"}
 """On every job of this dialect."""

@@ -10,7 +10,8 @@ from protocol.errors import ProtocolError
 from protocol.events import OutputReady
 from protocol.jobs import Job, JobStatus
 from service.clock import seconds_between, timestamp
-from service.dialects.base import Desk, StoredFile
+from service.dialects.base import Desk
+from service.dialects.stored_file import StoredFile
 from service.files import SUFFIXES
 
 DIALECT_LABEL: Final = "sd_api"

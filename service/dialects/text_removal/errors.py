@@ -12,8 +12,8 @@ from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
 from service.dialects import fastapi_errors
-from service.dialects.base import JobNotDone
 from service.dialects.fastapi_errors import InvalidRequest, headers_of, with_links
+from service.dialects.job_ends import JobNotDone
 from service.dialects.refusal import Refused
 
 _STATUS: Final[Mapping[ErrorCode, int]] = {

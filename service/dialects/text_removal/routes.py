@@ -15,11 +15,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from protocol.jobs import JobStatus
 from protocol.requests import TaskName
 from service.auth import Key, Scope
-from service.dialects.base import Desk, StoredFile
+from service.dialects.base import Desk
 from service.dialects.base64_picture import decode_picture
 from service.dialects.picture_size import Size, size_of
 from service.dialects.reading import read_json
 from service.dialects.refusal import Refused
+from service.dialects.stored_file import StoredFile
 from service.dialects.text_removal import messages
 from service.dialects.text_removal.callbacks import callback_body
 from service.dialects.text_removal.environment import read_environment
