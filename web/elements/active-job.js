@@ -87,8 +87,7 @@ export class ActiveJob extends HTMLElement {
     const id = this.#entry?.job.id;
     if (id === undefined) return;
     try {
-      const job = await app.client.cancel(id);
-      if (job) app.store.put([job]);
+      app.store.put([await app.client.api.cancel(id)]);
     } catch (error) {
       app.notices.tell(error);
     }

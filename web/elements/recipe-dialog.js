@@ -59,7 +59,7 @@ export class RecipeDialog extends HTMLElement {
   /**
    * @param {string | null | undefined} scheme
    * @param {string | null | undefined} text
-   * @param {Record<string, unknown> | null | undefined} recipe
+   * @param {object | null | undefined} recipe
    * @returns {Node[]}
    */
   #words(scheme, text, recipe) {
