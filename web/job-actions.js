@@ -86,7 +86,7 @@ export async function saveAll(job) {
 
 /** @param {Job} job */
 export async function cancel(job) {
-  await _told(app.client.cancel(job.id));
+  await _told(app.client.api.cancel(job.id).then((asked) => app.store.put([asked])));
 }
 
 /** @param {Job} job */

@@ -32,17 +32,18 @@ export function shapeOf({ job, live }, jobs) {
 
 /**
  * @param {Job} job
+ * @param {number} [index] - of a picture of it; without one they are of all of it.
  * @returns {string} for example `spark · 256 × 256 · 20 steps · seed 7 · 4 s`.
  */
-export function facts(job) {
-  const [first] = job.outputs;
+export function facts(job, index) {
+  const first = index === undefined ? job.outputs[0] : job.outputs.find((each) => each.index === index);
   const data = /** @type {{model?: string, steps?: number}} */ (first?.data ?? {});
   const params = /** @type {{model?: unknown, steps?: number | null, width?: number | null, height?: number | null}} */ (job.params);
   const width = first?.width ?? params.width;
   const height = first?.height ?? params.height;
   const steps = data.steps ?? params.steps;
   const model = data.model ?? params.model;
-  const seed = seedOf(job);
+  const seed = (index === undefined ? undefined : first?.seed) ?? seedOf(job);
   const seconds = workedS(job);
   return [
     typeof model === "string" ? model : "",

@@ -17,6 +17,9 @@ import "./job-picture.js";
  * @typedef {import("./job-picture.js").JobPicture} JobPicture
  */
 
+/** So many pictures have a frame from the beginning. */
+const FRAMES = 9;
+
 /** Fires `open`, which bubbles, with the number of a picture as its `detail`. */
 export class JobCard extends HTMLElement {
   #leaving = new AbortController();
@@ -56,7 +59,7 @@ export class JobCard extends HTMLElement {
         "article",
         { className: "job-card card", "aria-labelledby": this.#title.id },
         this.#frame,
-        h("div", { className: "job-body" }, this.#title, this.#standing, this.#progress, this.#error, this.#warnings, this.#facts, this.#buttons),
+        h("div", { className: "job-body" }, h("div", { className: "job-head" }, this.#title, _details(this.#id)), this.#standing, this.#progress, this.#error, this.#warnings, this.#facts, this.#buttons),
       ),
     );
     app.store.watch(
@@ -126,8 +129,9 @@ export class JobCard extends HTMLElement {
   #showPictures(entry) {
     const { job, live, skipped } = entry;
     const isOver = hasEnded(entry);
-    const wanted = isOver ? Math.max(0, ...job.outputs.map(({ index }) => index + 1)) : Math.max(_count(job), job.outputs.length);
-    this.#grow(wanted);
+    const wanted = isOver ? Math.max(0, ...job.outputs.map(({ index }) => index + 1)) : _count(job);
+    // Frames of very many pictures come as their turn does.
+    this.#grow(isOver ? wanted : Math.min(wanted, Math.max(FRAMES, job.outputs.length + skipped.length + 1)));
     const shape = shapeOf(entry, app.store.state.jobs);
     for (const [index, picture] of this.#pictures.entries()) {
       const output = job.outputs.find((each) => each.index === index);
@@ -143,7 +147,7 @@ export class JobCard extends HTMLElement {
     }
     const count = this.#pictures.filter(({ hidden }) => !hidden).length;
     this.#frame.hidden = count === 0;
-    this.#frame.dataset.columns = String(count <= 1 ? 1 : count <= 4 ? 2 : count <= 9 ? 3 : 4);
+    this.#frame.dataset.columns = String(count <= 1 ? 1 : count <= 4 ? 2 : count <= 9 ? 3 : count <= 16 ? 4 : 6);
   }
 
   /** @param {number} count */
@@ -195,7 +199,7 @@ export class JobCard extends HTMLElement {
     const cancel = h("button", { type: "button", className: "small", disabled: job.cancel_requested === true }, icon("stop"), t("make.card.cancel"));
     cancel.addEventListener("click", () => void actions.cancel(job));
     const hasSeveral = _count(job) > 1 && job.status === "running";
-    return [cancel, hasSeveral && _button("skip", t("make.card.skip"), () => actions.skip(job)), this.#details(job)].filter(Boolean);
+    return [cancel, hasSeveral && _button("skip", t("make.card.skip"), () => actions.skip(job))].filter(Boolean);
   }
 
   /** @param {JobState} entry */
@@ -210,14 +214,14 @@ export class JobCard extends HTMLElement {
       only && _button("download", t("make.card.download"), now((each) => actions.save(each, only.index))),
       job.outputs.length > 1 && _button("download", t("make.card.download.all", { count: job.outputs.length }), now(actions.saveAll)),
       FORM_TASKS.has(job.task) && _button("form", t("make.card.form"), () => app.router.go("make", { job: job.id })),
-      this.#details(job),
     ].filter(Boolean);
   }
+}
 
-  /** @param {import("../downloads.js").Job} job */
-  #details(job) {
-    return h("a", { className: "button icon quiet small", href: address("history", { job: job.id }), "aria-label": t("make.card.details"), title: t("make.card.details") }, icon("details"));
-  }
+/** @param {string} id - of the job. */
+function _details(id) {
+  const name = t("make.card.details");
+  return h("a", { className: "button icon quiet small", href: address("history", { job: id }), "aria-label": name, title: name }, icon("details"));
 }
 
 /**

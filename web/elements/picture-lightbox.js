@@ -73,7 +73,7 @@ export class PictureLightbox extends HTMLElement {
     const { job, index } = shown;
     const title = subject(job) || taskName(job.task);
     say(this.#caption, title);
-    say(this.#facts, facts({ ...job, outputs: job.outputs.filter((each) => each.index === index) }));
+    say(this.#facts, facts(job, index));
     say(this.#place, this.#pictures.length > 1 ? t("make.box.place", { number: at + 1, count: this.#pictures.length }) : "");
     this.#image.alt = title;
     const isAlone = this.#pictures.length < 2;

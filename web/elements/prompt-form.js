@@ -65,6 +65,7 @@ export class PromptForm extends HTMLElement {
     this.#form.addEventListener("change", (/** @type {Event} */ event) => this.#changed(event), { signal });
     this.#stop.addEventListener("click", () => this.#sending.abort(), { signal });
     library.addEventListener("change", () => this.#offer(), { signal });
+    this.#picture.addEventListener("change", () => this.#offer(), { signal });
     this.wish = _remembered();
     this.#offer();
   }
