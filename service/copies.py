@@ -14,11 +14,12 @@ import orjson
 import structlog
 
 from protocol.events import FACTS, JobWarning, OutputReady
+from service.database import StoreUnavailable
 from service.files import Files
 from service.object_store import NotStored, Storing
 from service.pump import Draft, Pump
 from service.storage import StoragePlace
-from service.store import Store, StoreUnavailable
+from service.store import Store
 
 logger = structlog.get_logger(__name__)
 

@@ -15,11 +15,12 @@ from protocol.requests import JobRequest, parse_job_request
 from service.admission import PRIORITY_RANK, Admission, Waiting
 from service.bus import Bus
 from service.clock import now, seconds_between, timestamp
+from service.database import Row
 from service.files import Files
 from service.ledger import Ledger
 from service.pump import Draft, Pump
 from service.records import JobRecord
-from service.store import Row, Store
+from service.store import Store
 
 logger = structlog.get_logger(__name__)
 

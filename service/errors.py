@@ -21,7 +21,7 @@ from starlette.types import ExceptionHandler
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import new_id
-from service.store import StoreUnavailable
+from service.database import StoreUnavailable
 
 logger = structlog.get_logger(__name__)
 

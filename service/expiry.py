@@ -8,10 +8,11 @@ import anyio.to_thread
 import structlog
 
 from service.clock import now, timestamp
+from service.database import StoreUnavailable
 from service.files import Files
 from service.removal import Removal
 from service.settings import Settings
-from service.store import Store, StoreUnavailable
+from service.store import Store
 
 logger = structlog.get_logger(__name__)
 

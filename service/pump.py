@@ -19,9 +19,10 @@ from protocol.ids import new_id
 from protocol.requests import WebhookEvent
 from service.bus import Bus
 from service.clock import now, timestamp
+from service.database import StoreUnavailable
 from service.ledger import Ledger
 from service.records import JobRecord
-from service.store import Batch, Store, StoreUnavailable
+from service.store import Batch, Store
 
 logger = structlog.get_logger(__name__)
 

@@ -11,12 +11,13 @@ from protocol.events import JobCancelled, JobFailed, JobRequeued
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
 from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
+from service.database import Row
 from service.dispatcher import Dispatcher
 from service.files import Files
 from service.ledger import Ledger
 from service.pump import Draft, Pump
 from service.records import JobRecord
-from service.store import Row, Store
+from service.store import Store
 from service.submissions import Submissions
 
 logger = structlog.get_logger(__name__)

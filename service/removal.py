@@ -10,10 +10,11 @@ from protocol.events import Event, JobRemoved
 from service.auth import Key
 from service.clock import timestamp
 from service.files import Files
+from service.job_views import EndedJob
 from service.jobs import JobManager
 from service.ledger import Ledger
 from service.pump import Pump
-from service.store import EndedJob, Store
+from service.store import Store
 from service.thumbnails import Thumbnails
 
 _LAST_N: Final = 2**53 - 1

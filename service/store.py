@@ -1,37 +1,22 @@
-"""SQLite through aiosqlite: one connection that writes, in groups; others that read.
+"""What a server keeps of jobs, uploads, keys and webhooks, and finds again. Every statement is in `queries.sql`."""
 
-Each connection has a thread of its own, so the event loop never waits for a disk. WAL lets readers go on while the
-writer commits. Every statement is in `queries.sql`.
-"""
-
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
-from pathlib import Path
 from typing import Any, Final
 
-import aiosqlite
 import orjson
 
-from protocol.codec import body_from, body_text
+from protocol.codec import body_from
 from protocol.events import Event
 from protocol.jobs import Job, JobStatus
-from service import queries
+from service.database import Database, Row
 from service.job_filter import EVERY_JOB, JobFilter
-from service.migrations import DATABASE_NAME, migrate
+from service.job_rows import event_row, job_from_row, job_update
+from service.job_views import EndedJob, ForeignIds, ForeignJob, JobTimes, StatusCount
 from service.records import JobRecord
-from service.setting_values import Synchronous
-from service.writer import Writer
 
-Row = Mapping[str, Any]
-_READERS: Final = 2
 _LAST_ID: Final = "g"
 """Sorts after every id: the start of a listing that goes backwards."""
-
-
-class StoreUnavailable(Exception):
-    """The database cannot be written (disk full, file gone); what was to be stored has not been."""
 
 
 class UnknownCursor(Exception):
@@ -56,90 +41,8 @@ class Batch:
         return bool(self.facts or self.cancels)
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignIds:
-    """Jobs of one status that have foreign ids: how many, and the ids if the status is none that ends a job."""
-
-    count: int
-    ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignJob:
-    """A job of a dialect, and what its client asked for, in the dialect's words; empty if that was not kept."""
-
-    job: Job
-    asked: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class JobTimes:
-    """When a job came, began and ended."""
-
-    id: str
-    status: JobStatus
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EndedJob:
-    """A job that has ended, as far as its removal has to tell of it."""
-
-    id: str
-    key_id: str
-    seq: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class StatusCount:
-    """How many jobs have a status, and the id of the newest of them."""
-
-    count: int
-    newest: str
-
-
-class Store:
-    """The database of one server. Open it before use; use it from one event loop."""
-
-    def __init__(self, data_dir: Path, synchronous: Synchronous = Synchronous.NORMAL) -> None:
-        self._path = data_dir / DATABASE_NAME
-        self._synchronous = synchronous
-        self._sql = queries.load()
-        self._writer: Writer | None = None
-        self._readers: list[aiosqlite.Connection] = []
-        self._next_reader = cycle(self._readers)
-        self.database_id = ""
-
-    async def open(self) -> None:
-        """Create or migrate the database.
-
-        Raises:
-            NewerDatabase: a newer version of this program wrote it.
-            sqlite3.Error: it is not a database, or cannot be opened.
-        """
-        connection = sqlite3.connect(self._path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            migrate(connection)
-        finally:
-            connection.close()
-        self._writer = Writer(self._path)
-        await self._prepare(self._writer)
-        for _ in range(_READERS):
-            reader = aiosqlite.connect(self._path)
-            await self._prepare(reader)
-            self._readers.append(reader)
-        self._next_reader = cycle(self._readers)
-        self.database_id = (await self._meta())["database_id"]
-
-    async def close(self) -> None:
-        for connection in [*self._readers, *([self._writer] if self._writer else [])]:
-            await connection.close()
-        self._readers.clear()
-        self._writer = None
+class Store(Database):
+    """Everything that is kept of jobs, uploads and webhooks. Open it before use; use it from one event loop."""
 
     # ---- writing ---------------------------------------------------------------------------------------------
 
@@ -152,8 +55,8 @@ class Store:
         await self._write(
             [
                 ("insert_job", batch.new_jobs),
-                ("insert_event", [_event_row(*fact) for fact in batch.facts]),
-                ("update_job", [_job_update(record) for record in batch.changed.values()]),
+                ("insert_event", [event_row(*fact) for fact in batch.facts]),
+                ("update_job", [job_update(record) for record in batch.changed.values()]),
                 ("insert_output", batch.outputs),
                 ("insert_idempotency", batch.idempotency),
                 ("insert_webhook", batch.webhooks),
@@ -191,14 +94,6 @@ class Store:
 
     async def delete_old_idempotency(self, before: str) -> None:
         await self._write([("delete_old_idempotency", [{"before": before}])])
-
-    async def _write(self, statements: Iterable[tuple[str, Sequence[Row]]]) -> None:
-        if self._writer is None:
-            raise StoreUnavailable("the store is closed")
-        try:
-            await self._writer.transact([(self._sql[name], rows) for name, rows in statements if rows])
-        except (sqlite3.Error, ValueError) as error:
-            raise StoreUnavailable(str(error)) from error
 
     # ---- reading ---------------------------------------------------------------------------------------------
 
@@ -365,24 +260,6 @@ class Store:
     async def give_up_webhook(self, webhook_id: str, reason: str) -> None:
         await self._write([("give_up_webhook", [{"id": webhook_id, "state": f"given up: {reason}"}])])
 
-    # ---- connections -----------------------------------------------------------------------------------------
-
-    async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        await connection
-        connection.row_factory = sqlite3.Row
-        await connection.execute("PRAGMA busy_timeout = 10000")
-        await connection.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
-        await connection.execute("PRAGMA foreign_keys = ON")
-
-    async def _read(self, name: str, **parameters: object) -> list[Row]:
-        if not self._readers:
-            raise StoreUnavailable("the store is closed")
-        rows = await next(self._next_reader).execute_fetchall(self._sql[name], parameters)
-        return [dict(row) for row in rows]
-
-    async def _meta(self) -> dict[str, str]:
-        return {row["name"]: row["value"] for row in await self._read("meta")}
-
     def _event(self, row: Row) -> Event:
         return Event(
             body_from(row["type"], orjson.loads(row["data"])),
@@ -391,43 +268,3 @@ class Store:
             at=row["at"],
             cursor=self.cursor(row["cursor"]),
         )
-
-
-def job_from_row(row: Row) -> Job:
-    """A row of `jobs`, with its outputs as a JSON array, as clients see it."""
-    return Job.model_validate(
-        {
-            **{name: row[name] for name in row if name in Job.model_fields},
-            "params": orjson.loads(row["params"]),
-            "labels": orjson.loads(row["labels"]),
-            "cancel_requested": bool(row["cancel_requested"]),
-            "error": orjson.loads(row["error"]) if row["error"] else None,
-            "outputs": sorted(orjson.loads(row["outputs"] or "[]"), key=lambda output: output["index"]),
-        }
-    )
-
-
-def _event_row(event: Event, cursor: int, key_id: str) -> Row:
-    return {
-        "cursor": cursor,
-        "job_id": event.job_id,
-        "key_id": key_id,
-        "seq": event.seq,
-        "at": event.at,
-        "type": event.type,
-        "data": body_text(event).decode(),
-    }
-
-
-def _job_update(record: JobRecord) -> Row:
-    return {
-        "id": record.id,
-        "status": record.status,
-        "seq": record.seq,
-        "attempt": record.attempt,
-        "crashes": record.crashes,
-        "started_at": record.started_at,
-        "finished_at": record.finished_at,
-        "expires_at": record.expires_at,
-        "error": record.error.model_dump_json() if record.error else None,
-    }

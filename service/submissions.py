@@ -18,6 +18,7 @@ from protocol.requests import TASKS, JobRequest, parse_job_request
 from service.admission import Admission
 from service.auth import Key
 from service.clock import now, timestamp
+from service.database import StoreUnavailable
 from service.errors import ServiceError
 from service.inputs import Inputs, PreparedInputs
 from service.model_check import ModelCheck
@@ -25,7 +26,7 @@ from service.presets.layer import Presets
 from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.settings import Settings
-from service.store import Store, StoreUnavailable
+from service.store import Store
 from service.styles import Styles
 
 _RETRY_AFTER_S: Final = 5.0

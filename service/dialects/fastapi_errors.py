@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import ProtocolError
+from service.database import StoreUnavailable
 from service.dialects.job_ends import ClientGone
 from service.errors import problem_response, store_unavailable_handler, unexpected_error_handler
-from service.store import StoreUnavailable
 
 CLIENT_GONE: Final = 499
 """The status in the log of an answer that nobody reads."""

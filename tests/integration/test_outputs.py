@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.store import StoreUnavailable
+from service.database import StoreUnavailable
 from tests.integration.viewers import Viewer, finished, inline, png, started_running, submit
 from tests.servers import ThreadServer, thread_server, until
 

@@ -12,7 +12,7 @@ from service.dialects.fooocus.seeds import seed_told
 from service.dialects.fooocus.wishes import Wish
 from service.dialects.fooocus_api.requests import QueryHistory
 from service.dialects.fooocus_api.states import DIALECT_LABEL, FINISH_REASONS, JobType, url_of
-from service.store import ForeignJob, JobTimes
+from service.job_views import ForeignJob, JobTimes
 
 _MOST: Final = 10_000
 """Jobs told of at once, where there are no pages."""

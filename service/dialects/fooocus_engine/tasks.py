@@ -17,7 +17,7 @@ from service.dialects.fooocus_engine.records import DIALECT_LABEL, current, row
 from service.dialects.fooocus_engine.requests import Query, QueryTasks
 from service.dialects.own_jobs import own_job
 from service.dialects.reading import read_query
-from service.store import ForeignJob
+from service.job_views import ForeignJob
 
 _MOST: Final = 10_000
 """Tasks of a stretch of time, where there are no pages; and tasks that have not ended."""

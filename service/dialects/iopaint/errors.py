@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from protocol.errors import HTTP_STATUS, ErrorCode, ProtocolError
+from service.database import StoreUnavailable
 from service.dialects.fastapi_errors import CLIENT_GONE, InvalidRequest, headers_of, with_links
 from service.dialects.job_ends import ClientGone, JobNotDone
 from service.dialects.refusal import Refused
 from service.errors import store_unavailable_handler, unexpected_error_handler
 from service.inputs import MaskMisfit
-from service.store import StoreUnavailable
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -21,8 +21,8 @@ from service.dialects.refusal import Refused
 from service.dialects.text_removal.erasers import Erasers
 from service.dialects.text_removal.errors import not_found
 from service.dialects.text_removal.states import DIALECT_LABEL, TaskState, TaskStatus
+from service.job_views import ForeignIds
 from service.profiles import Part
-from service.store import ForeignIds
 from service.wiring import Services
 
 LABELS: Final = {"dialect": DIALECT_LABEL}

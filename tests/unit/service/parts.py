@@ -7,10 +7,11 @@ from protocol.events import Event, JobQueued
 from protocol.ids import new_id
 from protocol.requests import Previews, Priority, TaskName, Webhook
 from service.bus import Bus
+from service.database import StoreUnavailable
 from service.ledger import Ledger
 from service.pump import Draft, Pump
 from service.records import JobRecord
-from service.store import Batch, StoreUnavailable, UnknownCursor
+from service.store import Batch, UnknownCursor
 
 
 def record(job_id: str | None = None, *, key_id: str = "k", webhook: Webhook | None = None) -> JobRecord:

@@ -12,10 +12,10 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobRequeued, JobStarted, JobSucceeded, JobWarning, PreviewReady, StepFinished
 from protocol.jobs import JobStatus
 from service.auth import LOCAL, Key, Scope
+from service.database import StoreUnavailable
 from service.errors import ServiceError
 from service.pump import Draft
 from service.settings import Settings
-from service.store import StoreUnavailable
 from service.submissions import Submission
 from service.wiring import Services, wire
 from tests.servers import DEADLINE_S

@@ -9,10 +9,10 @@ from engine.interface import EngineStatus
 from protocol.events import JobStarted
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
+from service.database import StoreUnavailable
 from service.lifecycle import Lifecycle
 from service.pump import Draft
 from service.settings import Settings
-from service.store import StoreUnavailable
 from service.submissions import Submission
 from service.wiring import wire
 from tests.servers import DEADLINE_S, thread_server

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from service import database as database_module
 from service import job_filter, queries, store
 from service.migrations import migrate
 
@@ -30,7 +31,7 @@ def plan(database: sqlite3.Connection, sql: str) -> list[str]:
 
 
 def test_every_statement_is_used_and_none_is_missing() -> None:
-    source = inspect.getsource(store) + inspect.getsource(job_filter)
+    source = "".join(map(inspect.getsource, (store, database_module, job_filter)))
     used = set(re.findall(r'"(\w+)"', source))
     assert set(STATEMENTS) <= used, set(STATEMENTS) - used
     asked_for = set(re.findall(r'_read\(\s*"(\w+)"', source)) | set(re.findall(r'\("(\w+)", \[', source))

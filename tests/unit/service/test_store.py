@@ -13,10 +13,12 @@ import pytest
 from protocol.events import Event, JobCancelled, JobQueued, JobStarted, OutputReady
 from protocol.jobs import JobStatus
 from protocol.requests import Priority, TaskName
+from service.database import StoreUnavailable
 from service.job_filter import JobFilter
+from service.job_views import EndedJob, ForeignIds
 from service.migrations import DATABASE_NAME, NewerDatabase
 from service.records import JobRecord
-from service.store import Batch, EndedJob, ForeignIds, Store, StoreUnavailable, UnknownCursor
+from service.store import Batch, Store, UnknownCursor
 from tests.unit.service.parts import record
 
 pytestmark = pytest.mark.anyio
