@@ -52,7 +52,7 @@ def test_a_receiver_that_fails_is_told_again(client: httpx.Client, monkeypatch: 
 
 
 def test_tasks_that_name_no_receiver_are_told_to_that_of_the_server(tmp_path: Path) -> None:
-    with Receiver(200).running() as usual:
+    with Receiver(200).running() as usual, Receiver(200).running() as other:
         settings = {"listen": PROFILE, "allow_private_urls": True, "fooocus_webhook_url": usual.url}
         with thread_server(tmp_path / "data", **settings) as server, server.client() as client:
             for url in ("", None):
@@ -60,3 +60,7 @@ def test_tasks_that_name_no_receiver_are_told_to_that_of_the_server(tmp_path: Pa
                 body = usual.next().body
                 assert (body["task_id"], body["webhook_url"]) == (task_id, usual.url)
                 assert task(client, task_id) == body
+            task_id = begin(client, webhook_url=other.url)
+            body = other.next().body
+            assert (body["task_id"], body["webhook_url"]) == (task_id, other.url)
+            assert usual.got.empty()
