@@ -22,7 +22,7 @@ from engine.course import Course
 from engine.ends import Ends
 from engine.hold import MOST_HOLD_S
 from engine.inbox import Inbox
-from engine.interface import Backend, EngineState, EngineStatus, EventSink, OutputStore, Run
+from engine.interface import Backend, EngineState, EngineStatus, EventSink, ModelMemory, OutputStore, Run
 from engine.live import Live
 from engine.live_set import LiveSet
 from engine.memory import estimate_bytes
@@ -118,7 +118,10 @@ class Executor:
         return self._status.state()
 
     def resident_models(self) -> tuple[str, ...]:
-        return self._backend.resident_models()
+        return self._backend.memory().names
+
+    def memory(self) -> ModelMemory:
+        return self._backend.memory()
 
     def unload_model(self, name: str, reason: str) -> None:
         self._inbox.post(partial(self._relief.unload_model, name, reason))

@@ -14,7 +14,7 @@ from engine.fake_memory import FakeMemory, Tell, say_nothing
 from engine.fake_pictures import make_products
 from engine.fake_product import Product
 from engine.images import Bytes
-from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
+from engine.interface import Call, LiveJob, ModelMemory, Run, RunContext, Steps, Where
 from engine.memory import default_budget_bytes
 from engine.prompting.expand import Wordsmith
 from engine.prompting.styles import StyleBook
@@ -80,8 +80,8 @@ class FakeBackend:
     def is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError)
 
-    def resident_models(self) -> tuple[str, ...]:
-        return self._memory.listed
+    def memory(self) -> ModelMemory:
+        return self._memory.memory
 
     def unload_model(self, name: str, reason: str) -> None:
         self._memory.unload(name, reason)

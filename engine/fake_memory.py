@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from engine.interface import ModelMemory, ResidentModel
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 from protocol.models import ModelInfo, ModelKind, ModelSettings
 from protocol.requests import TaskName
@@ -11,6 +12,7 @@ from protocol.requests import TaskName
 Tell: TypeAlias = Callable[[EventBody], None]
 
 FAKE_MODEL_BYTES: Final = 64 << 20
+_BUDGET_BYTES: Final = 1 << 30
 FAKE_MODEL: Final = ModelInfo(
     id="checkpoint:fake",
     name="fake",
@@ -42,12 +44,12 @@ class FakeMemory:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._used_at: dict[str, float] = {}
-        self._listed: tuple[str, ...] = ()
+        self._memory = ModelMemory(budget_bytes=_BUDGET_BYTES)
 
     @property
-    def listed(self) -> tuple[str, ...]:
-        """What is loaded, as `Engine.resident_models` names it. Any thread may ask."""
-        return self._listed
+    def memory(self) -> ModelMemory:
+        """What is loaded, all of one size. Any thread may ask."""
+        return self._memory
 
     def load(self, name: str) -> None:
         """Load a checkpoint, whichever it is."""
@@ -55,14 +57,14 @@ class FakeMemory:
         is_new = resident not in self._used_at
         self._used_at[resident] = time.monotonic()
         if is_new:
-            self._listed = tuple(self._used_at)
+            self._list()
             self._tell(ModelLoading(model=resident, phase="device", done=0, total=FAKE_MODEL_BYTES))
             self._tell(ModelLoaded(model=resident, device="fake", size_bytes=FAKE_MODEL_BYTES))
 
     def unload(self, resident: str, reason: str) -> None:
-        """Drop a model, named as `listed` does."""
+        """Drop a model, named as `memory` does."""
         if self._used_at.pop(resident, None) is not None:
-            self._listed = tuple(self._used_at)
+            self._list()
             self._tell(ModelUnloaded(model=resident, reason=reason))
 
     def unload_idle(self, idle_s: float) -> None:
@@ -70,3 +72,7 @@ class FakeMemory:
         before = time.monotonic() - idle_s
         for resident in [resident for resident, used_at in self._used_at.items() if used_at < before]:
             self.unload(resident, "nobody has used it for a while")
+
+    def _list(self) -> None:
+        models = tuple(ResidentModel(name, FAKE_MODEL_BYTES) for name in self._used_at)
+        self._memory = ModelMemory(models, _BUDGET_BYTES)

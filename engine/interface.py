@@ -268,6 +268,37 @@ class EngineState:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ResidentModel:
+    """A model in memory.
+
+    Attributes:
+        name: as in `Engine.resident_models`.
+        size_bytes: on the device.
+        home_bytes: in the machine's memory, of a model that comes to another device for its calls.
+    """
+
+    name: str
+    size_bytes: int = 0
+    home_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMemory:
+    """The models in memory.
+
+    Attributes:
+        budget_bytes: for all of them together on the device; 0 before it is known.
+    """
+
+    models: tuple[ResidentModel, ...] = ()
+    budget_bytes: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(model.name for model in self.models)
+
+
 class Engine(Protocol):
     """Runs jobs. Every method may be called from the event loop: none blocks, except `stop`."""
 
@@ -302,6 +333,10 @@ class Engine(Protocol):
 
     def resident_models(self) -> tuple[str, ...]:
         """The models in memory: `KIND:NAME`, as in `checkpoint:spark`, and the bare name of a packaged one."""
+        ...
+
+    def memory(self) -> ModelMemory:
+        """Those models with their sizes."""
         ...
 
     def unload_model(self, name: str, reason: str) -> None:
@@ -349,7 +384,7 @@ class Backend(Protocol):
 
     def is_out_of_memory(self, error: Exception) -> bool: ...
 
-    def resident_models(self) -> tuple[str, ...]:
+    def memory(self) -> ModelMemory:
         """See `Engine`. Any thread may ask, also before `load`."""
         ...
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from engine.interface import Backend, LiveJob, Run, RunContext
+from engine.interface import Backend, LiveJob, ModelMemory, Run, RunContext
 
 
 class LazyBackend:
@@ -40,8 +40,8 @@ class LazyBackend:
     def is_out_of_memory(self, error: Exception) -> bool:
         return self._backend.is_out_of_memory(error)
 
-    def resident_models(self) -> tuple[str, ...]:
-        return () if self._made is None else self._made.resident_models()
+    def memory(self) -> ModelMemory:
+        return ModelMemory() if self._made is None else self._made.memory()
 
     def unload_model(self, name: str, reason: str) -> None:
         self._backend.unload_model(name, reason)

@@ -11,7 +11,7 @@ import structlog
 
 from engine.inpainting.fetching import Fetching
 from engine.inpainting.weights import Weights
-from engine.interface import Downloader, EngineError, LiveJob, Offload, Run, RunContext, Steps
+from engine.interface import Downloader, EngineError, LiveJob, ModelMemory, Offload, Run, RunContext, Steps
 from engine.library.library import Library
 from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
@@ -165,8 +165,8 @@ class TorchBackend:
         is_native = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
         return is_native and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS)
 
-    def resident_models(self) -> tuple[str, ...]:
-        return () if self._residency is None else self._residency.listed
+    def memory(self) -> ModelMemory:
+        return ModelMemory() if self._residency is None else self._residency.memory
 
     def unload_model(self, name: str, reason: str) -> None:
         if self._residency is not None and self._residency.unload(name, reason):

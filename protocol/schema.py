@@ -15,6 +15,7 @@ from protocol.presets import PresetList
 from protocol.prompting import StyleList
 from protocol.recipes.recipe import PictureRecipe
 from protocol.requests import TASKS, JobRequest, Previews, Priority, Webhook
+from protocol.server import ServerInfo
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,7 +27,7 @@ def components(*, ref: str = "#/components/schemas/{model}") -> dict[str, Any]:
     """
     schemas: dict[str, Any] = {}
     models: list[type[BaseModel]] = [ErrorBody, Problem, Job, JobPage, Reply, Webhook]
-    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList, PictureRecipe, ArchiveRequest]
+    models += [ModelInfo, ModelList, ModelDownload, StyleList, PresetList, PictureRecipe, ArchiveRequest, ServerInfo]
     models += [spec.params for spec in TASKS.values()]
     models += list(CLIENT_MESSAGES.values())
     for model in models:

@@ -9,7 +9,20 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from service.api import archives, docs_pages, files, health, jobs, models, page, presets, recipes, styles, uploads
+from service.api import (
+    archives,
+    docs_pages,
+    files,
+    health,
+    jobs,
+    models,
+    page,
+    presets,
+    recipes,
+    server,
+    styles,
+    uploads,
+)
 from service.dialects import DIALECTS
 from service.dialects.collisions import collision_routes
 from service.guard import ForeignPaths, Guard
@@ -33,6 +46,7 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
     *styles.ROUTES,
     *recipes.ROUTES,
     *presets.ROUTES,
+    *server.ROUTES,
     *health.ROUTES,
     *docs_pages.ROUTES,
     WebSocketRoute("/v1/ws", websocket_endpoint),

@@ -25,6 +25,7 @@ from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
 from service.bridge import Announcer
 from service.bus import Bus
+from service.clock import timestamp
 from service.copies import Copies
 from service.dispatcher import Dispatcher
 from service.downloads import Downloads
@@ -37,6 +38,7 @@ from service.jobs import JobManager
 from service.ledger import Ledger
 from service.metrics import Gauges, Metrics
 from service.model_check import ModelCheck
+from service.model_loads import ModelLoads
 from service.models import Models, Shelf
 from service.object_store import ObjectStore
 from service.outlet import BufferedOutlet
@@ -96,12 +98,14 @@ class Services:
     webhooks: Webhooks
     metrics: Metrics
     models: Models
+    model_loads: ModelLoads
     styles: Styles
     presets: Presets
     downloads: Downloads
     wanted_files: WantedFiles
     sockets: set[Socket] = field(default_factory=set)
     """Open WebSockets."""
+    started_at: str = field(default_factory=timestamp)
     outlets: set[BufferedOutlet] = field(default_factory=set)
     """Of open event streams and long polls."""
 
@@ -154,7 +158,7 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         engine=engine,
     )
-    thumbnails = Thumbnails()
+    thumbnails, model_loads = Thumbnails(), ModelLoads()
     removal = Removal(store, files, thumbnails, ledger, pump, jobs)
     services = Services(
         settings=settings,
@@ -180,12 +184,13 @@ def wire(settings: Settings) -> Services:
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),
+        model_loads=model_loads,
         styles=styles,
         presets=presets,
         downloads=downloads,
         wanted_files=wanted_files,
     )
-    pump.listeners += [dispatcher, services.webhooks, metrics]
+    pump.listeners += [dispatcher, services.webhooks, metrics, model_loads]
     pump.on_commit = metrics.observe_commit
     services.webhooks.on_result = metrics.observe_webhook
     copies.on_result = metrics.observe_copy

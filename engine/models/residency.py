@@ -12,7 +12,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, OutOfMemory
+from engine.interface import Call, ModelMemory, OutOfMemory, ResidentModel
+from engine.models.announcements import Announcements
 from engine.models.catalogue import find
 from engine.models.files import locate
 from engine.models.joint_loads import JointLoads, Want
@@ -72,18 +73,23 @@ class Residency:
         self.device = device
         self.budget_bytes = budget_bytes
         self.visitors: Visitors = NoVisitors()
-        self._tell = tell
+        self._tell = Announcements(tell)
         self._home_budget_bytes = home_budget_bytes
         self._residents: OrderedDict[Key, Resident] = OrderedDict()
         self._replaced: list[Resident] = []
         """In use though their files have been replaced."""
         self._loads = JointLoads()
-        self._listed: tuple[str, ...] = ()
+        self._memory = ModelMemory(budget_bytes=budget_bytes)
 
     @property
     def listed(self) -> tuple[str, ...]:
         """What is in memory, each name once, in no order. Any thread may ask."""
-        return self._listed
+        return self._memory.names
+
+    @property
+    def memory(self) -> ModelMemory:
+        """The same with the sizes there were when a model last came or went. Any thread may ask."""
+        return self._memory
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,16 +158,17 @@ class Residency:
         want = Want(Key(name, variant), stamp)
         if (resident := self._found(want)) is not None:
             return cast("T", resident.network)
-        yield from read_ahead(name, files, self._tell)
-        plan = _Plan(
-            size_bytes=size_bytes, load=load, size_of=size_of, home_size_of=home_size_of, is_at_home=is_at_home
-        )
-        begin = partial(self._whole, want, plan)
-        try:
-            return cast("T", (yield from self._loads.join(want, self._found, begin)))
-        except OutOfMemory:
-            # By now the caches were freed, of models above all, so there may be room.
-            return cast("T", (yield from self._loads.join(want, self._found, begin)))
+        with self._tell.coming(name, partial(self._present, name)):
+            yield from read_ahead(name, files, self._tell)
+            plan = _Plan(
+                size_bytes=size_bytes, load=load, size_of=size_of, home_size_of=home_size_of, is_at_home=is_at_home
+            )
+            begin = partial(self._whole, want, plan)
+            try:
+                return cast("T", (yield from self._loads.join(want, self._found, begin)))
+            except OutOfMemory:
+                # By now the caches were freed, of models above all, so there may be room.
+                return cast("T", (yield from self._loads.join(want, self._found, begin)))
 
     @contextmanager
     def in_use(self, network: object) -> Iterator[None]:
@@ -276,6 +283,12 @@ class Residency:
         logger.info("model.loaded", model=name, device=self.device, size_bytes=size_bytes, home_bytes=home_bytes)
         self._tell(ModelLoaded(model=name, device=self.device, size_bytes=size_bytes))
 
+    def _present(self, name: str) -> ModelLoaded | None:
+        for model in self._memory.models:
+            if model.name == name:
+                return ModelLoaded(model=name, device=self.device, size_bytes=model.size_bytes)
+        return None
+
     def _drop(self, resident: Resident, reason: str) -> None:
         del self._residents[resident.key]
         self._list()
@@ -283,4 +296,10 @@ class Residency:
         self._tell(ModelUnloaded(model=resident.key.name, reason=reason))
 
     def _list(self) -> None:
-        self._listed = tuple(dict.fromkeys(self.names))
+        sizes: dict[str, ResidentModel] = {}
+        for key, resident in self._residents.items():
+            others = sizes.get(key.name, ResidentModel(key.name))
+            sizes[key.name] = ResidentModel(
+                key.name, others.size_bytes + resident.size(), others.home_bytes + resident.home_size()
+            )
+        self._memory = ModelMemory(tuple(sizes.values()), self.budget_bytes)

@@ -11,6 +11,7 @@ from service.api.openapi import JSON, Answer, Content, Operation, Parameter, Sch
 from service.api.operation_parts import IDEMPOTENCY_KEY, JOB, PREFER, SUBMITTED, choices
 from service.api.presets import PRESET_OPERATIONS
 from service.api.recipes import RECIPE_OPERATIONS
+from service.api.server import SERVER_OPERATIONS
 from service.api.styles import STYLE_OPERATIONS
 from service.api.uploads import UPLOAD_OPERATIONS
 from service.auth import Scope
@@ -322,6 +323,7 @@ OPERATIONS: Final = (
     *MODEL_OPERATIONS,
     *STYLE_OPERATIONS,
     *PRESET_OPERATIONS,
+    *SERVER_OPERATIONS,
     Operation(
         id="live",
         method="GET",

@@ -106,15 +106,15 @@ def test_a_model_is_loaded_once_told_of_and_dropped_when_asked_or_idle() -> None
         done = run_fake(make_run(TaskName.LOAD_MODEL, {"model": "fake"}), backend)
         assert [step.progress for step in done.of_type(StepFinished)] == [1.0]
         assert done.of_type(OutputReady) == []
-    assert backend.resident_models() == ("checkpoint:fake",)
+    assert backend.memory().names == ("checkpoint:fake",)
     backend.unload_model("checkpoint:other", "asked")
     backend.rest(3600)
-    assert backend.resident_models() == ("checkpoint:fake",)
+    assert backend.memory().names == ("checkpoint:fake",)
     backend.unload_model("checkpoint:fake", "asked")
-    assert backend.resident_models() == ()
+    assert backend.memory().names == ()
     run_fake(make_run(TaskName.LOAD_MODEL, {"model": "fake"}), backend)
     backend.rest(-1)
-    assert backend.resident_models() == ()
+    assert backend.memory().names == ()
     assert [body.TYPE for body in told] == ["model.loading", "model.loaded", "model.unloaded"] * 2
     assert {getattr(body, "model", None) for body in told} == {"checkpoint:fake"}
 

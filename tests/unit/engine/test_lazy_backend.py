@@ -3,6 +3,7 @@
 import threading
 
 from engine.fake import FakeBackend
+from engine.interface import ModelMemory
 from engine.lazy_backend import LazyBackend
 
 
@@ -15,7 +16,7 @@ def test_the_backend_is_made_when_it_is_loaded_and_works_like_itself() -> None:
 
     lazy = LazyBackend(make)
     assert made_on == []
-    assert lazy.resident_models() == ()
+    assert lazy.memory() == ModelMemory()
     assert lazy.load() == "fake"
     assert made_on == [threading.current_thread().name]
     assert lazy.budget_bytes() == FakeBackend().budget_bytes()

@@ -101,17 +101,17 @@ def test_a_model_is_loaded_by_a_job_and_leaves_when_asked_or_idle(tmp_path):
     told = []
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
     backend = TorchBackend(tmp_path, told.append, device="cpu", threads=2)
-    assert backend.resident_models() == ()
+    assert backend.memory().names == ()
     backend.load()
     try:
         for leave in (lambda: backend.unload_model("checkpoint:tiny", "asked"), lambda: backend.rest(-1.0)):
             run_through(backend, TaskName.LOAD_MODEL, {"model": "tiny"})
-            assert backend.resident_models() == ("checkpoint:tiny",)
+            assert backend.memory().names == ("checkpoint:tiny",)
             backend.unload_model("checkpoint:other", "asked")
             backend.rest(3600)
-            assert backend.resident_models() == ("checkpoint:tiny",)
+            assert backend.memory().names == ("checkpoint:tiny",)
             leave()
-            assert backend.resident_models() == ()
+            assert backend.memory().names == ()
     finally:
         backend.close()
         torch.set_num_threads(threads)

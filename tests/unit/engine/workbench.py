@@ -8,7 +8,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine.executor import Executor, ExecutorOptions
-from engine.interface import Call, LiveJob, Order, Run, RunContext, Steps, StoredOutput, Where
+from engine.interface import (
+    Call,
+    LiveJob,
+    ModelMemory,
+    Order,
+    ResidentModel,
+    Run,
+    RunContext,
+    Steps,
+    StoredOutput,
+    Where,
+)
 from engine.steps import GeneratorJob, GreenletJob, await_steps, blocking
 from protocol.editing import TestPatternParams
 from protocol.events import TERMINAL_FACTS, EventBody, JobRequeued
@@ -154,8 +165,8 @@ class TinyBackend:
     def is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError)
 
-    def resident_models(self) -> tuple[str, ...]:
-        return self.resident
+    def memory(self) -> ModelMemory:
+        return ModelMemory(tuple(ResidentModel(name) for name in self.resident))
 
     def unload_model(self, name: str, reason: str) -> None:
         self.unloaded.append((name, reason))

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.interface import Call, EngineError, OutOfMemory, Where
+from engine.interface import Call, EngineError, ModelMemory, OutOfMemory, ResidentModel, Where
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency
@@ -119,6 +119,50 @@ def test_a_file_that_cannot_be_loaded_is_tried_again_the_next_time(folder):
     with pytest.raises(ValueError, match="damaged"):
         used(residency, "a", broken)
     assert used(residency, "a", Loader())[0] == "network of a.onnx"
+
+
+def test_a_loading_that_fails_or_is_given_up_comes_to_an_end_for_those_who_watch(folder):
+    told = []
+    residency = Residency(folder, "cpu", told.append)
+
+    def broken(path, device):
+        raise ValueError("damaged")
+
+    loading = ModelLoading(model="a", phase="device", done=0, total=100)
+    given_up = ModelUnloaded(model="a", reason="its loading was given up")
+    with pytest.raises(ValueError, match="damaged"):
+        used(residency, "a", broken)
+    assert told == [loading, given_up]
+    told.clear()
+    first, second = residency.use("a", Loader()), residency.use("a", Loader())
+    next(first)
+    next(second)
+    first.close()
+    assert told == [loading]  # the second still waits for it
+    second.close()
+    assert told == [loading, given_up]
+
+
+def test_a_loading_that_is_given_up_does_not_hide_another_variant_in_memory(folder):
+    told = []
+    residency = Residency(folder, "cpu", told.append)
+    kept(residency, "a", 100, at_once("one"), variant="v1")
+    told.clear()
+    steps = residency.keep("a", 100, at_once("two"), variant="v2")
+    next(steps)
+    steps.close()
+    assert told[-1] == ModelLoaded(model="a", device="cpu", size_bytes=100)
+
+
+def test_what_is_in_memory_is_told_with_its_sizes(folder):
+    residency = Residency(folder, "cuda:0", budget_bytes=1000, home_budget_bytes=1000)
+    assert residency.memory == ModelMemory((), 1000)
+    used(residency, "a", Loader())
+    kept(residency, "b", 10, at_once("one"), variant="v1", size_of=lambda _: 30, home_size_of=lambda _: 5)
+    kept(residency, "b", 10, at_once("two"), variant="v2", size_of=lambda _: 40)
+    assert residency.memory == ModelMemory((ResidentModel("a", 100), ResidentModel("b", 70, 5)), 1000)
+    residency.unload("b", "asked")
+    assert residency.memory == ModelMemory((ResidentModel("a", 100),), 1000)
 
 
 def test_a_missing_file_is_told_before_anything_is_loaded(folder):
@@ -245,6 +289,23 @@ def test_large_files_are_read_beside_the_device_and_told_of_in_parts(folder, mon
     shares = [body.done / body.total for body in told if isinstance(body, ModelLoading) and body.phase == "read"]
     assert shares == [0.2, 0.4, 0.5, 0.7, 0.9, 1.0]
     assert kept(residency, "large", 200, at_once("weights"), files=files) == ("weights", [])
+
+
+def test_reading_ahead_stops_when_the_job_that_wanted_it_is_closed_and_the_last_word_is_that(folder, monkeypatch):
+    monkeypatch.setattr("engine.models.read_ahead.READ_AHEAD_BYTES", 150)
+    monkeypatch.setattr("engine.models.read_ahead.CHUNK_BYTES", 40)
+    told = []
+
+    def tell(body):
+        told.append(body)
+        if isinstance(body, ModelLoading) and body.done == 80:
+            steps.close()  # on another thread, while the pool reads
+
+    residency = Residency(folder, "cpu", tell)
+    steps = residency.keep("large", 200, at_once("weights"), files=[folder / "a.onnx", folder / "b.onnx"])
+    next(steps).run()
+    assert [body.done for body in told[:-1]] == [40, 80]
+    assert told[-1] == ModelUnloaded(model="large", reason="its loading was given up")
 
 
 class SlowLoad:
