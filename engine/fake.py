@@ -102,17 +102,19 @@ def _load_model(name: str, context: RunContext, memory: FakeMemory, step_s: floa
 def _work(run: Run, context: RunContext, wordsmith: Wordsmith, step_s: float) -> Steps:
     assert not isinstance(run.params, TestPatternParams)
     products: list[Product] = yield Call(partial(_prepare, run, context, wordsmith), where=Where.POOL, stage="read")
-    for index, product in enumerate(products):
-        if index < run.first_image:
+    for place, product in enumerate(products):
+        number = place if product.number is None else product.number
+        index = place if product.image is None else product.image
+        if number < run.first_image:
             continue
-        with context.image(index):
+        with context.image(number):
             for step in range(1, STEPS + 1):
                 yield Call(partial(hold, Hold(step_s)))
                 done = step / STEPS
-                context.step(step, STEPS, image=index, progress=(index + done) / len(products))
+                context.step(step, STEPS, image=index, progress=(place + done) / len(products))
                 if context.wants_previews:
                     context.preview(step, partial(_between, product, done), image=index)
-            yield from context.output(index, product.encode, seed=product.seed, data=product.data)
+            yield from context.output(number, product.encode, seed=product.seed, data=product.data)
 
 
 def _prepare(run: Run, context: RunContext, wordsmith: Wordsmith) -> list[Product]:

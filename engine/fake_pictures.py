@@ -10,6 +10,7 @@ from PIL import Image
 
 from engine import images
 from engine.colour import Warn
+from engine.fake_enhancing import enhanced
 from engine.fake_generation import generated
 from engine.fake_masks import Mask, box_of, covered, ellipse, mask_like
 from engine.fake_product import Inputs, Product
@@ -18,7 +19,9 @@ from engine.images import Floats, Picture
 from engine.interface import EncodedImage, EngineError
 from engine.prompting.expand import Wordsmith
 from protocol.editing import (
+    BackgroundModel,
     BackgroundResult,
+    Clothes,
     DescribeParams,
     DescribeStyle,
     EraseParams,
@@ -65,8 +68,16 @@ def make_products(params: TaskParams, inputs: Inputs, warn: Warn, wordsmith: Wor
         case DescribeParams():
             return [_describe(params, inputs)]
         case GenerationParams():
-            return [generated(params, inputs, index, warn, wordsmith) for index in range(params.images)]
+            make = partial(_generated, warn=warn, wordsmith=wordsmith)
+            if params.enhance is None:
+                return [make(params, inputs, index) for index in range(params.images)]
+            images_of = (enhanced(params, inputs, index, warn, make) for index in range(params.images))
+            return [product for products in images_of for product in products]
     raise TypeError(f"the fake engine knows no task with {type(params).__name__}")
+
+
+def _generated(params: GenerationParams, inputs: Inputs, index: int, *, warn: Warn, wordsmith: Wordsmith) -> Product:
+    return generated(params, inputs, index, warn, wordsmith)
 
 
 def _erase(params: EraseParams, inputs: Inputs, warn: Warn) -> Product:
@@ -127,6 +138,8 @@ def _upscale(params: UpscaleParams, inputs: Inputs, warn: Warn) -> Product:
 def _remove_background(params: RemoveBackgroundParams, inputs: Inputs, warn: Warn) -> Product:
     picture = inputs["image"]
     subject = ellipse(picture, 0.5, 0.5, 0.4).astype(np.float32)
+    if params.clothes is not Clothes.ALL and params.model is not BackgroundModel.U2NET_CLOTH_SEG:
+        warn("clothes_unused", f"clothes: {params.model.value} knows no clothes; the model u2net_cloth_seg does")
     is_cutout = params.result is BackgroundResult.CUTOUT
     if is_cutout and params.format is OutputFormat.JPEG:
         warn("alpha_flattened", "JPEG has no transparency: the cut-out was laid on white")

@@ -19,6 +19,8 @@ class Product:
         after: what they end with.
         encode: makes the file.
         seed, data: told with the output.
+        number: of the output; by default its place among all.
+        image: that it is of; by default likewise.
     """
 
     before: Picture
@@ -26,3 +28,5 @@ class Product:
     encode: Callable[[], EncodedImage]
     seed: int | None = None
     data: Mapping[str, Any] | None = None
+    number: int | None = None
+    image: int | None = None

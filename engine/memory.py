@@ -4,8 +4,15 @@ import os
 from typing import Final
 
 from protocol.editing import BackgroundModel, RemoveBackgroundParams, TestPatternParams, UpscaleParams
+from protocol.enhancing import Enhancing
 from protocol.erasing import EraseModel, EraseParams, HdStrategy
-from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
+from protocol.generation import (
+    GenerationParams,
+    ImageToImageParams,
+    InpaintParams,
+    OutpaintParams,
+    TextToImageParams,
+)
 from protocol.params import OutputFormat, TaskParams
 from protocol.requests import TaskName
 from protocol.retouching import RestoreFaceParams
@@ -28,6 +35,7 @@ _WORKING_SET_BYTES: Final = {
     TaskName.IMAGE_TO_IMAGE: 256 << 20,
     TaskName.INPAINT: 256 << 20,
     TaskName.OUTPAINT: 256 << 20,
+    TaskName.ENHANCE: 256 << 20,
     TaskName.LOAD_MODEL: 0,  # weights have a budget of their own
     TaskName.TEST_PATTERN: 0,
 }
@@ -39,8 +47,8 @@ _LARGE_BACKGROUND_BYTES: Final = 4 << 30
 """What BiRefNet, which RMBG 2.0 is too, needs beside that. Never measured here."""
 _LARGE_SEGMENT_BYTES: Final = 768 << 20
 """What the encoders of SAM, HQ-SAM and SAM 2 need beside that; measured with random weights, rounded up."""
-_DETECTOR_BYTES: Final = 2 << 30
-"""What finding by words needs beside that: Grounding DINO on 800 x 1333 px."""
+_DETECTOR_BYTES: Final = 1664 << 20
+"""What Grounding DINO needs on 800 x 1333 px; measured with random weights, rounded up."""
 _WITHOUT_NETWORK: Final = (None, EraseModel.CV2, EraseModel.PATCHMATCH)
 _BYTES_PER_SHOWN_PIXEL: Final = 1200
 """Activations of LaMa, measured with 512 and 1024 px a side."""
@@ -63,7 +71,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
     if isinstance(params, SegmentParams) and params.model is not SegmentModel.MOBILE_SAM:
         pictures += _LARGE_SEGMENT_BYTES
     if isinstance(params, SegmentParams) and params.text is not None:
-        pictures += _DETECTOR_BYTES
+        # One network after the other.
+        pictures += max(0, _DETECTOR_BYTES - _WORKING_SET_BYTES[TaskName.SEGMENT])
     if isinstance(params, RestoreFaceParams) and params.enhance_background:
         pictures += input_pixels * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE]
     if isinstance(params, TextToImageParams | ImageToImageParams):
@@ -78,6 +87,8 @@ def estimate_bytes(task: TaskName, params: TaskParams, input_pixels: int) -> int
         side = int(input_pixels**0.5)
         area = (side + params.left + params.right) * (side + params.top + params.bottom)
         pictures += area * 4 * _FLOAT_RGB
+    if isinstance(params, GenerationParams) and params.enhance is not None:
+        pictures += _enhancing_bytes(params.enhance, input_pixels)
     if isinstance(params, TestPatternParams):
         pictures += params.width * params.height * 2 * _UINT8_RGB
         if params.format is OutputFormat.PNG:
@@ -97,6 +108,26 @@ def _shown_pixels(params: EraseParams, input_pixels: int) -> int:
             return min(pixels, params.hd_resize_limit_px**2)
         case HdStrategy.CROP:
             return min(pixels, (params.hd_crop_trigger_px + 2 * params.hd_crop_margin_px) ** 2)
+
+
+def _enhancing_bytes(enhancing: Enhancing, input_pixels: int) -> int:
+    """What the stages need at most, beside what making a picture needs: one of them is at work at a time."""
+    needed = [_USUAL_SIDE_PX**2 * 4 * _FLOAT_RGB]
+    for region in enhancing.regions:
+        if region.subject is not None:
+            needed.append(_WORKING_SET_BYTES[TaskName.REMOVE_BACKGROUND] + _background_bytes(region.subject))
+        else:
+            is_small = region.model is SegmentModel.MOBILE_SAM
+            cutting = _WORKING_SET_BYTES[TaskName.SEGMENT] + (0 if is_small else _LARGE_SEGMENT_BYTES)
+            needed.append(max(_DETECTOR_BYTES, cutting))
+        if region.upscale_model is not None:
+            needed.append(_USUAL_SIDE_PX**2 * 16 * _UINT8_RGB + _WORKING_SET_BYTES[TaskName.UPSCALE])
+    rework = enhancing.rework
+    if rework is not None and rework.upscale is not None:
+        pixels = max(input_pixels, _USUAL_SIDE_PX**2)
+        enlarged = int(pixels * 16 * _UINT8_RGB + pixels * rework.upscale**2 * 4 * _FLOAT_RGB)
+        needed.append(enlarged + _WORKING_SET_BYTES[TaskName.UPSCALE])
+    return max(needed)
 
 
 def _background_bytes(model: BackgroundModel) -> int:

@@ -186,6 +186,7 @@ class TorchBackend:
         """The tasks on diffusers; imports it, which takes seconds."""
         from engine.diffusion.offload import Offloading
         from engine.diffusion.studio import Studio
+        from engine.tasks.enhance import enhance, with_enhancing
         from engine.tasks.image_to_image import image_to_image
         from engine.tasks.inpaint import inpaint
         from engine.tasks.load_model import load_model
@@ -205,11 +206,16 @@ class TorchBackend:
             wordsmith=self._wordsmith,
             plugins=self._plugins,
         )
-        return {
+        plugins = self._plugins
+        generating = {
             TaskName.TEXT_TO_IMAGE: partial(text_to_image, studio=studio),
-            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio, plugins=self._plugins),
-            TaskName.INPAINT: partial(inpaint, studio=studio, plugins=self._plugins),
+            TaskName.IMAGE_TO_IMAGE: partial(image_to_image, studio=studio, plugins=plugins),
+            TaskName.INPAINT: partial(inpaint, studio=studio, plugins=plugins),
             TaskName.OUTPAINT: partial(outpaint, studio=studio),
+        }
+        return {
+            **{name: with_enhancing(task, studio, plugins) for name, task in generating.items()},
+            TaskName.ENHANCE: partial(enhance, studio=studio, plugins=plugins),
             TaskName.LOAD_MODEL: partial(load_model, studio=studio),
         }
 

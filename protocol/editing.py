@@ -13,6 +13,7 @@ from protocol.segmenting import SegmentModel, SegmentParams
 __all__ = [
     "BackgroundModel",
     "BackgroundResult",
+    "Clothes",
     "DescribeParams",
     "DescribeStyle",
     "EraseModel",
@@ -73,6 +74,16 @@ class BackgroundModel(StrEnum):
     BIREFNET_MASSIVE = "birefnet-massive"
 
 
+class Clothes(StrEnum):
+    """What of a person's clothes is the subject, for the model that knows them."""
+
+    ALL = "all"
+    UPPER = "upper"
+    LOWER = "lower"
+    WHOLE = "whole"
+    """What covers both, as a dress does."""
+
+
 class BackgroundResult(StrEnum):
     """What `remove_background` gives back: the subject on transparency, or the mask alone."""
 
@@ -126,6 +137,7 @@ class RemoveBackgroundParams(PictureOutParams):
     image: ImageRef
     model: BackgroundModel = BackgroundModel.AUTO
     result: BackgroundResult = BackgroundResult.CUTOUT
+    clothes: Clothes = Field(Clothes.ALL, description="With `u2net_cloth_seg`: which clothes are the subject.")
 
 
 class TestPatternParams(PictureOutParams):

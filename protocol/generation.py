@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from protocol.brushnet import BrushedParams
+from protocol.enhancing import EnhancingParams
 from protocol.finishing import FinishingParams
 from protocol.guidance import GuidanceParams
 from protocol.guides import MAX_GUIDES, ControlRef, ImagePromptRef, Preprocess
@@ -49,7 +50,9 @@ class FreeU(Frozen):
     s2: FreeUWeight | None = Field(None, description="Skip features of the second stage.")
 
 
-class GenerationParams(PromptingParams, GuidanceParams, RefiningParams, FinishingParams, PictureOutParams):
+class GenerationParams(
+    PromptingParams, GuidanceParams, RefiningParams, EnhancingParams, FinishingParams, PictureOutParams
+):
     """What all generating tasks take."""
 
     has_picture: ClassVar[bool] = True
@@ -185,4 +188,16 @@ class OutpaintParams(RepaintingParams, BrushedParams, ReplayParams, GenerationPa
     def _has_a_side(self) -> Self:
         if not (self.left or self.top or self.right or self.bottom):
             raise ValueError("needs at least one of left, top, right and bottom above 0")
+        return self
+
+
+class EnhanceParams(GenerationParams):
+    """Rework a given picture, and repaint what is found in it. See `enhance`, which it needs."""
+
+    image: ImageRef
+
+    @model_validator(mode="after")
+    def _has_stages(self) -> Self:
+        if self.enhance is None:
+            raise ValueError("needs an enhance")
         return self

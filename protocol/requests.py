@@ -21,7 +21,7 @@ from protocol.editing import (
     UpscaleParams,
 )
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.generation import ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
+from protocol.generation import EnhanceParams, ImageToImageParams, InpaintParams, OutpaintParams, TextToImageParams
 from protocol.loading import LoadModelParams
 from protocol.params import Frozen, TaskParams
 from protocol.retouching import AdjustMaskParams, RestoreFaceParams
@@ -59,6 +59,7 @@ class TaskName(StrEnum):
     IMAGE_TO_IMAGE = "image_to_image"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    ENHANCE = "enhance"
     LOAD_MODEL = "load_model"
     TEST_PATTERN = "test_pattern"
 
@@ -94,6 +95,7 @@ TASKS: Final[Mapping[TaskName, TaskSpec]] = {
     TaskName.OUTPAINT: TaskSpec(
         OutpaintParams, is_interactive=False, image_fields=("image", "example"), image_lists=_GUIDES
     ),
+    TaskName.ENHANCE: TaskSpec(EnhanceParams, is_interactive=False, image_lists=_GUIDES),
     TaskName.LOAD_MODEL: TaskSpec(LoadModelParams, is_interactive=False, image_fields=()),
     TaskName.TEST_PATTERN: TaskSpec(TestPatternParams, is_interactive=False, image_fields=()),
 }

@@ -6,8 +6,9 @@ from typing import Any, cast
 from engine.diffusion.generation_job import GenerationJob
 from engine.diffusion.job_wording import JobWording
 from engine.diffusion.made_with import MadeWith
-from engine.images import Floats, Picture, encode, to_uint8
+from engine.images import Floats, Picture, encode_for, to_uint8
 from engine.interface import Call, EncodedImage, Where
+from engine.made import Made
 from engine.prompting.expand import Wording
 from engine.safety.censoring import look_at
 from engine.safety.checkers import SafetyChecker, bring_checker
@@ -36,7 +37,7 @@ class Finishing:
             self._checker = await_steps(bring_checker(studio.plugins, studio.residency))
 
     def keep(self, index: int, generated: Floats, seed: int) -> None:
-        """Make the output of image `index`.
+        """Make the output of image `index`, or hand the picture on to what takes it.
 
         Args:
             generated: what the model made, (H, W, 3) at the size it works at.
@@ -51,16 +52,25 @@ class Finishing:
             finish = partial(_as_it_is, seen.picture)
             shown = partial(to_uint8, seen.picture.rgb)
             job.context.preview(job.steps, shown, image=index, max_px=job.params.preview_px)
-        encode_it = partial(self._encode, finish, wording, seed)
+        signed = partial(self._signed, finish, wording, seed)
+        if job.take is not None:
+            picture = cast("Picture", await_call(Call(signed, Where.POOL, "finish")))
+            job.take(Made(picture, seed, data))
+            return
+        encode_it = partial(self._encode, signed)
         await_steps(job.context.output(index, encode_it, seed=seed, data=data))
 
-    def _encode(self, finish: "partial[Picture]", wording: Wording, seed: int) -> EncodedImage:
+    def _encode(self, signed: "partial[Picture]") -> EncodedImage:
+        """On the side pool."""
+        return encode_for(signed(), self._job.params)
+
+    def _signed(self, finish: "partial[Picture]", wording: Wording, seed: int) -> Picture:
         """On the side pool."""
         params, picture = self._job.params, finish()
         if params.metadata is not MetadataScheme.NONE:
             recipe = self._made_with.recipe(wording, seed, picture.width, picture.height)
             picture = sign(picture, recipe, params.metadata, params.format, self._job.warn)
-        return encode(picture, params.format, params.quality)
+        return picture
 
 
 def _as_it_is(picture: Picture) -> Picture:

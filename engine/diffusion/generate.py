@@ -38,6 +38,7 @@ from engine.diffusion.unused import tell_unused
 from engine.images import from_tensor
 from engine.interface import Call, Run, RunContext, Steps, Where
 from engine.library.records import FoundModel
+from engine.made import Take
 from engine.steps import await_call, await_steps, blocking
 from protocol.generation import GenerationParams
 
@@ -51,6 +52,7 @@ def generate(
     *,
     develop: Develop | None = None,
     tile_px: int | None = None,
+    take: Take | None = None,
 ) -> Steps:
     """Make the pictures of a generating task, one output each.
 
@@ -59,11 +61,12 @@ def generate(
     Args:
         develop: what other networks have to do to the scene before the first step.
         tile_px: side of the tiles that the VAE works in; None is whole pictures.
+        take: gets the pictures in the place of outputs.
 
     Raises:
         EngineError: `model_missing`, `bad_model`; `invalid_params`: the model cannot do this; `bad_image`.
     """
-    return blocking(partial(_generate, run, context, studio, kind, compose, develop, tile_px))
+    return blocking(partial(_generate, run, context, studio, kind, compose, develop, tile_px, take))
 
 
 def _generate(
@@ -74,6 +77,7 @@ def _generate(
     compose: Compose,
     develop: Develop | None,
     tile_px: int | None,
+    take: Take | None,
 ) -> None:
     params = run.params
     assert isinstance(params, GenerationParams)
@@ -102,6 +106,7 @@ def _generate(
             kind=kind,
             scene=scene,
             tile_px=tile_px,
+            take=take,
         )
         _Pictures(job).make_all()
 

@@ -12,6 +12,7 @@ from engine.diffusion.studio import ReadyModel, Studio
 from engine.diffusion.tiled_vae import tiled
 from engine.images import Floats, decode, on_white
 from engine.interface import Run, RunContext
+from engine.made import Take
 from protocol.generation import GenerationParams
 
 
@@ -28,6 +29,8 @@ class GenerationJob:
     kind: PipelineKind
     scene: Scene
     tile_px: int | None = None
+    take: Take | None = None
+    """Gets the pictures; None makes outputs of them."""
     _told: set[str] = field(default_factory=set)
 
     @property

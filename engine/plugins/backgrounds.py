@@ -109,11 +109,12 @@ RECIPES: Final[Mapping[BackgroundModel, Recipe]] = {
 }
 
 
-def find_subject(network: Network, recipe: Recipe, image: Bytes) -> Floats:
+def find_subject(network: Network, recipe: Recipe, image: Bytes, *, only: int | None = None) -> Floats:
     """How much each part of the picture belongs to its subject.
 
     Args:
         image: (H, W, 3) uint8, RGB.
+        only: of a network with a channel for each kind of subject, the one that counts; None is all of them.
 
     Returns:
         (h, w) float32 in [0, 1], of some size, to be stretched over the picture; all 0 if a network whose answers are
@@ -138,14 +139,15 @@ def find_subject(network: Network, recipe: Recipe, image: Bytes) -> Floats:
     square[rows, columns] = pixels
     prepared = (square - np.array(recipe.mean, np.float32)) / np.array(recipe.deviation, np.float32)
     answer = network(np.ascontiguousarray(prepared.transpose(2, 0, 1)[None], np.float32))
-    share: Floats = _read(answer[0], recipe.answer)[rows, columns]
+    share: Floats = _read(answer[0], recipe.answer, only)[rows, columns]
     return share
 
 
-def _read(answer: Floats, kind: Answer) -> Floats:
+def _read(answer: Floats, kind: Answer, only: int | None) -> Floats:
     """(channels, h, w) to (h, w) in [0, 1]."""
     if kind is Answer.CLASSES:
-        return np.asarray(np.argmax(answer, axis=0) > 0, np.float32)
+        classes = np.argmax(answer, axis=0)
+        return np.asarray(classes > 0 if only is None else classes == only, np.float32)
     salience: Floats = np.asarray(answer[0], np.float32)
     if kind is Answer.SHARE:
         return np.asarray(np.clip(salience, 0, 1), np.float32)

@@ -18,7 +18,13 @@ _REALESRGAN: Final = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 _GFPGAN: Final = "https://github.com/TencentARC/GFPGAN/releases/download"
 _REMBG: Final = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 _HUB: Final = "https://huggingface.co"
-_GENERATING: Final = (TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT)
+_GENERATING: Final = (
+    TaskName.TEXT_TO_IMAGE,
+    TaskName.IMAGE_TO_IMAGE,
+    TaskName.INPAINT,
+    TaskName.OUTPAINT,
+    TaskName.ENHANCE,
+)
 _SAM: Final = "https://dl.fbaipublicfiles.com"
 
 
@@ -273,7 +279,7 @@ _MODELS: Final = (
     PluginModel(
         name="grounding-dino-tiny",
         title="Grounding DINO, tiny: finds what words name",
-        tasks=(TaskName.SEGMENT,),
+        tasks=(TaskName.SEGMENT, *_GENERATING),
         files=("grounding-dino-tiny/model.safetensors", "grounding-dino-tiny/pytorch_model.bin"),
         url=f"{_HUB}/IDEA-Research/grounding-dino-tiny/resolve/main/model.safetensors",
         md5="",

@@ -1,10 +1,10 @@
 """Make pictures from a prompt and a picture to start from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from engine import images
 from engine.diffusion.canvas import resize
@@ -16,6 +16,7 @@ from engine.diffusion.studio import ReadyModel, Studio
 from engine.diffusion.tiled_vae import TILE_PX
 from engine.images import Floats, Picture
 from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.made import Made, Take
 from engine.origin import Origin
 from engine.partway import Partway
 from engine.plugins.files import PluginFiles
@@ -26,6 +27,8 @@ from protocol.editing import UpscaleModel
 from protocol.generation import ImageToImageParams
 from protocol.replay import SizeRule
 
+Read: TypeAlias = Callable[[], Picture]
+"""On the side pool."""
 MOST_AREA: Final = 2.25
 """A picture nobody gave a size for is worked on at no more than this many times the model's own area."""
 MOST_REDRAWN_PX: Final = 2800
@@ -36,11 +39,23 @@ _ENLARGED: Final = 0.2
 """Share of the whole job."""
 
 
-def image_to_image(run: Run, context: RunContext, studio: Studio, plugins: PluginFiles | None = None) -> Steps:
+def image_to_image(
+    run: Run,
+    context: RunContext,
+    studio: Studio,
+    plugins: PluginFiles | None = None,
+    *,
+    read: Read | None = None,
+    take: Take | None = None,
+) -> Steps:
     """One output per image, of the size asked or the picture's own; transparency is laid on white.
 
     With `upscale` the calls and steps of the task `upscale` come first. What it made is then worked on as a whole,
     between tiles of the VAE, or is the output itself where it is too large for that.
+
+    Args:
+        read: gives the picture; by default the request's is read.
+        take: gets the pictures in the place of outputs.
 
     Raises:
         EngineError: see `engine.diffusion.generate.generate`.
@@ -50,10 +65,11 @@ def image_to_image(run: Run, context: RunContext, studio: Studio, plugins: Plugi
     """
     params = run.params
     assert isinstance(params, ImageToImageParams)
-    read = partial(images.decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
+    if read is None:
+        read = partial(images.decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     if params.upscale is None:
-        return generate(run, context, studio, PipelineKind.IMAGE_TO_IMAGE, partial(_compose, read))
-    return _upscaled(run, context, studio, plugins, params, read)
+        return generate(run, context, studio, PipelineKind.IMAGE_TO_IMAGE, partial(_compose, read), take=take)
+    return _upscaled(run, context, studio, plugins, params, read, take)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,13 @@ class _FromPicture:
 
 
 def _upscaled(
-    run: Run, context: RunContext, studio: Studio, plugins: PluginFiles | None, params: ImageToImageParams, read: Any
+    run: Run,
+    context: RunContext,
+    studio: Studio,
+    plugins: PluginFiles | None,
+    params: ImageToImageParams,
+    read: Read,
+    take: Take | None,
 ) -> Steps:
     assert params.upscale is not None
     model = params.upscale_model or UpscaleModel.AUTO
@@ -114,9 +136,8 @@ def _upscaled(
     )
     if is_redrawn:
         rest = Partway(context, since=_ENLARGED)
-        yield from generate(
-            run, rest, studio, PipelineKind.IMAGE_TO_IMAGE, partial(_compose, lambda: enlarged), tile_px=TILE_PX
-        )
+        compose = partial(_compose, lambda: enlarged)
+        yield from generate(run, rest, studio, PipelineKind.IMAGE_TO_IMAGE, compose, tile_px=TILE_PX, take=take)
         return
     message = f"an enlarged picture of {enlarged.width} x {enlarged.height} px is too large to be made anew"
     context.warn("upscale_only", f"{message}; it is the output as Real-ESRGAN made it")
@@ -127,13 +148,16 @@ def _upscaled(
         seen = yield from look_at(result, run.first_image, checker, context.warn)
         result, data["is_censored"] = seen.picture, seen.is_censored
     result = yield Call(partial(sign_enlarged, result, used, factor, params, context.warn), Where.POOL, "finish")
+    if take is not None:
+        take(Made(result, None, data))
+        return
     encode = partial(images.encode_for, result, params)
     for index in range(run.first_image, params.images):
         with context.image(index):
             yield from context.output(index, encode, data=data)
 
 
-def _compose(read: Any, run: Run, _context: RunContext, model: ReadyModel) -> _FromPicture:
+def _compose(read: Read, run: Run, _context: RunContext, model: ReadyModel) -> _FromPicture:
     params, working = run.params, model.working
     assert isinstance(params, ImageToImageParams)
     picture: Picture = read()

@@ -1,9 +1,9 @@
 """Repaint a part of a picture by a prompt."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import Floats, Picture
 from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
+from engine.made import Take
 from engine.masks import Box, Mask
 from engine.plugins.files import PluginFiles
 from engine.tasks.upscale import enlarge
@@ -32,7 +33,27 @@ _MOST_FACTOR: Final = 4.0
 """By which Real-ESRGAN enlarges; the rest is done by Lanczos."""
 
 
-def inpaint(run: Run, context: RunContext, studio: Studio, plugins: PluginFiles | None = None) -> Steps:
+@dataclass(frozen=True, slots=True, eq=False)
+class Marked:
+    """A picture, and (H, W) what of it is to be repainted, before that is grown and turned round."""
+
+    picture: Picture
+    mask: Mask
+
+
+Read: TypeAlias = Callable[[], Marked]
+"""On the side pool."""
+
+
+def inpaint(
+    run: Run,
+    context: RunContext,
+    studio: Studio,
+    plugins: PluginFiles | None = None,
+    *,
+    read: Read | None = None,
+    take: Take | None = None,
+) -> Steps:
     """One output per image, of the size of the picture and what is added to its sides.
 
     The model sees the mask and its surroundings at its own size, or the whole picture with `crop` off. What it made is
@@ -40,13 +61,24 @@ def inpaint(run: Run, context: RunContext, studio: Studio, plugins: PluginFiles 
     its value, unless `keep_unmasked` is off. With `upscale_model` the calls and steps of the task `upscale` come first,
     where they are needed.
 
+    Args:
+        read: gives the picture and its mask; by default the request's are read.
+        take: gets the pictures in the place of outputs.
+
     Raises:
         EngineError: see `engine.diffusion.generate.generate`; `invalid_params`: the mask is empty or of another size.
     """
     params = run.params
     assert isinstance(params, InpaintParams)
     develop = None if params.upscale_model is None else partial(_enlarged, params, context, studio, plugins)
-    return generate(run, context, studio, PipelineKind.INPAINT, _compose, develop=develop)
+    compose = partial(_compose, read or partial(_read, run, params, context))
+    return generate(run, context, studio, PipelineKind.INPAINT, compose, develop=develop, take=take)
+
+
+def shaped(mask: Mask, params: InpaintParams) -> Mask:
+    """The mask grown and turned round as asked."""
+    mask = masks.moved(mask, params.grow_px, is_box=params.grow_shape is MaskShape.BOX)
+    return ~mask if params.invert_mask else mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +121,10 @@ class Repainted:
         return Picture(self.canvas.pasted(generated), self.picture.alpha, self.picture.depth_bits, self.picture.origin)
 
 
-def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
-    params = run.params
+def _compose(read: Read, run: Run, _context: RunContext, model: ReadyModel) -> Repainted:
+    params, marked = run.params, read()
     assert isinstance(params, InpaintParams)
-    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
-    mask = _mask_of(run, params, picture)
+    picture, mask = marked.picture, shaped(marked.mask, params)
     borders = Borders(params.left, params.top, params.right, params.bottom)
     if borders:
         borders.check(picture.width, picture.height)
@@ -122,13 +153,13 @@ def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:
     return Repainted(canvas, params.strength, picture, _start_of(canvas, params))
 
 
-def _mask_of(run: Run, params: InpaintParams, picture: Picture) -> Mask:
-    """(H, W): the mask and the regions, grown and turned round as asked."""
+def _read(run: Run, params: InpaintParams, context: RunContext) -> Marked:
+    """The picture of the request, with its mask and regions."""
+    picture = images.decode(run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     mask = masks.from_regions(params.regions, picture.width, picture.height)
     if "mask" in run.inputs:
         mask |= masks.for_picture(run.inputs["mask"], picture.width, picture.height, fits=params.fit_mask)
-    mask = masks.moved(mask, params.grow_px, is_box=params.grow_shape is MaskShape.BOX)
-    return ~mask if params.invert_mask else mask
+    return Marked(picture, mask)
 
 
 def _area_of(params: InpaintParams, picture: Picture) -> Box | None:

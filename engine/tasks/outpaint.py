@@ -10,20 +10,24 @@ from engine.diffusion.generate import generate
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import Picture
 from engine.interface import Run, RunContext, Steps
+from engine.made import Take
 from engine.masks import Box
 from engine.tasks.inpaint import Repainted
 from protocol.generation import OutpaintParams
 
 
-def outpaint(run: Run, context: RunContext, studio: Studio) -> Steps:
+def outpaint(run: Run, context: RunContext, studio: Studio, *, take: Take | None = None) -> Steps:
     """One output per image, larger than the picture by what was asked; the picture keeps its pixels.
 
     Only a rim of `overlap_px` along the enlarged sides may change, to hide the seam. Transparency is laid on white.
 
+    Args:
+        take: gets the pictures in the place of outputs.
+
     Raises:
         EngineError: see `engine.diffusion.generate.generate`; `invalid_params`: the result would be too large.
     """
-    return generate(run, context, studio, PipelineKind.INPAINT, _compose)
+    return generate(run, context, studio, PipelineKind.INPAINT, _compose, take=take)
 
 
 def _compose(run: Run, context: RunContext, model: ReadyModel) -> Repainted:

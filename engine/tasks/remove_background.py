@@ -1,24 +1,18 @@
 """Cut the subject out of a picture."""
 
-from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from engine.images import Bytes, Floats, Picture, decode, encode_for, encode_mask, thumbnail, to_uint8, written_as
+from engine.images import Bytes, Floats, Picture, decode, encode_for, encode_mask, thumbnail, written_as
 from engine.interface import Call, EncodedImage, Run, RunContext, Steps, Where
-from engine.models.catalogue import find
-from engine.models.files import is_present
-from engine.models.onnx_session import open_session
 from engine.models.residency import Residency
 from engine.origin import TRANSPARENT, FileFormat, Origin
-from engine.plugins.backgrounds import RECIPES, Network, OnnxMap, find_subject
 from engine.plugins.files import PluginFiles
-from engine.steps import twice
-from protocol.editing import BackgroundModel, BackgroundResult, RemoveBackgroundParams
+from engine.plugins.subjects import chosen_model, spread, subject_share, use_subject_model
+from protocol.editing import BackgroundModel, BackgroundResult, Clothes, RemoveBackgroundParams
 
 _STEPS: Final = 3
 _CHECK_PX: Final = 16
@@ -31,21 +25,19 @@ def remove_background(run: Run, context: RunContext, residency: Residency, plugi
         EngineError: `model_missing`, `forbidden`: of the model that was asked for.
 
     Warns:
+        clothes_unused: the model does not tell them apart.
         alpha_flattened: a cut-out is to be a file without transparency, as JPEG; it is laid on white.
     """
     assert isinstance(run.params, RemoveBackgroundParams)
     params = run.params
     read = partial(decode, run.inputs["image"], warn=context.warn, keep_metadata=params.keep_metadata)
     picture: Picture = yield Call(read, Where.POOL, "read")
-    model = params.model
-    if model is BackgroundModel.AUTO:
-        has_full = is_present(find("u2net"), residency.models_dir)
-        model = BackgroundModel.U2NET if has_full else BackgroundModel.U2NETP
-    network = yield from _use(model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
+    model = chosen_model(params.model, residency)
+    if params.clothes is not Clothes.ALL and model is not BackgroundModel.U2NET_CLOTH_SEG:
+        context.warn("clothes_unused", f"clothes: {model.value} knows no clothes; the model u2net_cloth_seg does")
+    network = yield from use_subject_model(model, residency, plugins or PluginFiles(models_dir=residency.models_dir))
     context.step(1, _STEPS, progress=0.2, stage="read")
-    small: Floats = yield from twice(
-        Call(lambda: find_subject(network, RECIPES[model], to_uint8(picture.rgb)), stage="infer")
-    )
+    small = yield from subject_share(network, model, picture, params.clothes)
     context.step(2, _STEPS, progress=0.8, stage="infer")
     result: Picture = yield Call(lambda: _compose(picture, small, params.result), Where.POOL, "compose")
     context.step(_STEPS, _STEPS, progress=0.9, stage="compose")
@@ -64,21 +56,6 @@ def remove_background(run: Run, context: RunContext, residency: Residency, plugi
     yield from context.output(0, finish, data={"result": params.result.value, "model": model.value})
 
 
-def _use(model: BackgroundModel, residency: Residency, plugins: PluginFiles) -> Generator[Call, Any, Network]:
-    published = RECIPES[model].published
-    if published is None:
-        return OnnxMap((yield from residency.use(model.value, open_session)))
-    return (yield from plugins.use(published, residency, _load))
-
-
-def _load(path: Path, device: str) -> Network:
-    if path.suffix == ".onnx":
-        return OnnxMap(open_session(path, device))
-    from engine.plugins.isnet import load_isnet
-
-    return load_isnet(path, device)
-
-
 def on_checks(picture: Picture) -> Bytes:
     """A thumbnail on the grey checks that stand for transparency: (h, w, 3) uint8."""
     rgb: Floats = picture.rgb
@@ -92,12 +69,7 @@ def on_checks(picture: Picture) -> Bytes:
 
 
 def _compose(picture: Picture, small: Floats, result: BackgroundResult) -> Picture:
-    import cv2
-
-    resized = cv2.resize(small, (picture.width, picture.height), interpolation=cv2.INTER_LINEAR)
-    mask: Floats = np.clip(np.asarray(resized, np.float32), 0, 1)
-    if picture.alpha is not None:
-        mask = mask * picture.alpha
+    mask = spread(small, picture)
     if result is BackgroundResult.MASK:
         # Of the format alone: a mask has no colours that a profile could be of.
         origin = None if picture.origin is None else Origin(format=picture.origin.format)

@@ -11,18 +11,22 @@ from engine.diffusion.sizes import Size
 from engine.diffusion.studio import ReadyModel, Studio
 from engine.images import Floats, Picture
 from engine.interface import Run, RunContext, Steps
+from engine.made import Take
 from protocol.generation import TextToImageParams
 
 
-def text_to_image(run: Run, context: RunContext, studio: Studio) -> Steps:
+def text_to_image(run: Run, context: RunContext, studio: Studio, *, take: Take | None = None) -> Steps:
     """One output per image, of the size asked or the model's own; a step each time the denoiser was called.
 
     A model that works at one size only (`show_px` in its defaults) makes its picture there, and it is enlarged.
 
+    Args:
+        take: gets the pictures in the place of outputs.
+
     Raises:
         EngineError: see `engine.diffusion.generate.generate`.
     """
-    return generate(run, context, studio, PipelineKind.TEXT_TO_IMAGE, _compose)
+    return generate(run, context, studio, PipelineKind.TEXT_TO_IMAGE, _compose, take=take)
 
 
 @dataclass(frozen=True, slots=True)

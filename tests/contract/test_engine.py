@@ -91,6 +91,21 @@ EXAMPLES = {
         {"prompt": "a red apple", "seed": 7, "deterministic": True, "steps": 3, "right": 32},
         size=(128, 64),
     ),
+    "enhance": Example(
+        TaskName.ENHANCE,
+        {
+            "prompt": "a red apple",
+            "seed": 7,
+            "deterministic": True,
+            "steps": 3,
+            "enhance": {
+                "regions": [{"subject": "u2netp", "prompt": "a cat"}],
+                "rework": {"strength": 0.5},
+                "keep_stages": True,
+            },
+        },
+        outputs=2,
+    ),
     "load_model": Example(TaskName.LOAD_MODEL, {"model": "tiny"}, (), outputs=0),
     "test_pattern": Example(
         TaskName.TEST_PATTERN, {"width": 40, "height": 24, "images": 3, "steps": 2}, (), outputs=3, size=(40, 24)

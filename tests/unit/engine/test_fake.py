@@ -29,6 +29,7 @@ PARAMS: Mapping[TaskName, Mapping[str, Any]] = {
     TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
     TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 4, "y": 4, "width": 20, "height": 10}]},
     TaskName.OUTPAINT: {"prompt": "a cat", "right": 20},
+    TaskName.ENHANCE: {"prompt": "a cat", "enhance": {"regions": [{"text": "face"}, {"subject": "auto"}]}},
     TaskName.TEST_PATTERN: {"width": 60, "height": 40, "images": 2},
 }
 SIZES = {TaskName.UPSCALE: (150, 100), TaskName.OUTPAINT: (80, 40), TaskName.DESCRIBE: None}

@@ -18,6 +18,7 @@ EXAMPLES: dict[TaskName, dict[str, object]] = {
     TaskName.IMAGE_TO_IMAGE: {"prompt": "x", "image": "x"},
     TaskName.INPAINT: {"prompt": "x", "image": "x", "mask": "x"},
     TaskName.OUTPAINT: {"prompt": "x", "image": "x", "left": 8},
+    TaskName.ENHANCE: {"prompt": "x", "image": "x", "enhance": {"regions": [{"text": "x"}]}},
     TaskName.LOAD_MODEL: {"model": "spark"},
     TaskName.TEST_PATTERN: {},
 }
@@ -92,3 +93,19 @@ def test_what_is_added_to_a_repainted_picture_needs_room(few: dict[str, object],
     bare = {"prompt": "x", "image": "x", "mask": "x"}
     less, more = (TASKS[TaskName.INPAINT].params.model_validate(bare | each) for each in (few, many))
     assert estimate_bytes(TaskName.INPAINT, more, 10**6) > estimate_bytes(TaskName.INPAINT, less, 10**6) + 10**7
+
+
+def test_what_is_looked_for_and_enlarged_needs_room() -> None:
+    def needed(task: TaskName, **asked: object) -> int:
+        params = TASKS[task].params.model_validate({"image": "x", **asked})
+        return estimate_bytes(task, params, 1_000_000)
+
+    by_words = needed(TaskName.SEGMENT, text="face")
+    assert by_words > needed(TaskName.SEGMENT, points=[{"x": 0, "y": 0}])
+    plain = needed(TaskName.IMAGE_TO_IMAGE, prompt="x")
+    small = needed(TaskName.IMAGE_TO_IMAGE, prompt="x", enhance={"regions": [{"subject": "u2netp"}]})
+    large = needed(TaskName.IMAGE_TO_IMAGE, prompt="x", enhance={"regions": [{"subject": "birefnet-general"}]})
+    words = needed(TaskName.IMAGE_TO_IMAGE, prompt="x", enhance={"regions": [{"text": "face"}]})
+    enlarged = needed(TaskName.IMAGE_TO_IMAGE, prompt="x", enhance={"rework": {"upscale": 8.0}})
+    assert plain < small < words < large
+    assert enlarged > small

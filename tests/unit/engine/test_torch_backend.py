@@ -69,6 +69,7 @@ def test_every_task_can_be_opened(backend):
             TaskName.IMAGE_TO_IMAGE: {"prompt": "a cat"},
             TaskName.INPAINT: {"prompt": "a cat", "regions": [{"x": 0, "y": 0, "width": 4, "height": 4}]},
             TaskName.OUTPAINT: {"prompt": "a cat", "left": 8},
+            TaskName.ENHANCE: {"prompt": "a cat", "enhance": {"regions": [{"subject": "auto"}]}},
             TaskName.LOAD_MODEL: {"model": "spark"},
         }.get(task, {})
         if TASKS[task].image_fields:

@@ -28,6 +28,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "image_to_image": {"prompt": "a cat", "image": IMAGE},
     "inpaint": {"prompt": "a cat", "image": IMAGE, "mask": IMAGE},
     "outpaint": {"prompt": "a cat", "image": IMAGE, "left": 8, "right": 8},
+    "enhance": {"prompt": "a cat", "image": IMAGE, "enhance": {"regions": [{"text": "face"}]}},
     "load_model": {"model": "spark"},
     "test_pattern": {},
 }
@@ -112,6 +113,7 @@ RANGES: dict[str, dict[str, tuple[int | float, int | float]]] = {
         "overlap_px": (0, 256),
         "fitting_degree": (0.0, 1.0),
     },
+    "enhance": GENERATION,
     "load_model": {},
     "test_pattern": {
         "quality": (1, 100),

@@ -112,6 +112,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "image_to_image": {"prompt": "a cat", "image": IMAGE},
     "inpaint": {"prompt": "a cat", "image": IMAGE, "mask": IMAGE},
     "outpaint": {"prompt": "a cat", "image": IMAGE, "left": 8, "right": 8},
+    "enhance": {"prompt": "a cat", "image": IMAGE, "enhance": {"regions": [{"text": "face"}]}},
     "load_model": {"model": "spark"},
     "test_pattern": {},
 }
@@ -130,7 +131,8 @@ def parses(request: dict[str, Any]) -> bool:
 def test_schema_and_parser_agree_on_each_value_of_each_parameter(schemas: dict[str, Any], task: TaskName) -> None:
     check = validator(schemas, "JobRequest")
     fields = [*TASKS[task].params.model_fields, "unknown"]
-    pairs = {("erase", "mask"), ("segment", "points"), ("inpaint", "mask"), ("image_to_image", "upscale_model")}
+    pairs = {("erase", "mask"), ("inpaint", "mask"), ("image_to_image", "upscale_model")}
+    pairs |= {("segment", "points"), ("segment", "text"), *((str(each), "enhance") for each in TaskName)}
     for field, value in itertools.product(fields, VALUES):
         if (task, field) in pairs:
             continue  # there the parser also asks for another field, or one of two, which the schema leaves to the text

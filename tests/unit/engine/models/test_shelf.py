@@ -23,7 +23,13 @@ from tests.unit.engine.library.model_files import (
     write_pipeline,
 )
 
-GENERATING = (TaskName.TEXT_TO_IMAGE, TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.OUTPAINT)
+GENERATING = (
+    TaskName.TEXT_TO_IMAGE,
+    TaskName.IMAGE_TO_IMAGE,
+    TaskName.INPAINT,
+    TaskName.OUTPAINT,
+    TaskName.ENHANCE,
+)
 
 
 def shelf(folder: Path, **more: object) -> Shelf:
@@ -40,8 +46,8 @@ def test_a_checkpoint_is_for_what_its_family_can_do(tmp_path: Path) -> None:
     write(tmp_path / "editor.safetensors", {**SD1, **first(8)})
     found = listed(shelf(tmp_path))
     assert found["checkpoint:plain"].tasks == GENERATING
-    assert found["checkpoint:editor"].tasks == (TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT)
-    assert found["checkpoint:painter"].tasks == (TaskName.INPAINT, TaskName.OUTPAINT)
+    assert found["checkpoint:editor"].tasks == (TaskName.IMAGE_TO_IMAGE, TaskName.INPAINT, TaskName.ENHANCE)
+    assert found["checkpoint:painter"].tasks == (TaskName.INPAINT, TaskName.OUTPAINT, TaskName.ENHANCE)
     assert found["checkpoint:refiner"].tasks == GENERATING[1:]
     assert {info.family for info in found.values()} == {"sd1", "sd1_inpaint", "sdxl_refiner", "instruct_pix2pix"}
 

@@ -121,7 +121,7 @@ def test_a_preview_shows_checks_where_the_picture_is_transparent():
 
 @pytest.mark.models
 def test_the_real_network_cuts_out_a_ball(models_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr("engine.tasks.remove_background.is_present", lambda *_: False)  # the small one
+    monkeypatch.setattr("engine.plugins.subjects.is_present", lambda *_: False)  # the small one
     pixels, truth = ball()
     made = make_run(
         TaskName.REMOVE_BACKGROUND, {"result": "mask"}, inputs={"image": save(tmp_path / "ball.png", pixels)}

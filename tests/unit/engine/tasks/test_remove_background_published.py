@@ -86,3 +86,10 @@ def test_a_model_without_its_file_says_which_file_goes_where(tmp_path: Path) -> 
     with pytest.raises(EngineError, match=r"put silueta\.onnx from https://") as refused:
         run(half_white(tmp_path / "in.png"), tmp_path, model="silueta")
     assert refused.value.code is ErrorCode.MODEL_MISSING
+
+
+def test_clothes_asked_of_a_model_that_knows_none_are_told(tmp_path: Path) -> None:
+    (tmp_path / "silueta.onnx").write_bytes(mean_of_colours(320))
+    image = half_white(tmp_path / "in.png")
+    assert run(image, tmp_path, model="silueta", result="mask", clothes="upper").warnings == ["clothes_unused"]
+    assert run(image, tmp_path, model="silueta", result="mask").warnings == []
