@@ -26,7 +26,13 @@ class OpenPage(Protocol):
     """Opens a view of the page for somebody new; see `open_page`."""
 
     def __call__(
-        self, server: Address, view: str = "make", *, language: str = "en", storage: dict[str, str] | None = None
+        self,
+        server: Address,
+        view: str = "make",
+        *,
+        language: str = "en",
+        storage: dict[str, str] | None = None,
+        phase: str = "open",
     ) -> Tab: ...
 
 
@@ -42,12 +48,17 @@ def open_page(browser: "Browser") -> Iterator[OpenPage]:
     """Open a view; what it complained of by the end fails the test, unless that has emptied `problems`.
 
     `view` may have parameters (`edit?picture=job:ID/0`). `language` is `en` or `zh`; `storage` is what the page
-    remembers from before.
+    remembers from before; `phase` how the connection stands when it is handed over.
     """
     tabs: list[Tab] = []
 
     def open_view(
-        server: Address, view: str = "make", *, language: str = "en", storage: dict[str, str] | None = None
+        server: Address,
+        view: str = "make",
+        *,
+        language: str = "en",
+        storage: dict[str, str] | None = None,
+        phase: str = "open",
     ) -> Tab:
         tab = Tab(browser)
         tabs.append(tab)
@@ -55,7 +66,7 @@ def open_page(browser: "Browser") -> Iterator[OpenPage]:
         tab.page.add_init_script(_REMEMBER.replace("VALUES", json.dumps(remembered)))
         tab.page.goto(f"{server.url}/#/{view}")
         tab.page.locator(f"sl-{view.partition('?')[0]}-view").wait_for()
-        tab.page.locator("sl-connection-state[phase=open]").wait_for()
+        tab.page.locator(f"sl-connection-state[phase={phase}]").wait_for()
         return tab
 
     yield open_view
