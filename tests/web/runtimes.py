@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -44,55 +45,71 @@ class Runtime(Protocol):
 
 
 class NodeRuntime:
-    """One process, to its end."""
+    """One process, to its end or that of a program that went wrong."""
 
     name = "node"
 
     def __init__(self, path: str) -> None:
-        command = [path, "--no-warnings"]
+        self._command = [path, "--no-warnings"]
         if "--experimental-websocket" in _options(path):  # where it is not there by itself yet
-            command.append("--experimental-websocket")
-        self._process = subprocess.Popen(
-            [*command, _RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
+            self._command.append("--experimental-websocket")
+        self._process: subprocess.Popen[str] | None = None
 
     def run(
         self, program: str, url: str, *, answer: Answer | None = None, from_there: bool = False, **given: Any
     ) -> Any:
         file, _, name = program.partition(".")
-        deadline = threading.Timer(_PROGRAM_DEADLINE_S, self._process.kill)
+        process = self._process = self._process or self._start()
+        deadline = threading.Timer(_PROGRAM_DEADLINE_S, process.kill)
         deadline.start()
         try:
-            self._say({"file": file, "name": name, "input": {"url": url, **given}})
-            while "ask" in (said := self._hear()):
-                self._say(answer(said["ask"]) if answer is not None else None)
+            _say(process, {"file": file, "name": name, "input": {"url": url, **given}})
+            while "ask" in (said := _hear(process)):
+                _say(process, answer(said["ask"]) if answer is not None else None)
+            assert "error" not in said, said["error"]
+        except BaseException:
+            self._kill()
+            raise
         finally:
             deadline.cancel()
-        assert "error" not in said, said["error"]
         return said["done"]
 
     def close(self) -> None:
-        """End the process; it has nothing left to do, or something of a program is still going on in it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        """End the process. It does so by itself, unless something of a program still goes on in it."""
+        if self._process is None:
+            return
         try:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             assert self._process.wait(DEADLINE_S) == 0
         finally:
+            self._kill()
+
+    def _start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [*self._command, _RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+
+    def _kill(self) -> None:
+        if self._process is not None:
             self._process.kill()
-            self._process.stdout.close()
+            with suppress(BrokenPipeError), self._process:  # closes its pipes and waits for it
+                pass
+        self._process = None
 
-    def _say(self, value: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value) + "\n")
-        self._process.stdin.flush()
 
-    def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"node ended with {self._process.wait(DEADLINE_S)}; see what it wrote"
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+def _say(process: "subprocess.Popen[str]", value: Any) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(value) + "\n")
+    process.stdin.flush()
+
+
+def _hear(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"node ended with {process.wait(DEADLINE_S)}; see what it wrote"
+    heard: dict[str, Any] = json.loads(line)
+    return heard
 
 
 class BrowserRuntime:
