@@ -9,7 +9,6 @@ neither torch nor OpenCV.
 """
 
 import io
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,24 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from engine.colour import Profile, Warn, describes_rgb, foreign_profile, profile_of, to_srgb
 from engine.interface import EncodedImage, EngineError
+from engine.opening import DAMAGE, open_picture
+from engine.orientation import TURNED, orientation_of, upright
 from engine.origin import MEDIA_TYPES, PROFILED, TRANSPARENT, FileFormat, Origin, read_origin
 from engine.png import is_deep, read_deep, write_png
 from protocol.errors import ErrorCode
@@ -46,24 +33,7 @@ if TYPE_CHECKING:
 Floats: TypeAlias = NDArray[np.float32]
 Bytes: TypeAlias = NDArray[np.uint8]
 
-# Importing a reader registers it; Pillow would otherwise do so for the commonest formats only.
-_READERS: Final = (
-    PngImagePlugin.PngImageFile,
-    JpegImagePlugin.JpegImageFile,
-    WebPImagePlugin.WebPImageFile,
-    AvifImagePlugin.AvifImageFile,
-    GifImagePlugin.GifImageFile,
-    BmpImagePlugin.BmpImageFile,
-    TiffImagePlugin.TiffImageFile,
-    PpmImagePlugin.PpmImageFile,
-    IcoImagePlugin.IcoImageFile,
-    Jpeg2KImagePlugin.Jpeg2KImageFile,
-)
-READABLE_FORMATS: Final = tuple(reader.format for reader in _READERS if reader.format in Image.OPEN)
-"""Pillow's names of what is read. Not everything Pillow knows: some of its readers run other programs."""
 PREVIEW_SIDE_PX: Final = 256
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
-"""Pillow's readers let the errors of their parsing through as they come."""
 _WEBP_SIDE_PX: Final = 16_383
 _DEEP_WHITE: Final = 65_535
 _PLAIN_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA"})
@@ -118,25 +88,28 @@ def decode(source: Path | bytes, *, warn: Warn | None = None, keep_metadata: boo
     """
     content = source if isinstance(source, bytes) else source.read_bytes()
     try:
-        with _open(content) as image:
+        with open_picture(content) as image:
             profile, kept = foreign_profile(image, warn), None
             if keep_metadata and (profile is None or describes_rgb(profile)):
                 profile, kept = None, image.info.get("icc_profile")
             deep = _decode_deep(content) if profile is None else None
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             picture = deep or _from_pillow(image, profile, warn)
             if deep is None:
                 # Only now: it may stand behind the pixels, and Pillow has turned a TIFF by itself.
-                orientation = _orientation(image)
+                orientation = orientation_of(image)
             origin = read_origin(image, kept)
             picture = replace(picture, origin=origin if keep_metadata else Origin(format=origin.format))
     except EngineError:
         raise
     except Image.DecompressionBombError as error:
         raise EngineError(ErrorCode.IMAGE_TOO_LARGE, f"image: {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise EngineError(ErrorCode.BAD_IMAGE, f"image: cannot be read as a picture: {error}") from error
-    return _upright(picture, orientation)
+    if orientation not in TURNED:
+        return picture
+    alpha = None if picture.alpha is None else upright(picture.alpha, orientation)
+    return replace(picture, rgb=upright(picture.rgb, orientation), alpha=alpha)
 
 
 def decode_plain(content: bytes) -> Image.Image | None:
@@ -146,11 +119,11 @@ def decode_plain(content: bytes) -> Image.Image | None:
         Of mode L, LA, RGB or RGBA. None for a file with more than 8 bits, of other colours, or not upright; and for a
         damaged one, of which `decode` says what is wrong.
     """
-    with suppress(EngineError, Image.DecompressionBombError, *_DAMAGE), _open(content) as image:
+    with suppress(EngineError, Image.DecompressionBombError, *DAMAGE), open_picture(content) as image:
         if image.mode in _PLAIN_MODES and not image.info.keys() & _NOT_PLAIN and not is_deep(content):
             image.load()
             # Again, for some formats say it behind the pixels.
-            if not image.info.keys() & _NOT_PLAIN and _orientation(image) == 1:
+            if not image.info.keys() & _NOT_PLAIN and orientation_of(image) == 1:
                 return image
     return None
 
@@ -254,26 +227,6 @@ def from_tensor(tensor: "torch.Tensor") -> Floats:
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1), dtype=np.float32)
 
 
-def _open(content: bytes) -> Image.Image:
-    """What `Image.open` does, without its own pixel cap: ours was checked before the job was accepted."""
-    for name in READABLE_FORMATS:
-        read, accepts = Image.OPEN[name]
-        if accepts is not None and accepts(content[:16]) is True:
-            return read(io.BytesIO(content), "")
-    with suppress(SyntaxError):
-        # Its files have no mark to know them by: the reader looks whether the header makes sense.
-        return TgaImagePlugin.TgaImageFile(io.BytesIO(content), "")
-    raise EngineError(ErrorCode.BAD_IMAGE, f"image: is none of {', '.join(READABLE_FORMATS)}, TGA")
-
-
-def _orientation(image: Image.Image) -> int:
-    """As its Exif block says, 1..8; 1 for none, or for a damaged block: that makes no bad picture."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DAMAGE:
-        return 1
-
-
 def _from_pillow(image: Image.Image, profile: Profile | None, warn: Warn | None) -> Picture:
     image.load()
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
@@ -364,27 +317,3 @@ def _pixels(picture: Picture) -> Bytes:
 def to_pillow(picture: Picture) -> Image.Image:
     """The picture with 8 bits of each colour: of mode RGB, or RGBA if it has an alpha."""
     return Image.fromarray(_pixels(picture))
-
-
-def _upright(picture: Picture, orientation: int) -> Picture:
-    """Undo the rotation a camera noted.
-
-    Source: Exif 2.32, tag 0x0112, whose values name where row 0 and column 0 of the file are in the scene.
-    """
-    if orientation not in range(2, 9):
-        return picture
-    return replace(
-        picture,
-        rgb=_turned(picture.rgb, orientation),
-        alpha=None if picture.alpha is None else _turned(picture.alpha, orientation),
-    )
-
-
-def _turned(pixels: Floats, orientation: int) -> Floats:
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    is_flipped_down = orientation in {3, 4, 7, 8}
-    is_flipped_across = orientation in {2, 3, 6, 7}
-    rows = slice(None, None, -1) if is_flipped_down else slice(None)
-    columns = slice(None, None, -1) if is_flipped_across else slice(None)
-    return np.ascontiguousarray(pixels[rows, columns])
