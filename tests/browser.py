@@ -49,11 +49,12 @@ class Tab:
         statuses: path of each request that was answered -> the last status.
     """
 
-    def __init__(self, browser: "Browser") -> None:
+    def __init__(self, browser: "Browser", **options: Any) -> None:
+        """Open an empty page; `options` are those of Playwright's `new_context`."""
         self.problems: list[str] = []
         self.received: list[str] = []
         self.statuses: dict[str, int] = {}
-        self._context = browser.new_context(viewport=_VIEWPORT)  # type: ignore[arg-type] # a plain dict
+        self._context = browser.new_context(**{"viewport": _VIEWPORT, **options})
         self._context.set_default_timeout(3 * DEADLINE_S * 1000)
         self.page: Page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))

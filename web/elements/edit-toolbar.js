@@ -27,7 +27,6 @@ export class EditToolbar extends HTMLElement {
   connectedCallback() {
     if (this.#buttons.size > 0) return;
     this.#size.addEventListener("input", () => this.#tell("brush", Math.round(MOST_BRUSH_PX ** Number(this.#size.value))));
-    this.#zoom.setAttribute("aria-label", t("edit.actual"));
     this.#zoom.title = t("edit.actual");
     this.#zoom.addEventListener("click", () => this.#tell("command", "actual"));
     this.replaceChildren(

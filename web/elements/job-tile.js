@@ -4,7 +4,7 @@ import { app } from "../app.js";
 import { h, say } from "../dom.js";
 import { subject, taskName } from "../job-words.js";
 import { shortTime } from "../times.js";
-import { number, t, time } from "../words/words.js";
+import { number, t } from "../words/words.js";
 
 /** @typedef {import("../client/index.js").JobSnapshot} Job */
 
@@ -25,10 +25,13 @@ export class JobTile extends HTMLElement {
     this.#leaving = new AbortController();
     if (this.childElementCount > 0) return this.#showPicture();
     this.setAttribute("role", "option");
+    this.#image.onerror = () => this.#showWords();
     this.append(
       h("span", { className: "tile-picture" }, this.#image, this.#sign, this.#count),
       h("span", { className: "tile-check", "aria-hidden": "true" }),
+      // A space between what is read out.
       this.#title,
+      " ",
       this.#line,
     );
     this.#showPicture();
@@ -46,22 +49,20 @@ export class JobTile extends HTMLElement {
     this.#job = job;
     this.toggleAttribute("pending", job === undefined);
     if (job === undefined) {
-      this.setAttribute("aria-label", t("history.loading"));
+      say(this.#title, t("history.loading"));
       return;
     }
     const { task, status, outputs } = job;
     const name = taskName(task);
     const words = subject(job);
     this.setAttribute("status", status);
-    this.setAttribute(
-      "aria-label",
-      [name, words.slice(0, 120), t(`status.${status}`), time(job.created_at)].filter((part) => part !== "").join(", "),
-    );
     this.title = words.slice(0, 400);
     say(this.#title, words === "" ? name : words);
     say(this.#line, words === "" ? shortTime(job.created_at) : `${name} · ${shortTime(job.created_at)}`);
-    say(this.#count, outputs.length > 1 ? number(outputs.length) : status === "succeeded" ? "" : t(`status.${status}`));
+    const hasMany = outputs.length > 1;
+    say(this.#count, hasMany ? number(outputs.length) : status === "succeeded" ? "" : t(`status.${status}`));
     this.#count.hidden = this.#count.textContent === "";
+    if (hasMany) this.#count.append(h("span", { className: "for-screen-readers" }, ` ${t("history.pictures")}`));
     const isShown = outputs.length > 0;
     this.#image.hidden = !isShown;
     this.#sign.hidden = isShown;
@@ -74,12 +75,15 @@ export class JobTile extends HTMLElement {
     const output = job?.outputs[0];
     if (job === undefined || output === undefined) return;
     const { signal } = this.#leaving;
-    app.pictures.show(this.#image, job.id, output.index, { maxSidePx: THUMBNAIL_PX, signal }).catch(() => {
-      // It has expired since, or the connection is away, which is shown elsewhere: the words stay.
-      this.#image.hidden = true;
-      this.#sign.hidden = false;
-      say(this.#sign, taskName(job.task));
-    });
+    app.pictures.show(this.#image, job.id, output.index, { maxSidePx: THUMBNAIL_PX, signal }).catch(() => this.#showWords());
+  }
+
+  /** There is no picture: it has expired since, or the connection is away, which is shown elsewhere. */
+  #showWords() {
+    if (this.#job === undefined) return;
+    this.#image.hidden = true;
+    this.#sign.hidden = false;
+    say(this.#sign, taskName(this.#job.task));
   }
 }
 

@@ -9,6 +9,7 @@ export const history = {
   "history.none": "Nothing has ended yet. What you make, erase or repaint is kept here.",
   "history.noneLikeThat": "No job is like that. Change the filter to see others.",
   "history.all": "That is all. Jobs: {count}",
+  "history.pictures": "pictures",
   "history.retry": "Try again",
   "history.arrivals": "{count} new – show",
   "history.details": "Details",

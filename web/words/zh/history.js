@@ -9,6 +9,7 @@ export const history = {
   "history.none": "还没有结束的任务。您生成、擦除或重绘的内容都会保存在这里。",
   "history.noneLikeThat": "没有符合条件的任务。更改筛选条件可查看其他任务。",
   "history.all": "已全部显示：共 {count} 个任务。",
+  "history.pictures": "张图片",
   "history.retry": "重试",
   "history.arrivals": "{count} 个新任务，点击显示",
   "history.details": "详情",
