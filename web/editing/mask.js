@@ -50,6 +50,32 @@ export class Mask {
     return !this.pixels.includes(1);
   }
 
+  /** @returns {Rect | null} the smallest around what is 1. */
+  get box() {
+    const { width, height, pixels } = this;
+    let box = /** @type {Rect | null} */ (null);
+    for (let y = 0; y < height; y += 1) {
+      const row = pixels.subarray(y * width, (y + 1) * width);
+      const first = row.indexOf(1);
+      if (first !== -1) box = around(box, { x: first, y, width: row.lastIndexOf(1) - first + 1, height: 1 });
+    }
+    return box;
+  }
+
+  /**
+   * @param {Rect} rect - inside it.
+   * @returns {Mask} that part of it.
+   */
+  part(rect) {
+    const part = new Mask(rect.width, rect.height);
+    for (let y = 0; y < rect.height; y += 1) {
+      const start = (rect.y + y) * this.width + rect.x;
+      part.pixels.set(this.pixels.subarray(start, start + rect.width), y * rect.width);
+    }
+    part.changed();
+    return part;
+  }
+
   /** Say that the pixels were changed from outside. */
   changed() {
     this.#isCounted = false;

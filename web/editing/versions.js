@@ -19,6 +19,7 @@
  * @property {string} task
  * @property {number} parent
  * @property {import("./viewport.js").Sides} sides - what is added to the parent.
+ * @property {Rect} shown - what its previews show, in pixels of the parent.
  *
  * @typedef {object} Versions
  * @property {readonly Version[]} list

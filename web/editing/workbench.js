@@ -7,6 +7,7 @@
 import { app } from "../app.js";
 import { hasEnded } from "../state.js";
 import { address } from "../router.js";
+import { areaAround } from "./area.js";
 import { Mask } from "./mask.js";
 import { readMask, writeMask } from "./mask-file.js";
 import { Picture } from "./picture.js";
@@ -35,6 +36,8 @@ export class Workbench extends EventTarget {
   /** The job at work, as the server tells it. @type {JobState | null} */
   job = null;
   isBusy = false;
+  /** Address of a picture of what the job at work may change of what its previews show; none if all of it. */
+  changedUrl = "";
   /** @type {Map<string, Promise<Picture>>} by what a job takes. */
   #pictures = new Map();
   #asking = new AbortController();
@@ -56,7 +59,8 @@ export class Workbench extends EventTarget {
     if (saved.list.length === 0) return;
     this.#change(saved);
     await this.choose(saved.current);
-    if (this.versions === saved && saved.pending !== null) await this.#await(saved.pending.jobId);
+    const { pending } = this.versions;
+    if (pending !== null) this.#await(pending.jobId).catch((error) => app.notices.tell(error));
   }
 
   /**
@@ -116,11 +120,20 @@ export class Workbench extends EventTarget {
     const version = this.version;
     const parent = this.versions.current;
     if (version === undefined) return;
-    const mask = withMask && this.mask !== null ? { mask: await this.#sendMask(this.mask) } : {};
-    const request = { task, params: { image: version.ref, ...mask, ...params }, previews: /** @type {const} */ ("all") };
+    const { width, height } = version;
+    let shown = { x: -sides.left, y: -sides.top, width: width + sides.left + sides.right, height: height + sides.top + sides.bottom };
+    /** @type {Record<string, unknown>} */
+    const more = {};
+    const box = withMask ? this.mask?.box : null;
+    if (box != null && this.mask !== null) {
+      more.mask = await this.#sendMask(this.mask);
+      if (task === "inpaint") more.area = shown = areaAround(box, version);
+      this.#setChanged(await writeMask(this.mask.part(shown)));
+    }
+    const request = { task, params: { image: version.ref, ...more, ...params }, previews: /** @type {const} */ ("all") };
     const { id, snapshot } = await app.client.submit(request, { subscribe: false, signal: this.leaving });
     app.store.put([snapshot]);
-    this.#change({ ...this.versions, pending: { jobId: id, task, parent, sides } });
+    this.#change({ ...this.versions, pending: { jobId: id, task, parent, sides, shown } });
     await this.#await(id);
   }
 
@@ -241,6 +254,7 @@ export class Workbench extends EventTarget {
     } finally {
       if (this.versions.pending?.jobId === id) this.#change({ ...this.versions, pending: null });
       this.job = null;
+      this.#setChanged(null);
       this.dispatchEvent(new Event("job"));
     }
   }
@@ -281,6 +295,12 @@ export class Workbench extends EventTarget {
   /** @param {Mask} mask */
   async #sendMask(mask) {
     return (await app.client.api.upload(await writeMask(mask), { name: "mask.png", signal: this.leaving })).ref;
+  }
+
+  /** @param {Blob | null} picture */
+  #setChanged(picture) {
+    if (this.changedUrl !== "") URL.revokeObjectURL(this.changedUrl);
+    this.changedUrl = picture === null ? "" : URL.createObjectURL(picture);
   }
 
   /** @param {boolean} isBusy */

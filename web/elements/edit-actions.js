@@ -95,7 +95,7 @@ export class EditActions extends HTMLElement {
   /** @param {unknown} error - of the server, about a parameter: shown at its field if there is one. */
   complain(error) {
     const { field: path } = /** @type {{field?: string}} */ (error ?? {});
-    const name = /^\$\.params\.(\w+)/.exec(path ?? "")?.[1];
+    const name = /\.params\.(\w+)/.exec(path ?? "")?.[1];
     const form = this.#forms.get(this.#action);
     if (name === undefined || form === undefined) return false;
     const control = complain(form, name, errorWords(error));

@@ -15,7 +15,7 @@ const VIEW_COMMANDS = Object.freeze({ farther: "minus", closer: "add", fit: "fit
 /** The slider goes by powers: as fine for small brushes as for large ones. */
 const MOST_BRUSH_PX = 1000;
 
-/** @typedef {import("./mask-canvas.js").Tool} Tool */
+/** @typedef {import("../editing/mask-tools.js").Tool} Tool */
 
 export class EditToolbar extends HTMLElement {
   /** @type {Map<string, HTMLButtonElement>} */

@@ -4,6 +4,7 @@ import { app } from "../app.js";
 import { h, say } from "../dom.js";
 import { fetchPicture, Workbench } from "../editing/workbench.js";
 import { ancestors, placeOf } from "../editing/versions.js";
+import { NO_SIDES } from "../editing/viewport.js";
 import { icon } from "../icons.js";
 import { errorWords, number, t } from "../words/words.js";
 import { EditActions } from "./edit-actions.js";
@@ -18,7 +19,7 @@ import { VersionStrip } from "./version-strip.js";
  * @typedef {import("../editing/mask.js").Mask} Mask
  * @typedef {import("../editing/picture.js").Picture} Picture
  * @typedef {import("../editing/versions.js").Version} Version
- * @typedef {import("./mask-canvas.js").Tool} Tool
+ * @typedef {import("../editing/mask-tools.js").Tool} Tool
  */
 
 const ZOOM_STEP = 1.25;
@@ -127,7 +128,7 @@ export class EditView extends HTMLElement {
     on(this.#toolbar, "brush", (px) => this.#setBrush(px));
     on(this.#toolbar, "command", (name) => this.#command(name));
     on(this.#canvas, "masked", () => this.#refresh());
-    on(this.#canvas, "seen", () => this.#toolbar.showZoom(this.#canvas.zoomLevel));
+    on(this.#canvas, "seen", () => this.#toolbar.showZoom(this.#canvas.viewport.zoom));
     on(this.#canvas, "pick", (point) => this.#pick(point));
     on(this.#canvas, "tick", (index) => this.#tick(index));
     on(this.#canvas, "sides", (sides) => {
@@ -184,13 +185,13 @@ export class EditView extends HTMLElement {
       this.#forgetText();
       this.#isComparing = false;
     }
+    if (isOther && picture !== null && (picture.width !== had?.width || picture.height !== had.height)) {
+      this.#actions.sides = NO_SIDES;
+    }
+    this.#showSides();
     this.#canvas.show(picture, mask);
     if (had === null && picture !== null) this.#setBrush(Math.max(4, Math.round(Math.max(picture.width, picture.height) * BRUSH_SHARE)));
-    if (isOther && picture !== null && (picture.width !== had?.width || picture.height !== had.height)) {
-      this.#actions.sides = { left: 0, top: 0, right: 0, bottom: 0 };
-    }
     this.#tellWrong("");
-    this.#showSides();
     this.#compare();
     this.#showJob();
   }
@@ -409,12 +410,13 @@ export class EditView extends HTMLElement {
 
   #showJob() {
     const { job, versions } = this.#bench;
-    const isHere = versions.pending !== null && versions.pending.parent === versions.current;
+    const pending = versions.pending?.parent === versions.current ? versions.pending : null;
     this.#progress.show(job);
     this.#refresh();
-    const preview = isHere ? job?.live.preview : undefined;
-    if (preview === undefined) {
-      if (this.#previewUrl !== "") this.#showPreview("", null);
+    this.#showSides();
+    const preview = pending === null ? undefined : job?.live.preview;
+    if (pending === null || preview === undefined) {
+      if (this.#previewUrl !== "") this.#showPreview("");
       return;
     }
     if (preview.bytes === this.#previewed) return;
@@ -424,24 +426,27 @@ export class EditView extends HTMLElement {
     image.src = url;
     // Decoded before it is shown, so that nothing flickers; one that is no longer the newest is dropped.
     image.decode().then(
-      () => (this.#previewed === preview.bytes ? this.#showPreview(url, versions.pending?.sides ?? null) : URL.revokeObjectURL(url)),
+      () => (this.#previewed === preview.bytes ? this.#showPreview(url, pending.shown) : URL.revokeObjectURL(url)),
       () => URL.revokeObjectURL(url),
     );
   }
 
   /**
    * @param {string} url - empty for none.
-   * @param {import("../editing/viewport.js").Sides | null} sides
+   * @param {import("../editing/rect.js").Rect} [shown] - what it shows, in pixels of the picture.
    */
-  #showPreview(url, sides) {
-    if (this.#previewUrl !== "") URL.revokeObjectURL(this.#previewUrl);
+  #showPreview(url, shown) {
+    const before = this.#previewUrl;
     this.#previewUrl = url;
     if (url === "") this.#previewed = null;
-    void this.#canvas.preview(url === "" ? null : url, sides ?? undefined);
+    this.#canvas.preview(url, shown, this.#bench.changedUrl);
+    if (before !== "") URL.revokeObjectURL(before);
   }
 
   #showSides() {
-    this.#canvas.extend(this.#actions.action === "outpaint" ? this.#actions.sides : null);
+    const { pending } = this.#bench.versions;
+    const isOpen = this.#actions.action === "outpaint" && pending === null;
+    this.#canvas.extend(isOpen ? this.#actions.sides : null);
   }
 
   #addAround() {

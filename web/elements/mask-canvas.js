@@ -1,32 +1,33 @@
 /**
  * The canvas of the view edit: a picture of any size under a mask that is painted on it.
  *
- * Picture, mask and marks are three canvases of the size of the element; what changes is drawn once a frame, and of the
- * mask only what was touched. Fires `masked` after each change of the mask, `pick` (detail {x, y, include}) for a click
- * on an object, `tick` (detail: number of a box), `seen` when zoom or place change, `sides` when an edge is drawn out,
- * and `compared`.
+ * What changes is drawn once a frame, and of the mask only what was touched. Fires `masked` after each change of the
+ * mask, `pick` (detail {x, y, include}) for a click on an object, `tick` (detail: number of a box), `seen` when zoom or
+ * place have changed, and `sides` when an edge is drawn out.
  */
 
 import { app } from "../app.js";
 import { h } from "../dom.js";
 import { CanvasKeys } from "../editing/canvas-keys.js";
+import { CanvasLayers } from "../editing/canvas-layers.js";
 import { takePointers } from "../editing/canvas-pointers.js";
-import { drawMarks } from "../editing/marks.js";
 import { MaskLayer } from "../editing/mask-layer.js";
-import { around, between, contains, shared } from "../editing/rect.js";
+import { MaskTools } from "../editing/mask-tools.js";
+import { around, contains } from "../editing/rect.js";
 import { fitted, inSight, moved, NO_SIDES, toPicture, toScreen, zoomedAt } from "../editing/viewport.js";
 import { number, t } from "../words/words.js";
 import { CompareSlider } from "./compare-slider.js";
 import { EdgeHandles } from "./edge-handles.js";
+import { JobPreview } from "./job-preview.js";
 
 /**
  * @typedef {import("../editing/mask.js").Mask} Mask
+ * @typedef {import("../editing/mask-tools.js").Tool} Tool
  * @typedef {import("../editing/picture.js").Picture} Picture
  * @typedef {import("../editing/rect.js").Rect} Rect
  * @typedef {import("../editing/viewport.js").Point} Point
  * @typedef {import("../editing/viewport.js").Sides} Sides
  * @typedef {import("../editing/viewport.js").Viewport} Viewport
- * @typedef {"brush" | "eraser" | "rectangle" | "object" | "text" | "hand"} Tool
  */
 
 /** @type {import("../editing/mask-layer.js").Colour} */
@@ -35,49 +36,40 @@ const MASKED = [222, 60, 12, 150];
 const PROPOSED = [16, 132, 222, 160];
 /** Room for the handles that draw edges out. */
 const EDGE_MARGIN_PX = 72;
-const CHECK_PX = 8;
 /** The crosshair stays this far from the edges of what is seen. */
 const KEPT_PX = 24;
 
 export class MaskCanvas extends HTMLElement {
   #leaving = new AbortController();
-  #canvases = { picture: _canvas(), mask: _canvas(), marks: _canvas() };
+  #layers = new CanvasLayers();
   #ring = h("div", { className: "edit-ring", hidden: true });
   #cross = h("div", { className: "edit-cross", hidden: true });
-  #preview = h("img", { className: "edit-preview", alt: "", hidden: true });
+  #preview = new JobPreview();
   #edges = new EdgeHandles();
   #slider = new CompareSlider();
   /** @type {CanvasKeys | null} */
   #keys = null;
+  #tools = new MaskTools({
+    touched: (rect) => this.#touch(rect),
+    masked: () => this.dispatchEvent(new Event("masked")),
+    outlined: (rectangle) => this.mark({ rectangle }),
+    clicked: (point, isOther) => this.#click(point, isOther),
+  });
+
   #view = { width: 1, height: 1 };
-  #scale = 1;
   /** @type {Viewport} */
   #viewport = { zoom: 1, x: 0, y: 0 };
   #isFitted = true;
-
   /** @type {Picture | null} */
   #picture = null;
-  /** @type {Mask | null} */
-  #mask = null;
   /** @type {MaskLayer | null} */
-  #layer = null;
+  #masked = null;
   /** @type {MaskLayer | null} */
-  #proposal = null;
+  #proposed = null;
   /** @type {{picture: Picture, place: Rect} | null} */
   #before = null;
   /** @type {import("../editing/marks.js").Marks} */
   #marks = { points: [], boxes: [], rectangle: null };
-
-  /** @type {Tool} */
-  #tool = "brush";
-  /** Across, in pixels of the picture. */
-  #brushPx = 40;
-  /** What a stroke paints while it goes on. @type {0 | 1 | null} */
-  #stroke = null;
-  /** @type {Point} in the picture. */
-  #last = { x: 0, y: 0 };
-  /** The first corner of a rectangle. @type {Point | null} */
-  #corner = null;
   /** The crosshair, in the picture. @type {Point} */
   #cursor = { x: 0, y: 0 };
   #isByKeyboard = false;
@@ -85,7 +77,7 @@ export class MaskCanvas extends HTMLElement {
   #isDue = false;
   #isAllStale = false;
   #areMarksStale = false;
-  /** @type {Rect | null} of the mask. */
+  /** What of the mask has changed. @type {Rect | null} */
   #stale = null;
 
   connectedCallback() {
@@ -95,52 +87,18 @@ export class MaskCanvas extends HTMLElement {
     this.setAttribute("role", "application");
     this.setAttribute("aria-label", t("edit.canvas"));
     this.setAttribute("aria-describedby", "edit-canvas-help");
-    const { picture, mask, marks } = this.#canvases;
     this.#edges.hidden = true;
     this.#slider.hidden = true;
-    this.replaceChildren(
-      h("p", { id: "edit-canvas-help", className: "for-screen-readers" }, t("edit.canvas.help")),
-      picture,
-      mask,
-      this.#preview,
-      marks,
-      this.#ring,
-      this.#cross,
-      this.#edges,
-      this.#slider,
-    );
+    const [picture, mask, marks] = this.#layers.elements;
+    const help = h("p", { id: "edit-canvas-help", className: "for-screen-readers" }, t("edit.canvas.help"));
+    this.replaceChildren(help, ...[picture, mask, this.#preview, marks, this.#ring, this.#cross, this.#edges, this.#slider].filter((each) => each !== undefined));
     const observer = new ResizeObserver(([entry]) => this.#resize(/** @type {ResizeObserverEntry} */ (entry).contentRect));
     observer.observe(this);
     signal.addEventListener("abort", () => observer.disconnect());
-    this.#keys = new CanvasKeys(
-      this,
-      {
-        step: (dx, dy) => this.#step(dx, dy),
-        move: (dx, dy) => this.move(dx, dy),
-        act: (isOther) => this.#act(isOther),
-        drop: () => this.#drop(),
-      },
-      signal,
-    );
-    takePointers(
-      this,
-      {
-        isMoving: () => {
-          if (this.#keys !== null) this.#keys.isSpaceUsed = true;
-          return this.#tool === "hand" || this.#keys?.isSpaceHeld === true || this.#mask === null;
-        },
-        begin: (at, event) => this.#begin(at, event),
-        draw: (path, event) => this.#draw(path, event),
-        end: (at, event) => this.#end(at, event),
-        drop: () => this.#drop(),
-        move: (dx, dy) => this.move(dx, dy),
-        zoom: (factor, at) => this.zoom(factor, at),
-        hover: (at, event) => this.#hover(at, event),
-      },
-      signal,
-    );
+    this.#takeKeys(signal);
+    this.#takePointers(signal);
     this.addEventListener("blur", () => this.#showCross(false), { signal });
-    this.addEventListener("focus", () => this.matches(":focus-visible") && this.#picture !== null && this.#showCross(true), { signal });
+    this.addEventListener("focus", () => this.matches(":focus-visible") && this.#showCross(this.#picture !== null), { signal });
     this.#edges.addEventListener("input", () => this.dispatchEvent(new CustomEvent("sides", { detail: this.#edges.sides })), { signal });
     this.#edges.addEventListener("change", () => this.fit(), { signal });
     this.#slider.addEventListener("input", () => this.#redraw(), { signal });
@@ -153,11 +111,7 @@ export class MaskCanvas extends HTMLElement {
   // What is shown
 
   get mask() {
-    return this.#mask;
-  }
-
-  get zoomLevel() {
-    return this.#viewport.zoom;
+    return this.#tools.mask;
   }
 
   /** @returns {Viewport} where the picture is, in px from the corner of the element. */
@@ -171,11 +125,10 @@ export class MaskCanvas extends HTMLElement {
    */
   show(picture, mask) {
     const isSame = picture?.width === this.#picture?.width && picture?.height === this.#picture?.height;
+    this.#tools.drop();
+    this.#tools.mask = mask;
     this.#picture = picture;
-    this.#mask = mask;
-    this.#layer = mask === null ? null : new MaskLayer(mask, MASKED);
-    this.#stroke = null;
-    this.#corner = null;
+    this.#masked = mask === null ? null : new MaskLayer(mask, MASKED);
     if (picture !== null && !isSame) {
       this.#cursor = { x: picture.width / 2, y: picture.height / 2 };
       this.fit();
@@ -185,8 +138,8 @@ export class MaskCanvas extends HTMLElement {
 
   /** @param {Mask | null} mask - what was found, and is not accepted yet. */
   propose(mask) {
-    this.#proposal = mask === null ? null : new MaskLayer(mask, PROPOSED);
-    this.#touch(this.#mask?.bounds ?? null);
+    this.#proposed = mask === null ? null : new MaskLayer(mask, PROPOSED);
+    this.#touch(this.mask?.bounds ?? null);
   }
 
   /** @param {Partial<import("../editing/marks.js").Marks>} marks */
@@ -203,48 +156,40 @@ export class MaskCanvas extends HTMLElement {
     this.#redraw();
   }
 
-  /**
-   * @param {Sides | null} sides - null: no edges can be drawn out.
-   */
+  /** @param {Sides | null} sides - null: no edges can be drawn out. */
   extend(sides) {
     const was = this.#edges.hidden;
     this.#edges.hidden = sides === null;
     this.#edges.sides = sides ?? NO_SIDES;
-    if (was !== this.#edges.hidden) this.fit();
+    if (was !== this.#edges.hidden && this.#isFitted) this.fit();
     this.#redraw();
   }
 
   /**
-   * @param {string | null} url - of what a job has made so far; shown in place of the picture.
-   * @param {Sides} [sides] - what it has beyond the picture.
+   * Show what a job has made so far in place of what it will change.
+   *
+   * @param {string} url - empty for nothing.
+   * @param {Rect} [part] - what it shows, in pixels of the picture.
+   * @param {string} [changedUrl] - of a picture that is white where something may change; empty if it may anywhere.
    */
-  async preview(url, sides = NO_SIDES) {
-    this.#preview.hidden = url === null;
-    if (url === null) {
-      this.#preview.removeAttribute("src");
-      return;
-    }
-    this.#preview.src = url;
-    this.#previewSides = sides;
-    this.#placePreview();
+  preview(url, part = { x: 0, y: 0, width: 1, height: 1 }, changedUrl = "") {
+    this.#preview.show(url, part, this.#picture ?? part, changedUrl);
+    this.#preview.place(this.#viewport);
   }
-
-  #previewSides = NO_SIDES;
 
   /** @param {Tool} tool */
   set tool(tool) {
-    this.#drop();
-    this.#tool = tool;
+    this.#tools.drop();
+    this.#tools.tool = tool;
     this.dataset.tool = tool;
-    this.#ring.hidden = true;
+    this.#placeRing(null);
     this.#placeCross();
   }
 
   /** @param {number} px - across, in pixels of the picture. */
   set brushPx(px) {
-    this.#brushPx = px;
+    this.#tools.brushPx = px;
     this.#ring.style.width = this.#ring.style.height = `${px * this.#viewport.zoom}px`;
-    this.#placeCross();
   }
 
   /**
@@ -253,23 +198,15 @@ export class MaskCanvas extends HTMLElement {
    * @param {(mask: Mask) => Rect | null} change
    */
   change(change) {
-    const mask = this.#mask;
-    if (mask === null) return;
-    mask.history.begin();
-    this.#touch(change(mask));
-    mask.history.commit();
-    this.dispatchEvent(new Event("masked"));
+    this.#tools.change(change);
   }
 
   undo() {
-    this.#drop();
-    this.#touch(this.#mask?.history.undo() ?? null);
-    this.dispatchEvent(new Event("masked"));
+    this.#tools.travel("undo");
   }
 
   redo() {
-    this.#touch(this.#mask?.history.redo() ?? null);
-    this.dispatchEvent(new Event("masked"));
+    this.#tools.travel("redo");
   }
 
   // What is seen of it
@@ -278,8 +215,8 @@ export class MaskCanvas extends HTMLElement {
   fit() {
     if (this.#picture === null) return;
     this.#isFitted = true;
-    const isExtended = !this.#edges.hidden;
-    this.#look(fitted(this.#picture, this.#view, isExtended ? { margin: EDGE_MARGIN_PX, sides: this.#edges.sides } : {}));
+    const options = this.#edges.hidden ? {} : { margin: EDGE_MARGIN_PX, sides: this.#edges.sides };
+    this.#look(fitted(this.#picture, this.#view, options));
   }
 
   /**
@@ -318,127 +255,73 @@ export class MaskCanvas extends HTMLElement {
   #resize({ width, height }) {
     if (width === 0 || height === 0) return;
     this.#view = { width, height };
-    this.#scale = Math.min(2, devicePixelRatio);
-    for (const canvas of Object.values(this.#canvases)) {
-      canvas.width = Math.round(width * this.#scale);
-      canvas.height = Math.round(height * this.#scale);
-    }
+    this.#layers.resize(this.#view);
     if (this.#isFitted) this.fit();
     else if (this.#picture !== null) this.#look(inSight(this.#viewport, this.#picture, this.#view));
-    // A canvas is empty after its size was set: shown at once, not at the next frame.
-    this.#paint();
+    // At once, not at the next frame: the canvases are empty now.
+    this.#isAllStale = true;
+    this.#draw();
   }
 
-  // The pointer
+  // Pointers and keys
 
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
-  #begin(at, event) {
-    this.#showCross(false);
-    const point = toPicture(this.#viewport, at);
-    const value = event.button === 2 || this.#tool === "eraser" ? 0 : 1;
-    if (this.#tool === "brush" || this.#tool === "eraser") this.#lower(point, value);
-    else if (this.#tool === "rectangle") {
-      this.#corner = point;
-      this.#stroke = value;
-    }
+  /** @param {AbortSignal} signal */
+  #takePointers(signal) {
+    const tools = this.#tools;
+    const isOther = (/** @type {PointerEvent} */ event) => event.button === 2 || event.shiftKey;
+    takePointers(
+      this,
+      {
+        isMoving: () => {
+          if (this.#keys !== null) this.#keys.isSpaceUsed = true;
+          return tools.tool === "hand" || this.#keys?.isSpaceHeld === true || tools.mask === null;
+        },
+        begin: (at, event) => {
+          this.#showCross(false);
+          tools.begin(toPicture(this.#viewport, at), event.button === 2);
+        },
+        draw: (path) => path.forEach((at) => tools.follow(toPicture(this.#viewport, at))),
+        end: (at, event) => tools.end(toPicture(this.#viewport, at), isOther(event)),
+        drop: () => tools.drop(),
+        move: (dx, dy) => this.move(dx, dy),
+        zoom: (factor, at) => this.zoom(factor, at),
+        hover: (at, event) => this.#placeRing(event.pointerType === "touch" ? null : at),
+      },
+      signal,
+    );
   }
 
-  /** @param {readonly Point[]} path */
-  #draw(path, /** @type {PointerEvent} */ _event) {
-    for (const at of path) this.#follow(toPicture(this.#viewport, at));
-  }
-
-  /**
-   * @param {Point} at
-   * @param {PointerEvent} event
-   */
-  #end(at, event) {
-    const point = toPicture(this.#viewport, at);
-    if (this.#tool === "brush" || this.#tool === "eraser") this.#lift();
-    else if (this.#tool === "rectangle") this.#close(point);
-    else this.#pick(point, event.button === 2 || event.shiftKey);
-  }
-
-  /** @param {Point | null} at */
-  #hover(at, /** @type {PointerEvent} */ event) {
-    const isBrush = this.#tool === "brush" || this.#tool === "eraser";
-    this.#ring.hidden = at === null || !isBrush || this.#mask === null || event.pointerType === "touch";
-    if (at !== null) this.#ring.style.transform = `translate(${at.x}px, ${at.y}px) translate(-50%, -50%)`;
-  }
-
-  // Painting, by pointer or by keyboard
-
-  /**
-   * @param {Point} point
-   * @param {0 | 1} value
-   */
-  #lower(point, value) {
-    if (this.#mask === null) return;
-    this.#stroke = value;
-    this.#last = point;
-    this.#mask.history.begin();
-    this.#touch(this.#mask.line(point, point, this.#brushPx / 2, value));
-  }
-
-  /** @param {Point} point */
-  #follow(point) {
-    if (this.#stroke === null || this.#mask === null) return;
-    if (this.#corner !== null) {
-      this.mark({ rectangle: shared(between(this.#corner, point), this.#mask.bounds) });
-      return;
-    }
-    if (this.#tool !== "brush" && this.#tool !== "eraser") return;
-    this.#touch(this.#mask.line(this.#last, point, this.#brushPx / 2, this.#stroke));
-    this.#last = point;
-  }
-
-  #lift() {
-    this.#stroke = null;
-    this.#mask?.history.commit();
-    this.dispatchEvent(new Event("masked"));
-  }
-
-  /** @param {Point} point */
-  #close(point) {
-    const corner = this.#corner;
-    const value = this.#stroke ?? 1;
-    this.#corner = null;
-    this.#stroke = null;
-    this.mark({ rectangle: null });
-    if (corner !== null) this.change((mask) => mask.rectangle(between(corner, point), value));
+  /** @param {AbortSignal} signal */
+  #takeKeys(signal) {
+    this.#keys = new CanvasKeys(
+      this,
+      {
+        step: (dx, dy) => this.#step(dx, dy),
+        move: (dx, dy) => this.move(dx, dy),
+        act: (isOther) => this.#act(isOther),
+        drop: () => this.#tools.drop(),
+      },
+      signal,
+    );
   }
 
   /**
    * @param {Point} point
    * @param {boolean} isOther
    */
-  #pick(point, isOther) {
+  #click(point, isOther) {
     const picture = this.#picture;
     if (picture === null || !contains({ x: 0, y: 0, width: picture.width, height: picture.height }, point)) return;
-    if (this.#tool === "object") this.dispatchEvent(new CustomEvent("pick", { detail: { ...point, include: !isOther } }));
-    else if (this.#tool === "text") {
+    if (this.#tools.tool === "object") this.dispatchEvent(new CustomEvent("pick", { detail: { ...point, include: !isOther } }));
+    else if (this.#tools.tool === "text") {
       const box = this.#marks.boxes.findLastIndex((each) => contains(each, point));
       if (box !== -1) this.dispatchEvent(new CustomEvent("tick", { detail: box }));
     }
   }
 
-  /** @returns {boolean} whether anything had been begun. */
-  #drop() {
-    const wasDrawing = this.#stroke !== null;
-    this.#stroke = null;
-    this.#corner = null;
-    if (!wasDrawing) return false;
-    this.#touch(this.#mask?.history.rollback() ?? null);
-    this.mark({ rectangle: null });
-    return true;
-  }
-
-  // The keyboard
-
   /**
+   * Move the crosshair.
+   *
    * @param {number} dx
    * @param {number} dy
    */
@@ -450,45 +333,29 @@ export class MaskCanvas extends HTMLElement {
     const y = Math.min(picture.height, Math.max(0, this.#cursor.y + Math.sign(dy) * by));
     this.#cursor = { x, y };
     this.#showCross(true);
-    this.#follow(this.#cursor);
+    this.#tools.follow(this.#cursor);
     const at = toScreen(this.#viewport, this.#cursor);
-    const into = (/** @type {number} */ place, /** @type {number} */ room) => {
-      return place < KEPT_PX ? KEPT_PX - place : place > room - KEPT_PX ? room - KEPT_PX - place : 0;
-    };
-    const back = { x: into(at.x, this.#view.width), y: into(at.y, this.#view.height) };
+    const back = { x: _into(at.x, this.#view.width), y: _into(at.y, this.#view.height) };
     if ((back.x !== 0 || back.y !== 0) && !this.#isFitted) this.move(back.x, back.y);
     app.notices.announce(t("edit.cursor", { x: number(Math.round(x)), y: number(Math.round(y)) }));
   }
 
-  /** @param {boolean} isOther */
+  /**
+   * Do at the crosshair what a click would: a stroke begins with one key and ends with the next.
+   *
+   * @param {boolean} isOther
+   */
   #act(isOther) {
-    if (this.#mask === null) return;
+    const tools = this.#tools;
+    if (tools.mask === null) return;
+    const was = tools.isDown;
+    if (!was) tools.begin(this.#cursor, isOther);
+    const hasBegun = !was && tools.isDown;
+    if (!hasBegun) tools.end(this.#cursor, isOther);
     this.#showCross(true);
-    if (this.#tool === "brush" || this.#tool === "eraser") {
-      if (this.#stroke === null) {
-        this.#lower(this.#cursor, this.#tool === "eraser" || isOther ? 0 : 1);
-        app.notices.announce(t("edit.pen.down"));
-      } else {
-        this.#lift();
-        app.notices.announce(t("edit.pen.up"));
-      }
-    } else if (this.#tool === "rectangle") {
-      if (this.#corner === null) {
-        this.#corner = this.#cursor;
-        this.#stroke = isOther ? 0 : 1;
-        app.notices.announce(t("edit.corner.first"));
-      } else {
-        this.#close(this.#cursor);
-        app.notices.announce(t("edit.corner.second"));
-      }
-    } else this.#pick(this.#cursor, isOther);
-    this.#placeCross();
-  }
-
-  /** @param {boolean} isShown */
-  #showCross(isShown) {
-    this.#isByKeyboard = isShown;
-    this.#placeCross();
+    if (!was && !hasBegun) return;
+    if (tools.isBrush) app.notices.announce(t(hasBegun ? "edit.pen.down" : "edit.pen.up"));
+    else app.notices.announce(t(hasBegun ? "edit.corner.first" : "edit.corner.second"));
   }
 
   // Drawing
@@ -510,176 +377,79 @@ export class MaskCanvas extends HTMLElement {
     this.#isDue = true;
     requestAnimationFrame(() => {
       this.#isDue = false;
-      this.#paint();
+      this.#draw();
     });
   }
 
-  #paint() {
+  #draw() {
     const stale = this.#stale;
     const isAll = this.#isAllStale;
+    const areMarksStale = isAll || this.#areMarksStale;
     this.#stale = null;
-    this.#isAllStale = false;
-    this.#layer?.update(stale);
+    this.#isAllStale = this.#areMarksStale = false;
+    this.#masked?.update(stale);
     if (isAll) {
-      this.#paintPicture();
+      this.#layers.drawPicture(this.#picture, this.#viewport, this.#split());
       this.#place();
     }
-    if (isAll || stale !== null) this.#paintMask(isAll ? null : stale);
-    if (isAll || this.#areMarksStale) this.#paintMarks();
-    this.#areMarksStale = false;
+    const isPlain = this.#before === null;
+    const layers = [this.#masked, this.#proposed].filter((each) => each !== null);
+    if (isAll || stale !== null) this.#layers.drawMask(isPlain ? layers : [], this.#viewport, isAll ? null : stale);
+    if (areMarksStale) this.#layers.drawMarks(isPlain && this.#picture !== null ? this.#marks : null, this.#viewport);
     if (isAll) this.dispatchEvent(new Event("seen"));
   }
 
-  /** @returns {Viewport} in pixels of the canvases. */
-  get #inner() {
-    const { zoom, x, y } = this.#viewport;
-    return { zoom: zoom * this.#scale, x: x * this.#scale, y: y * this.#scale };
-  }
-
-  #paintPicture() {
-    const { picture: canvas } = this.#canvases;
-    const context = _context(canvas);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (this.#picture === null) return;
-    const inner = this.#inner;
-    this.#paintOne(context, this.#picture, inner);
-    if (this.#before === null) return;
-    const { picture, place } = this.#before;
-    const { left, right } = this.#trackOfSlider();
+  /** @returns {import("../editing/canvas-layers.js").Before | null} */
+  #split() {
+    if (this.#before === null || this.#picture === null) return null;
+    const { zoom, x } = this.#viewport;
+    const left = Math.max(0, x);
+    const right = Math.min(this.#view.width, x + this.#picture.width * zoom);
     this.#slider.track = { left, right };
     this.#slider.place();
-    const split = (left + ((right - left) * this.#slider.value) / 100) * this.#scale;
-    context.save();
-    context.beginPath();
-    context.rect(0, 0, split, canvas.height);
-    context.clip();
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    const across = place.width / picture.width;
-    this.#paintOne(context, picture, { zoom: inner.zoom * across, x: inner.x + place.x * inner.zoom, y: inner.y + place.y * inner.zoom });
-    context.restore();
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {Picture} picture
-   * @param {Viewport} inner
-   */
-  #paintOne(context, picture, inner) {
-    if (picture.hasAlpha) {
-      context.fillStyle = _checks(context, CHECK_PX * this.#scale);
-      context.fillRect(inner.x, inner.y, picture.width * inner.zoom, picture.height * inner.zoom);
-    }
-    picture.draw(context, inner, this.#canvases.picture);
-  }
-
-  #trackOfSlider() {
-    const width = (this.#picture?.width ?? 0) * this.#viewport.zoom;
-    return { left: Math.max(0, this.#viewport.x), right: Math.min(this.#view.width, this.#viewport.x + width) };
-  }
-
-  /** @param {Rect | null} part - of the mask; null is all. */
-  #paintMask(part) {
-    const { mask: canvas } = this.#canvases;
-    const context = _context(canvas);
-    const inner = this.#inner;
-    const rect = part ?? this.#mask?.bounds;
-    context.save();
-    context.beginPath();
-    if (part === null) context.rect(0, 0, canvas.width, canvas.height);
-    else {
-      // What is drawn smaller mixes neighbours: one more pixel of the canvas on every side.
-      const left = Math.floor(inner.x + part.x * inner.zoom) - 1;
-      const top = Math.floor(inner.y + part.y * inner.zoom) - 1;
-      context.rect(left, top, Math.ceil(part.width * inner.zoom) + 3, Math.ceil(part.height * inner.zoom) + 3);
-    }
-    context.clip();
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (rect !== undefined && this.#before === null) {
-      const seen = this.#seen(inner, canvas);
-      const wide = { x: rect.x - 2 / inner.zoom, y: rect.y - 2 / inner.zoom, width: rect.width + 4 / inner.zoom, height: rect.height + 4 / inner.zoom };
-      const visible = shared(wide, seen);
-      if (visible !== null) {
-        this.#layer?.draw(context, inner, visible);
-        this.#proposal?.draw(context, inner, visible);
-      }
-    }
-    context.restore();
-  }
-
-  /**
-   * @param {Viewport} inner
-   * @param {HTMLCanvasElement} canvas
-   * @returns {Rect} of the picture.
-   */
-  #seen({ zoom, x, y }, { width, height }) {
-    return { x: -x / zoom, y: -y / zoom, width: width / zoom, height: height / zoom };
-  }
-
-  #paintMarks() {
-    const { marks: canvas } = this.#canvases;
-    const context = _context(canvas);
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (this.#picture === null || this.#before !== null) return;
-    context.setTransform(this.#scale, 0, 0, this.#scale, 0, 0);
-    drawMarks(context, this.#viewport, this.#marks, getComputedStyle(this).getPropertyValue("--edit-tick"));
+    return { ...this.#before, splitPx: left + ((right - left) * this.#slider.value) / 100 };
   }
 
   /** Put what is no drawing to its place. */
   #place() {
-    this.brushPx = this.#brushPx;
-    this.#placePreview();
+    this.brushPx = this.#tools.brushPx;
+    this.#preview.place(this.#viewport);
+    this.#placeCross();
     if (this.#picture !== null && !this.#edges.hidden) this.#edges.place(this.#viewport, this.#picture);
   }
 
-  #placePreview() {
-    if (this.#preview.hidden || this.#picture === null) return;
-    const { left, top, right, bottom } = this.#previewSides;
-    const start = toScreen(this.#viewport, { x: -left, y: -top });
-    const end = toScreen(this.#viewport, { x: this.#picture.width + right, y: this.#picture.height + bottom });
-    this.#preview.style.transform = `translate(${start.x}px, ${start.y}px)`;
-    this.#preview.style.width = `${end.x - start.x}px`;
-    this.#preview.style.height = `${end.y - start.y}px`;
+  /** @param {boolean} isShown */
+  #showCross(isShown) {
+    if (!isShown && this.#isByKeyboard) this.#placeRing(null);
+    this.#isByKeyboard = isShown;
+    this.#placeCross();
   }
 
   #placeCross() {
-    this.#cross.hidden = !this.#isByKeyboard || this.#mask === null;
-    if (this.#cross.hidden) return;
-    const { x, y } = toScreen(this.#viewport, this.#cursor);
-    this.#cross.style.transform = `translate(${x}px, ${y}px)`;
-    const isBrush = this.#tool === "brush" || this.#tool === "eraser";
-    this.#cross.style.setProperty("--brush", `${isBrush ? this.#brushPx * this.#viewport.zoom : 0}px`);
-    this.#cross.toggleAttribute("data-down", this.#stroke !== null);
+    const isShown = this.#isByKeyboard && this.mask !== null;
+    this.#cross.hidden = !isShown;
+    if (!isShown) return;
+    const at = toScreen(this.#viewport, this.#cursor);
+    this.#cross.style.transform = `translate(${at.x}px, ${at.y}px)`;
+    this.#cross.toggleAttribute("data-down", this.#tools.isDown);
+    this.#placeRing(at);
+  }
+
+  /** @param {Point | null} at - the middle of the brush on the screen; null where it is not seen. */
+  #placeRing(at) {
+    this.#ring.hidden = at === null || !this.#tools.isBrush || this.mask === null;
+    if (at !== null) this.#ring.style.transform = `translate(${at.x}px, ${at.y}px) translate(-50%, -50%)`;
   }
 }
 
-/** @returns {HTMLCanvasElement} that assistive technology does not see: the element itself has a name. */
-function _canvas() {
-  return h("canvas", { "aria-hidden": "true" });
-}
-
 /**
- * @param {HTMLCanvasElement} canvas
- * @returns {CanvasRenderingContext2D}
+ * @param {number} place - on the screen.
+ * @param {number} room
+ * @returns {number} how far it has to be moved to be well in sight.
  */
-function _context(canvas) {
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {number} px - side of a check.
- * @returns {CanvasPattern | string} what stands for transparency.
- */
-function _checks(context, px) {
-  const tile = new OffscreenCanvas(2 * px, 2 * px);
-  const inner = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
-  inner.fillStyle = "#d8d8d8";
-  inner.fillRect(0, 0, 2 * px, 2 * px);
-  inner.fillStyle = "#f4f4f4";
-  inner.fillRect(0, 0, px, px);
-  inner.fillRect(px, px, px, px);
-  return context.createPattern(/** @type {any} */ (tile), "repeat") ?? "#e6e6e6";
+function _into(place, room) {
+  if (place < KEPT_PX) return KEPT_PX - place;
+  return place > room - KEPT_PX ? room - KEPT_PX - place : 0;
 }
 
 customElements.define("sl-mask-canvas", MaskCanvas);
