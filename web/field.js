@@ -44,14 +44,9 @@ export function complain(form, name, text) {
   const control = /** @type {HTMLElement | null} */ (place.querySelector("input, select, textarea, button"));
   words.hidden = text === "";
   words.textContent = text;
-  if (text === "") {
-    control?.removeAttribute("aria-invalid");
-    if (control?.getAttribute("aria-errormessage") === words.id) control.removeAttribute("aria-errormessage");
-  } else {
-    control?.setAttribute("aria-invalid", "true");
-    control?.setAttribute("aria-errormessage", words.id);
-    for (let above = place.closest("details"); above !== null; above = above.parentElement?.closest("details") ?? null) above.open = true;
-  }
+  if (control !== null) _describe(control, words.id, text !== "");
+  if (text === "") return control;
+  for (let above = place.closest("details"); above !== null; above = above.parentElement?.closest("details") ?? null) above.open = true;
   return control;
 }
 
@@ -72,4 +67,18 @@ export function wrongNumber(input) {
   if (badInput) return t("make.wrong.number");
   if (rangeUnderflow || rangeOverflow) return t("make.wrong.range", { low: number(Number(input.min)), high: number(Number(input.max)) });
   return stepMismatch ? t("make.wrong.whole") : "";
+}
+
+/**
+ * @param {HTMLElement} control
+ * @param {string} id - of what says what is wrong.
+ * @param {boolean} isWrong
+ */
+function _describe(control, id, isWrong) {
+  const others = (control.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each !== "" && each !== id);
+  const all = isWrong ? [...others, id] : others;
+  if (all.length > 0) control.setAttribute("aria-describedby", all.join(" "));
+  else control.removeAttribute("aria-describedby");
+  if (isWrong) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
 }

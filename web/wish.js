@@ -152,8 +152,6 @@ export function wishFromStorage(kept) {
     const isAlike = value === null ? found === null || typeof found === "number" : typeof found === typeof value;
     if (isAlike && Array.isArray(found) === Array.isArray(value)) wish[name] = found;
   }
-  // An upload is gone some hours later, and cannot be shown again: only outputs of jobs stay.
-  if (!wish.image.startsWith("job:")) wish.image = "";
   return wish;
 }
 

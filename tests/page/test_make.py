@@ -193,6 +193,21 @@ def test_a_start_picture_can_be_taken_away_again(
     assert only_job(page, page_http)["task"] == "text_to_image"
 
 
+def test_an_uploaded_start_picture_is_shown_again_and_one_that_is_gone_is_told(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    upload = page_http.post("/v1/uploads", content=png()).json()["ref"]
+    wish = {"prompt": "a red apple", "image": upload}
+    page = open_page(page_server, storage={SAVED: json.dumps(wish)}).page
+    expect(page.get_by_role("img", name="Start picture")).to_have_js_property("naturalWidth", 48)
+    gone = {**wish, "image": "upload:01a1fc7b-8bbe-70b6-ad89-0aa3b642b6c4"}
+    tab = open_page(page_server, storage={SAVED: json.dumps(gone)})
+    expect(tab.page.locator(".notice")).to_contain_text("not on the server any more")
+    expect(tab.page.get_by_role("button", name="Choose a picture")).to_be_visible()
+    expect(prompt(tab.page)).to_have_value("a red apple")
+    tab.problems.clear()
+
+
 def test_a_dropped_picture_gives_its_settings(open_page: OpenPage, page_server: ThreadServer) -> None:
     text = "a blue car\nNegative prompt: rust\nSteps: 9, Sampler: Euler a, CFG scale: 3.5, Seed: 77, Size: 320x192"
     page = open_page(page_server).page
@@ -278,6 +293,22 @@ def test_the_form_speaks_chinese(open_page: OpenPage, page_server: ThreadServer,
     page.get_by_role("button", name="生成", exact=True).click()
     assert only_job(page, page_http)["params"]["prompt"] == "一个红苹果"
     expect(page.get_by_role("button", name="用相同种子再生成一次")).to_be_visible()
+
+
+def test_a_job_that_waits_for_its_model_says_how_far_that_is(open_page: OpenPage, page_server: ThreadServer) -> None:
+    page = open_page(page_server).page
+    page.locator("option", has_text="fake (default)").wait_for(state="attached")
+    told = page.evaluate(
+        """async () => {
+            const { loadingOf } = await import("/web/job-facts.js");
+            const entry = { job: { status: "running", params: { model: null } }, live: {} };
+            const at = (status) => new Map([["checkpoint:fake", { status, done: 1, total: 4 }]]);
+            const begun = { ...entry, live: { step: 1 } };
+            const cases = [[entry, at("loading")], [entry, at("loaded")], [begun, at("loading")]];
+            return cases.map((each) => loadingOf(...each));
+        }"""
+    )
+    assert told == [{"done": 1, "total": 4}, None, None]
 
 
 def test_ranges_and_names_are_those_of_the_protocol(open_page: OpenPage, page_server: ThreadServer) -> None:

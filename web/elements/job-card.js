@@ -29,7 +29,7 @@ export class JobCard extends HTMLElement {
   /** @type {JobPicture[]} */
   #pictures = [];
   #frame = h("div", { className: "job-pictures" });
-  #title = h("h3", { className: "job-title", id: uniqueId("job"), dir: "auto" });
+  #title = h("h2", { className: "job-title", id: uniqueId("job"), dir: "auto" });
   #standing = h("p", { className: "job-standing numbers" });
   #progress = h("progress", { max: 1 });
   #error = h("p", { className: "job-error", hidden: true });

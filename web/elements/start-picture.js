@@ -13,7 +13,8 @@ export class StartPicture extends HTMLElement {
   /** @type {Promise<void>} */
   #settled = Promise.resolve();
   #ref = "";
-  #shownUrl = "";
+  /** Of a picture that only this element shows. */
+  #ownUrl = "";
   #file = h("input", { type: "file", accept: "image/*", hidden: true, tabIndex: -1, "aria-label": t("make.picture.choose") });
   #choose = h("button", { type: "button" }, icon("picture"), t("make.picture.choose"));
   #hint = h("span", { className: "soft" }, t("make.picture.hint"));
@@ -35,6 +36,7 @@ export class StartPicture extends HTMLElement {
       this.#file.value = "";
       if (file !== undefined) this.take(file);
     });
+    this.#image.addEventListener("error", () => this.#ref !== "" && this.#miss());
     this.#strength.addEventListener("input", () => this.#tellStrength());
     this.#full.append(
       this.#image,
@@ -80,7 +82,9 @@ export class StartPicture extends HTMLElement {
    */
   take(file) {
     this.#use("");
-    this.#show(URL.createObjectURL(file), true);
+    const url = URL.createObjectURL(file);
+    this.#show(url, true);
+    this.#ownUrl = url;
     say(this.#standing, t("make.picture.sending"));
     const { signal } = this.#asking;
     const name = file instanceof File ? file.name : undefined;
@@ -108,26 +112,34 @@ export class StartPicture extends HTMLElement {
     this.#asking = new AbortController();
     this.#settled = Promise.resolve();
     this.#ref = ref;
-    // What was uploaded earlier cannot be had back to be shown.
-    say(this.#standing, ref.startsWith("upload:") ? t("make.picture.uploaded") : "");
+    say(this.#standing, "");
     this.#show("", ref !== "");
-    const [, jobId, index] = /^job:([^/]+)\/(\d+)$/.exec(ref) ?? [];
-    if (jobId !== undefined) void this.#showOutput(jobId, Number(index), this.#asking.signal);
+    if (ref !== "") void this.#showNamed(ref, this.#asking.signal);
     this.#changed();
   }
 
   /**
-   * @param {string} jobId
-   * @param {number} index
+   * @param {string} ref - `upload:ID` or `job:ID/N`.
    * @param {AbortSignal} signal
    */
-  async #showOutput(jobId, index, signal) {
+  async #showNamed(ref, signal) {
     try {
-      const url = await app.pictures.url(jobId, index, { maxSidePx: 256 });
-      if (!signal.aborted) this.#image.src = url;
-    } catch (error) {
-      if (!signal.aborted) app.notices.tell(error);
+      const [, jobId, index] = /^job:([^/]+)\/(\d+)$/.exec(ref) ?? [];
+      const isOutput = jobId !== undefined;
+      const url = isOutput ? await app.pictures.url(jobId, Number(index), { maxSidePx: 256 }) : await _uploadUrl(ref, signal);
+      if (!signal.aborted) this.#show(url, true);
+      if (isOutput) return;
+      if (signal.aborted) URL.revokeObjectURL(url);
+      else this.#ownUrl = url;
+    } catch {
+      if (!signal.aborted) this.#miss();
     }
+  }
+
+  /** It was removed, as uploads are after some hours: the server would refuse it. */
+  #miss() {
+    this.#use("");
+    app.notices.show({ kind: "info", text: t("make.picture.gone") });
   }
 
   #remove() {
@@ -140,8 +152,8 @@ export class StartPicture extends HTMLElement {
    * @param {boolean} isThere
    */
   #show(url, isThere) {
-    URL.revokeObjectURL(this.#shownUrl);
-    this.#shownUrl = url;
+    URL.revokeObjectURL(this.#ownUrl);
+    this.#ownUrl = "";
     if (url === "") this.#image.removeAttribute("src");
     else this.#image.src = url;
     this.#empty.hidden = isThere;
@@ -155,6 +167,16 @@ export class StartPicture extends HTMLElement {
   #changed() {
     this.dispatchEvent(new Event("change", { bubbles: true }));
   }
+}
+
+/**
+ * @param {string} ref - `upload:ID`.
+ * @param {AbortSignal} signal
+ * @returns {Promise<string>} an address to revoke.
+ */
+async function _uploadUrl(ref, signal) {
+  const id = ref.replace(/^upload:/, "");
+  return URL.createObjectURL(await app.client.api.uploaded(id, { accept: "image/webp, image/png", signal }));
 }
 
 customElements.define("sl-start-picture", StartPicture);

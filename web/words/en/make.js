@@ -11,7 +11,7 @@ export const make = {
   "make.picture.remove": "Remove the start picture",
   "make.picture.sending": "Sending the picture…",
   "make.picture.size": "{width} × {height} px",
-  "make.picture.uploaded": "The picture that was uploaded",
+  "make.picture.gone": "The start picture is not on the server any more. Choose it again.",
   "make.strength": "Strength",
   "make.strength.help": "0 changes least, 1 hardly looks at the picture.",
   "make.model": "Model",

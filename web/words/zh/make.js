@@ -11,7 +11,7 @@ export const make = {
   "make.picture.remove": "移除起始图片",
   "make.picture.sending": "正在上传图片…",
   "make.picture.size": "{width} × {height} 像素",
-  "make.picture.uploaded": "已上传的图片",
+  "make.picture.gone": "起始图片已不在服务器上，请重新选择。",
   "make.strength": "重绘强度",
   "make.strength.help": "0 改动最小，1 几乎不参考原图。",
   "make.model": "模型",
