@@ -57,7 +57,7 @@ check: $(INSTALLED) $(WEB_CHECKS) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	if [ -x $(TSC) ]; then $(TSC) --project tsconfig.client.json --declaration false --emitDeclarationOnly false --noEmit; fi
+	if [ -x $(TSC) ]; then $(TSC); fi
 
 fix: $(INSTALLED) ## repair what lint and formatting can repair
 	$(BIN)/ruff check --fix .

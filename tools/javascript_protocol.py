@@ -20,12 +20,10 @@ from protocol.jobs import TERMINAL, JobStatus
 from protocol.messages import CLIENT_MESSAGES, CLOSE_CODES
 from protocol.requests import Previews, Priority, TaskName
 from protocol.version import JSON_SUBPROTOCOL, KEY_SUBPROTOCOL_PREFIX, PROTOCOL_VERSION
-from service.api.operations import SCHEMAS
 from tools.typescript import comment, declaration, references
 
 _CLIENT: Final = Path(__file__).parents[1] / "web" / "client"
 _WARNING: Final = "Made from protocol/ by `make generate`: changes go there."
-_SERVICE_TYPES: Final = {name: value for name, value in SCHEMAS.items() if name not in ("EventPage", "Health")}
 _ENVELOPES: Final = """\
 /** A fact: stored, numbered `seq` = 1, 2, 3, ... within its job without a gap, told to everybody. */
 interface Fact<Type extends string, Data> {
@@ -92,7 +90,7 @@ def events_js() -> str:
 
 def wire_d_ts() -> str:
     """`types/wire.d.ts`: the types of everything on the wire."""
-    schemas = {**schema.components(ref="#/{model}"), **_SERVICE_TYPES}
+    schemas = schema.components(ref="#/{model}")
     own = {schema.event_schema_name(body) for body in EVENTS.values()} | {"Event"}
     plain = sorted(schemas.keys() - own - {message.__name__ for message in CLIENT_MESSAGES.values()})
     schemas[PreviewReady.__name__] = _with_bytes(schemas[PreviewReady.__name__])

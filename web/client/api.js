@@ -4,8 +4,32 @@ import { SafelightError } from "./errors.js";
 import { readAnswer, readProblem } from "./rest.js";
 
 /** @import { Rest } from "./rest.js" */
-/** @import { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, Readiness, StyleList, Upload } from "./wire.js" */
+/** @import { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js" */
 /** @typedef {{signal?: AbortSignal}} Abortable */
+
+/**
+ * A picture that is stored, until it expires.
+ *
+ * @typedef {object} Upload
+ * @property {string} id
+ * @property {string} ref `upload:ID`, to be given where a job takes a picture
+ * @property {string} [name]
+ * @property {string} media_type found by looking at it
+ * @property {number} width upright
+ * @property {number} height
+ * @property {number} size_bytes
+ * @property {string} expires_at
+ */
+
+/**
+ * Whether the server takes work now.
+ *
+ * @typedef {object} Readiness
+ * @property {boolean} ready
+ * @property {string[]} problems why not, if not
+ * @property {{status: string, device: string, live_jobs: number, live_bytes: number, budget_bytes: number}} engine
+ * @property {Record<string, number>} queued waiting jobs by class
+ */
 
 /** The name of a model may be a path; its slashes stay. @param {string} name */
 const modelPath = (name) => `/v1/models/${name.split("/").map(encodeURIComponent).join("/")}`;
@@ -39,9 +63,9 @@ export class Api {
   /**
    * A page of one's own jobs, newest first.
    *
-   * @param {Abortable & {status?: string | readonly string[], task?: string | readonly string[], limit?: number,
-   *   cursor?: string | null, [filter: string]: any}} [options] `cursor`: the `next` of the page before; others are
-   *   passed on as filters
+   * @param {Abortable & {status?: string | readonly string[], task?: string | readonly string[], q?: string,
+   *   label?: string, limit?: number, cursor?: string | null}} [options] `q`: words of the prompt. `label`:
+   *   `NAME:VALUE`. `cursor`: the `next` of the page before
    * @returns {Promise<JobPage>}
    */
   jobs({ signal, ...query } = {}) {
@@ -156,11 +180,12 @@ export class Api {
    * A picture that was uploaded before.
    *
    * @param {string} id without `upload:`
-   * @param {Abortable & {accept?: string}} [options] `accept`: media types; it comes in another format if its own is not among them
+   * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is none of them
    * @returns {Promise<Blob>}
    */
   async uploaded(id, { accept = "*/*", signal } = {}) {
-    return (await this.#rest.call("GET", `/v1/uploads/${encodeURIComponent(id)}`, { headers: { Accept: accept }, signal })).blob();
+    const path = `/v1/uploads/${encodeURIComponent(id)}`;
+    return (await this.#rest.call("GET", path, { headers: { Accept: accept }, signal })).blob();
   }
 
   /**
@@ -263,6 +288,16 @@ export class Api {
   }
 
   // The server
+
+  /**
+   * What the server is, what it has in memory, what waits, and how much it takes.
+   *
+   * @param {Abortable} [options]
+   * @returns {Promise<ServerInfo>}
+   */
+  server(options) {
+    return this.#rest.json("GET", "/v1/server", options);
+  }
 
   /**
    * Whether the server takes work now, and if not, why.

@@ -55,6 +55,7 @@ export const TASKS = Object.freeze(/** @type {const} */ ([
   "image_to_image",
   "inpaint",
   "outpaint",
+  "enhance",
   "load_model",
   "test_pattern"
 ]));

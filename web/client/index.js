@@ -36,5 +36,6 @@ export { Safelight } from "./safelight.js";
 /** @typedef {import("./wire.js").StyleInfo} StyleInfo */
 /** @typedef {import("./wire.js").PresetInfo} PresetInfo */
 /** @typedef {import("./wire.js").PictureRecipe} PictureRecipe */
-/** @typedef {import("./wire.js").Upload} Upload */
-/** @typedef {import("./wire.js").Readiness} Readiness */
+/** @typedef {import("./api.js").Upload} Upload */
+/** @typedef {import("./api.js").Readiness} Readiness */
+/** @typedef {import("./wire.js").ServerInfo} ServerInfo */

@@ -1,8 +1,45 @@
 /** The REST surface, call by call. Every call takes an `AbortSignal`, and throws `SafelightError` when refused. */
 import type { Rest } from "./rest.js";
-import type { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, Readiness, StyleList, Upload } from "./wire.js";
+import type { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js";
 export type Abortable = {
     signal?: AbortSignal;
+};
+export type Upload = {
+    id: string;
+    /**
+     * `upload:ID`, to be given where a job takes a picture
+     */
+    ref: string;
+    name?: string;
+    /**
+     * found by looking at it
+     */
+    media_type: string;
+    /**
+     * upright
+     */
+    width: number;
+    height: number;
+    size_bytes: number;
+    expires_at: string;
+};
+export type Readiness = {
+    ready: boolean;
+    /**
+     * why not, if not
+     */
+    problems: string[];
+    engine: {
+        status: string;
+        device: string;
+        live_jobs: number;
+        live_bytes: number;
+        budget_bytes: number;
+    };
+    /**
+     * waiting jobs by class
+     */
+    queued: Record<string, number>;
 };
 export declare class Api {
     #private;
@@ -21,17 +58,18 @@ export declare class Api {
     /**
      * A page of one's own jobs, newest first.
      *
-     * @param {Abortable & {status?: string | readonly string[], task?: string | readonly string[], limit?: number,
-     *   cursor?: string | null, [filter: string]: any}} [options] `cursor`: the `next` of the page before; others are
-     *   passed on as filters
+     * @param {Abortable & {status?: string | readonly string[], task?: string | readonly string[], q?: string,
+     *   label?: string, limit?: number, cursor?: string | null}} [options] `q`: words of the prompt. `label`:
+     *   `NAME:VALUE`. `cursor`: the `next` of the page before
      * @returns {Promise<JobPage>}
      */
     jobs({ signal, ...query }?: Abortable & {
         status?: string | readonly string[];
         task?: string | readonly string[];
+        q?: string;
+        label?: string;
         limit?: number;
         cursor?: string | null;
-        [filter: string]: any;
     }): Promise<JobPage>;
     /**
      * @param {string} id
@@ -119,7 +157,7 @@ export declare class Api {
      * A picture that was uploaded before.
      *
      * @param {string} id without `upload:`
-     * @param {Abortable & {accept?: string}} [options] `accept`: media types; it comes in another format if its own is not among them
+     * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is none of them
      * @returns {Promise<Blob>}
      */
     uploaded(id: string, { accept, signal }?: Abortable & {
@@ -202,6 +240,13 @@ export declare class Api {
      * @returns {Promise<StyleList>}
      */
     styles(options?: Abortable): Promise<StyleList>;
+    /**
+     * What the server is, what it has in memory, what waits, and how much it takes.
+     *
+     * @param {Abortable} [options]
+     * @returns {Promise<ServerInfo>}
+     */
+    server(options?: Abortable): Promise<ServerInfo>;
     /**
      * Whether the server takes work now, and if not, why.
      *

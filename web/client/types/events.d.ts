@@ -15,7 +15,7 @@ export declare const JOB_STATUSES: readonly ["queued", "running", "succeeded", "
 /** Where it stays. @type {ReadonlySet<string>} */
 export declare const TERMINAL_STATUSES: ReadonlySet<string>;
 /** The kinds of work there are. */
-export declare const TASKS: readonly ["erase", "remove_text", "upscale", "remove_background", "segment", "adjust_mask", "restore_face", "describe", "text_to_image", "image_to_image", "inpaint", "outpaint", "load_model", "test_pattern"];
+export declare const TASKS: readonly ["erase", "remove_text", "upscale", "remove_background", "segment", "adjust_mask", "restore_face", "describe", "text_to_image", "image_to_image", "inpaint", "outpaint", "enhance", "load_model", "test_pattern"];
 /** The most urgent first. */
 export declare const PRIORITIES: readonly ["high", "normal", "low"];
 /** Which previews a job makes. */

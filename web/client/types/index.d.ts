@@ -23,8 +23,9 @@ export type ModelInfo = import("./wire.js").ModelInfo;
 export type StyleInfo = import("./wire.js").StyleInfo;
 export type PresetInfo = import("./wire.js").PresetInfo;
 export type PictureRecipe = import("./wire.js").PictureRecipe;
-export type Upload = import("./wire.js").Upload;
-export type Readiness = import("./wire.js").Readiness;
+export type Upload = import("./api.js").Upload;
+export type Readiness = import("./api.js").Readiness;
+export type ServerInfo = import("./wire.js").ServerInfo;
 /** @typedef {import("./connection.js").ConnectionState} ConnectionState */
 /** @typedef {import("./safelight.js").SafelightOptions} SafelightOptions */
 /** @typedef {import("./wire.js").SafelightEvent} SafelightEvent */
@@ -35,5 +36,6 @@ export type Readiness = import("./wire.js").Readiness;
 /** @typedef {import("./wire.js").StyleInfo} StyleInfo */
 /** @typedef {import("./wire.js").PresetInfo} PresetInfo */
 /** @typedef {import("./wire.js").PictureRecipe} PictureRecipe */
-/** @typedef {import("./wire.js").Upload} Upload */
-/** @typedef {import("./wire.js").Readiness} Readiness */
+/** @typedef {import("./api.js").Upload} Upload */
+/** @typedef {import("./api.js").Readiness} Readiness */
+/** @typedef {import("./wire.js").ServerInfo} ServerInfo */

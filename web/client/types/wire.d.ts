@@ -128,6 +128,19 @@ export interface AdjustMaskRequest {
   labels?: Record<string, string>;
 }
 
+/** The outputs to be packed, in the order they are to have. */
+export interface ArchiveRequest {
+  /** At most 1000 of them. */
+  outputs: ArchivedOutput[];
+}
+
+/** One output, or all that a job has. */
+export interface ArchivedOutput {
+  job_id: string;
+  /** Of the output; without it all outputs of the job. (at least 0) */
+  index?: number | null;
+}
+
 /** What finds the subject of a picture; `auto` takes the full U2-Net if it is there, else the small one. */
 export type BackgroundModel = "auto" | "u2net" | "u2netp" | "u2net_human_seg" | "u2net_cloth_seg" | "silueta" | "isnet-general-use" | "isnet-anime" | "rmbg-1.4" | "rmbg-2.0" | "birefnet-general" | "birefnet-general-lite" | "birefnet-portrait" | "birefnet-dis" | "birefnet-hrsod" | "birefnet-cod" | "birefnet-massive";
 
@@ -145,6 +158,9 @@ export interface BrushNet {
   /** Share of the steps after which it ends. (at least 0, at most 1, by default 1.0) */
   end?: number;
 }
+
+/** What of a person's clothes is the subject, for the model that knows them. */
+export type Clothes = "all" | "upper" | "lower" | "whole";
 
 /** How a picture that is given comes to lie over the output. */
 export type ControlFit = "stretch" | "cover";
@@ -196,6 +212,178 @@ export interface DescribeRequest {
 
 /** In which words. */
 export type DescribeStyle = "tags" | "photo" | "anime";
+
+/** What the work is done with. */
+export interface EngineInfo {
+  /** `loading`, `ready`, `stuck`, `failed` or `stopped`. */
+  status: string;
+  /** `cpu`, `cuda:0`, ...; `none` before it is found. */
+  device: string;
+  /** Why it cannot work, if it cannot. */
+  detail?: string | null;
+}
+
+/** Rework a given picture, and repaint what is found in it. See `enhance`, which it needs. */
+export interface EnhanceParams {
+  /**
+   * source: the format of the given picture; jpeg where that is not written, png if none was given. (by default
+   * "png")
+   */
+  format?: OutputFormat;
+  /** For JPEG and WebP. (at least 1, at most 100, by default 90) */
+  quality?: number;
+  /**
+   * Write the resolution, colour profile, EXIF and PNG text `parameters` of the given picture too. (by default
+   * false)
+   */
+  keep_metadata?: boolean;
+  /** Write into the file what the picture was made with; PNG, JPEG and WebP. (by default "none") */
+  metadata?: MetadataScheme;
+  /** Have pictures looked at that might not be safe for work: those that are not become black. (by default false) */
+  safety_check?: boolean;
+  /** What is done to each picture once it is made. */
+  enhance?: Enhancing | null;
+  /** A model that takes over for the last steps of an SDXL model. */
+  refiner?: string | null;
+  /**
+   * Share of the noise schedule after which the refiner takes over. (at least 0.01, at most 0.99, by default
+   * 0.8)
+   */
+  refiner_start?: number;
+  /** By default "noise". */
+  refiner_start_by?: RefinerStart;
+  /** How the refiner takes over; by default `separate`, or `vae` for other latents. */
+  refiner_swap?: RefinerSwap | null;
+  /** Keep more grain and detail; 2 is moderate. Needs guidance. (at least 0, at most 30, by default 0.0) */
+  sharpness?: number;
+  /** Begin with this weight of guidance where it is less than `guidance_scale`. (at least 1, at most 30) */
+  adaptive_guidance?: number | null;
+  /** Tell an SDXL model of other original sizes; `{}` as recommended. */
+  size_conditioning?: SizeConditioning | null;
+  /** How much less ControlNets hold the details than the composition. (at least 0, at most 1, by default 0.0) */
+  control_softness?: number;
+  /** fooocus: each line is a text of its own; `__wildcards__` and `[[a, b]]` count. (by default "a1111") */
+  prompt_syntax?: PromptSyntax;
+  /** As `/v1/styles` lists them: words put around the prompts, in this order. (at most 32 of them, by default []) */
+  styles?: string[];
+  /** Image i takes line i of a wildcard, instead of one drawn by its seed. (by default false) */
+  wildcards_in_order?: boolean;
+  /** What to see. `(word:1.3)` and `[word]` weigh; BREAK parts. */
+  prompt: string;
+  /** What not to see; needs a guidance scale above 1. (by default "") */
+  negative_prompt?: string;
+  /** By default the server's default model. */
+  model?: string | null;
+  /** A VAE to use instead of the model's own. */
+  vae?: string | null;
+  /** Laid over the model, as is `<lora:NAME:WEIGHT>` in the prompt. (at most 16 of them, by default []) */
+  loras?: LoraRef[];
+  /** Weigh the halves of a UNet; `{}` as recommended. */
+  freeu?: FreeU | null;
+  /** ControlNets, each with a picture. (at most 4 of them, by default []) */
+  controls?: ControlRef[];
+  /** IP-Adapters, each with a picture taken for a prompt. (at most 4 of them, by default []) */
+  image_prompts?: ImagePromptRef[];
+  /** How many. (at least 1, at most 64, by default 1) */
+  images?: number;
+  /** As `/v1/presets` lists it: gives what the request leaves out. */
+  preset?: string | null;
+  /** A mode of speed: steps, and what few steps need. */
+  performance?: Performance | null;
+  /** Denoising steps. (at least 1, at most 500) */
+  steps?: number | null;
+  /** Classifier-free guidance weight; 1 or less is off. (at least 0, at most 100) */
+  guidance_scale?: number | null;
+  /** The noise scheduler, also called sampler. */
+  scheduler?: SchedulerName | null;
+  /** How the noise levels are spread over the steps. */
+  noise_schedule?: NoiseSchedule | null;
+  /** Fresh noise in each step; for `ddim` and `tcd`. (at least 0, at most 1) */
+  eta?: number | null;
+  /** Without one the server picks; the output tells which. (at least 0) */
+  seed?: number | bigint | null;
+  /** Image i has the seed `seed` + i; else all have the same. (by default true) */
+  vary_seed?: boolean;
+  /**
+   * Last layers of the text encoder to leave out beside what the family leaves out. (at least -1, at most 11, by
+   * default 0)
+   */
+  clip_skip?: number;
+  /** Run every step alone: byte for byte the same file, whatever else runs; slower under load. (by default false) */
+  deterministic?: boolean;
+  /** Longest side of a preview. (at least 32, at most 1024, by default 256) */
+  preview_px?: number;
+  /** A picture: base64, a data URL, an http(s) URL, `upload:ID`, or an earlier output, `job:ID/N`. */
+  image: string;
+}
+
+export interface EnhanceRequest {
+  task: "enhance";
+  params: EnhanceParams;
+  /** By default "normal". */
+  priority?: Priority;
+  /** By default "latest". */
+  previews?: Previews;
+  webhook?: Webhook | null;
+  labels?: Record<string, string>;
+}
+
+/** A part of a picture: how it is found, by words or as the subject, and how `inpaint` repaints it. */
+export interface EnhancedRegion {
+  /** Names of things: `face, hand`; all of each are found. */
+  text?: string | null;
+  /** What is found with a lower score is left out. (at least 0, at most 1, by default 0.3) */
+  box_threshold?: number;
+  /** Words with a lower score are no part of the label. (at least 0, at most 1, by default 0.25) */
+  text_threshold?: number;
+  /** At most so many, best first; 0 is all. (at least 0, at most 100, by default 0) */
+  max_detections?: number;
+  /**
+   * Widen the boxes that are searched for objects; below 0, narrow them. (at least -256, at most 256, by default
+   * 0)
+   */
+  grow_box_px?: number;
+  /** In the place of a text: the subject, as this model of remove_background finds it. */
+  subject?: BackgroundModel | null;
+  /** With the subject model `u2net_cloth_seg`: which clothes. (by default "all") */
+  clothes?: Clothes;
+  /** Cuts out what a text names. (by default "mobile_sam") */
+  model?: SegmentModel;
+  /** What to see there; empty, the job's own. (by default "") */
+  prompt?: string;
+  /** What not to see there; empty, the job's own. (by default "") */
+  negative_prompt?: string;
+  /** As of inpaint, like all that follows. (at least 0, at most 1, by default 1.0) */
+  strength?: number;
+  /** By default false. */
+  full_steps?: boolean;
+  /** At least -256, at most 256, by default 0. */
+  grow_px?: number;
+  /** By default "disc". */
+  grow_shape?: MaskShape;
+  /** By default false. */
+  invert_mask?: boolean;
+  /** At least 0, at most 256, by default 4. */
+  mask_blur_px?: number;
+  /** By default "inside". */
+  soft_edge?: SoftEdge;
+  /** At least 0, at most 1. */
+  context?: number | null;
+  upscale_model?: UpscaleModel | null;
+  /** By default "original". */
+  fill?: Fill;
+  start?: Start | null;
+  inpaint_patch?: InpaintPatch | null;
+}
+
+/** What is done to a picture, one stage after the other. */
+export interface Enhancing {
+  /** Repainted in this order, each in what the one before left. (at most 10 of them, by default []) */
+  regions?: EnhancedRegion[];
+  rework?: Rework | null;
+  /** Make an output of every stage, not of the last alone. (by default false) */
+  keep_stages?: boolean;
+}
 
 /** What makes the content of everything that is masked, at once. */
 export type EraseModel = "lama" | "anime-lama" | "ldm" | "zits" | "mat" | "fcf" | "manga" | "migan" | "cv2" | "patchmatch";
@@ -341,6 +529,8 @@ export interface ImageToImageParams {
   metadata?: MetadataScheme;
   /** Have pictures looked at that might not be safe for work: those that are not become black. (by default false) */
   safety_check?: boolean;
+  /** What is done to each picture once it is made. */
+  enhance?: Enhancing | null;
   /** A model that takes over for the last steps of an SDXL model. */
   refiner?: string | null;
   /**
@@ -460,6 +650,8 @@ export interface InpaintParams {
   metadata?: MetadataScheme;
   /** Have pictures looked at that might not be safe for work: those that are not become black. (by default false) */
   safety_check?: boolean;
+  /** What is done to each picture once it is made. */
+  enhance?: Enhancing | null;
   /** A model that takes over for the last steps of an SDXL model. */
   refiner?: string | null;
   /**
@@ -647,6 +839,14 @@ export interface JobCancelled {
   duration_s: number;
 }
 
+/** The jobs of all keys that have not ended. */
+export interface JobCounts {
+  /** At least 0. */
+  running: number;
+  /** By class: `interactive` and `batch`. */
+  waiting: Record<string, number>;
+}
+
 /** Terminal: the job ended with an error; outputs that were ready stay. */
 export interface JobFailed {
   error: ErrorBody;
@@ -675,7 +875,7 @@ export interface JobRemoved {
 }
 
 /** One piece of work: a task, its parameters, and how to run and tell of it. */
-export type JobRequest = EraseRequest | RemoveTextRequest | UpscaleRequest | RemoveBackgroundRequest | SegmentRequest | AdjustMaskRequest | RestoreFaceRequest | DescribeRequest | TextToImageRequest | ImageToImageRequest | InpaintRequest | OutpaintRequest | LoadModelRequest | TestPatternRequest;
+export type JobRequest = EraseRequest | RemoveTextRequest | UpscaleRequest | RemoveBackgroundRequest | SegmentRequest | AdjustMaskRequest | RestoreFaceRequest | DescribeRequest | TextToImageRequest | ImageToImageRequest | InpaintRequest | OutpaintRequest | EnhanceRequest | LoadModelRequest | TestPatternRequest;
 
 /** A running job went back to the queue; work goes on after the last `output.ready` or `output.skipped`. */
 export interface JobRequeued {
@@ -708,8 +908,30 @@ export interface JobWarning {
   message: string;
 }
 
+/** The key of whoever asks. */
+export interface KeyInfo {
+  /** False: this server has no keys, and serves its own machine. */
+  is_needed: boolean;
+  /** What it may do. */
+  scopes: string[];
+}
+
 /** How the model `ldm` goes from noise to a picture. */
 export type LdmSampler = "plms" | "ddim";
+
+/** What one request may ask for. */
+export interface Limits {
+  max_pixels: number;
+  max_upload_bytes: number;
+  max_body_bytes: number;
+  max_model_bytes: number;
+  max_wait_s: number;
+  max_queued_jobs: number;
+  max_queued_jobs_per_key: number;
+  /** How long an ended job is kept. */
+  job_ttl_s: number;
+  upload_ttl_s: number;
+}
 
 /** Load a checkpoint, or find it loaded. It makes no output; its end says that the model can be used. */
 export interface LoadModelParams {
@@ -728,6 +950,27 @@ export interface LoadModelRequest {
   labels?: Record<string, string>;
 }
 
+/** A model in memory. */
+export interface LoadedModel {
+  /** As `/v1/models` lists it. */
+  id: string;
+  /** On the device. (at least 0) */
+  size_bytes: number;
+  /** In the machine's memory, for a GPU. (at least 0) */
+  home_bytes: number;
+}
+
+/** A model on its way, as the last `model.loading` told. */
+export interface LoadingModel {
+  id: string;
+  /** `download`, `check`, `read` or `device`. */
+  phase: string;
+  /** At least 0. */
+  done: number;
+  /** Bytes of this phase, where they are known. (at least 0) */
+  total?: number | null;
+}
+
 /** A LoRA and how much it counts. */
 export interface LoraRef {
   /** As `/v1/models` lists it. */
@@ -741,6 +984,20 @@ export type MaskOperation = "expand" | "shrink" | "reverse";
 
 /** What a mask is widened or narrowed by. */
 export type MaskShape = "disc" | "box";
+
+/** What is taken, and what may be. */
+export interface MemoryInfo {
+  /** Weights on the device. (at least 0) */
+  models_bytes: number;
+  /** For all of them; 0 before the device is found. (at least 0) */
+  models_budget_bytes: number;
+  /** Weights in the machine's memory that come to a GPU for their calls. (at least 0) */
+  home_bytes: number;
+  /** What running jobs are expected to take, beside the weights. (at least 0) */
+  jobs_bytes: number;
+  /** For all of them together. (at least 0) */
+  jobs_budget_bytes: number;
+}
 
 /** In which words a file says what its picture was made with. */
 export type MetadataScheme = "none" | "a1111" | "fooocus";
@@ -861,6 +1118,9 @@ export interface ModelUnloaded {
   reason: string;
 }
 
+/** When all of a picture is reworked. */
+export type Moment = "before" | "after";
+
 /** Which noise levels the steps stop at. A request that names none gets the model's own spacing. */
 export type NoiseSchedule = "normal" | "karras" | "exponential" | "beta" | "sgm_uniform" | "simple" | "ddim_uniform" | "trailing" | "align_your_steps" | "kl_optimal" | "turbo" | "lcm" | "edm";
 
@@ -882,6 +1142,8 @@ export interface OutpaintParams {
   metadata?: MetadataScheme;
   /** Have pictures looked at that might not be safe for work: those that are not become black. (by default false) */
   safety_check?: boolean;
+  /** What is done to each picture once it is made. */
+  enhance?: Enhancing | null;
   /** A model that takes over for the last steps of an SDXL model. */
   refiner?: string | null;
   /**
@@ -1113,20 +1375,6 @@ export interface QueueMoved {
   eta_s?: number | null;
 }
 
-export interface Readiness {
-  ready: boolean;
-  problems: string[];
-  engine: {
-    status: string;
-    device: string;
-    live_jobs: number;
-    live_bytes: number;
-    budget_bytes: number;
-  };
-  /** Waiting jobs by class. */
-  queued: Record<string, number>;
-}
-
 /** See the module. Models are named by the stems of their files; hashes are as those of LoRAs. */
 export interface Recipe {
   /** As it was asked for. */
@@ -1213,6 +1461,8 @@ export interface RemoveBackgroundParams {
   model?: BackgroundModel;
   /** By default "cutout". */
   result?: BackgroundResult;
+  /** With `u2net_cloth_seg`: which clothes are the subject. (by default "all") */
+  clothes?: Clothes;
 }
 
 export interface RemoveBackgroundRequest {
@@ -1324,21 +1574,58 @@ export interface RestoreFaceRequest {
   labels?: Record<string, string>;
 }
 
+/** All of a picture made anew, as `image_to_image` does it, or enlarged. */
+export interface Rework {
+  /** By default "before". */
+  when?: Moment;
+  /** Which it follows. (by default "own") */
+  prompts?: ReworkPrompt;
+  /** By default 0.5, with an upscale 0.382. (at least 0, at most 1) */
+  strength?: number | null;
+  /** As of image_to_image, like all that follows. (by default false) */
+  full_steps?: boolean;
+  /** By default "picture". */
+  size_rule?: SizeRule;
+  /** At least 1, at most 8. */
+  upscale?: number | null;
+  upscale_model?: UpscaleModel | null;
+  /** False: enlarged, and not made anew. (by default true) */
+  redraw?: boolean;
+}
+
+/** Which prompts a rework follows. */
+export type ReworkPrompt = "own" | "last_region";
+
 /** Samplers ("schedulers" in diffusers). A request that names none gets the model's own. */
 export type SchedulerName = "euler" | "euler_ancestral" | "heun" | "heunpp2" | "dpm_2" | "dpm_2_ancestral" | "lms" | "dpm_fast" | "dpm_adaptive" | "dpmpp_2s_ancestral" | "dpmpp_sde" | "dpmpp_2m" | "dpmpp_2m_sde" | "dpmpp_2m_sde_heun" | "dpmpp_3m_sde" | "ddim" | "ddpm" | "pndm" | "uni_pc" | "uni_pc_bh2" | "deis" | "lcm" | "tcd" | "restart" | "flow_euler" | "flow_heun";
 
 /** Which network finds the object. All but `mobile_sam` are published files, fetched when first needed. */
 export type SegmentModel = "mobile_sam" | "sam_vit_b" | "sam_vit_l" | "sam_vit_h" | "sam_hq_vit_b" | "sam_hq_vit_l" | "sam_hq_vit_h" | "sam2_tiny" | "sam2_small" | "sam2_base" | "sam2_large" | "sam2_1_tiny" | "sam2_1_small" | "sam2_1_base" | "sam2_1_large";
 
-/** A mask of the object under the clicks or in the box (Segment Anything). Always PNG; white is the object. */
+/** Masks of objects (Segment Anything) under clicks, in a box or named by words. Always PNG; white is an object. */
 export interface SegmentParams {
+  /** Names of things: `face, hand`; all of each are found. */
+  text?: string | null;
+  /** What is found with a lower score is left out. (at least 0, at most 1, by default 0.3) */
+  box_threshold?: number;
+  /** Words with a lower score are no part of the label. (at least 0, at most 1, by default 0.25) */
+  text_threshold?: number;
+  /** At most so many, best first; 0 is all. (at least 0, at most 100, by default 0) */
+  max_detections?: number;
+  /**
+   * Widen the boxes that are searched for objects; below 0, narrow them. (at least -256, at most 256, by default
+   * 0)
+   */
+  grow_box_px?: number;
   /** A picture: base64, a data URL, an http(s) URL, `upload:ID`, or an earlier output, `job:ID/N`. */
   image: string;
   /** At most 64 of them, by default []. */
   points?: Point[];
   box?: Region | null;
-  /** How many alternative masks, best first. (at least 1, at most 3, by default 1) */
+  /** How many alternative masks, best first; not with a text. (at least 1, at most 3, by default 1) */
   count?: number;
+  /** With a text: one mask of all that is found. Else one for each. (by default true) */
+  together?: boolean;
   /** By default "mobile_sam". */
   model?: SegmentModel;
 }
@@ -1357,6 +1644,23 @@ export interface SegmentRequest {
 /** Server hint: the server will close its sockets soon; reconnect, to `reconnect_to` if it is given. */
 export interface ServerDraining {
   reconnect_to?: string | null;
+}
+
+/** A server, at this moment. */
+export interface ServerInfo {
+  version: string;
+  protocol: number;
+  started_at: string;
+  key: KeyInfo;
+  engine: EngineInfo;
+  memory: MemoryInfo;
+  loaded: LoadedModel[];
+  loading: LoadingModel[];
+  jobs: JobCounts;
+  tasks: TaskName[];
+  limits: Limits;
+  /** Model files can be downloaded, by keys with `models:write`. */
+  allows_downloads: boolean;
 }
 
 /** What of a picture is taken for a prompt. */
@@ -1414,7 +1718,7 @@ export interface StyleList {
 }
 
 /** The kinds of work there are. */
-export type TaskName = "erase" | "remove_text" | "upscale" | "remove_background" | "segment" | "adjust_mask" | "restore_face" | "describe" | "text_to_image" | "image_to_image" | "inpaint" | "outpaint" | "load_model" | "test_pattern";
+export type TaskName = "erase" | "remove_text" | "upscale" | "remove_background" | "segment" | "adjust_mask" | "restore_face" | "describe" | "text_to_image" | "image_to_image" | "inpaint" | "outpaint" | "enhance" | "load_model" | "test_pattern";
 
 /** Draw a deterministic pattern in steps: for trying a client, an installation or a load without any model. */
 export interface TestPatternParams {
@@ -1478,6 +1782,8 @@ export interface TextToImageParams {
   metadata?: MetadataScheme;
   /** Have pictures looked at that might not be safe for work: those that are not become black. (by default false) */
   safety_check?: boolean;
+  /** What is done to each picture once it is made. */
+  enhance?: Enhancing | null;
   /** A model that takes over for the last steps of an SDXL model. */
   refiner?: string | null;
   /**
@@ -1563,22 +1869,6 @@ export interface TextToImageRequest {
   previews?: Previews;
   webhook?: Webhook | null;
   labels?: Record<string, string>;
-}
-
-export interface Upload {
-  id: string;
-  /** `upload:ID`, to be given where a job takes a picture. */
-  ref: string;
-  name: string;
-  /** Found by looking at it. */
-  media_type: string;
-  /** Upright. (at least 1) */
-  width: number;
-  /** At least 1. */
-  height: number;
-  /** At least 1. */
-  size_bytes: number;
-  expires_at: string;
 }
 
 /** Which Real-ESRGAN weights upscale; `auto` takes the compact ones on a CPU and x4plus on a GPU. */
