@@ -11,6 +11,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, JobRequeued
 from service.bus import Bus
 from service.ledger import Ledger
+from service.model_loads import ModelLoads
 from service.outlet import Outlet
 from service.pump import Pump
 from service.records import JobRecord
@@ -112,7 +113,8 @@ class ServerSubscription:
 class Feeds:
     """Opens subscriptions."""
 
-    def __init__(self, ledger: Ledger, store: Store, bus: Bus, pump: Pump) -> None:
+    def __init__(self, ledger: Ledger, store: Store, bus: Bus, pump: Pump, loads: ModelLoads) -> None:
+        self._loads = loads
         self._ledger = ledger
         self._store = store
         self._bus = bus
@@ -184,8 +186,10 @@ class Feeds:
         return subscription
 
     def follow_server(self, outlet: Outlet) -> ServerSubscription:
-        """Subscribe to the server topic: live hints only."""
+        """Subscribe to the server topic: how far models are that are on their way, then live hints."""
         subscription = ServerSubscription(self._bus, outlet)
+        for event in self._loads.events:  # no await: nothing can come between
+            subscription.offer(event)
         self._bus.watch_server(subscription)
         return subscription
 

@@ -8,16 +8,21 @@ class ModelLoads:
     """The newest `model.loading` of each model that is not there yet. A listener of the pump."""
 
     def __init__(self) -> None:
-        self._loading: dict[str, ModelLoading] = {}
+        self._newest: dict[str, Event] = {}
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Those hints, in the order the models began to come."""
+        return tuple(self._newest.values())
 
     @property
     def loading(self) -> tuple[ModelLoading, ...]:
-        """In the order they began."""
-        return tuple(self._loading.values())
+        """What they say."""
+        return tuple(event.body for event in self._newest.values() if isinstance(event.body, ModelLoading))
 
     def published(self, event: Event, _record: JobRecord | None) -> None:
         body = event.body
         if isinstance(body, ModelLoading):
-            self._loading[body.model] = body
+            self._newest[body.model] = event
         elif isinstance(body, ModelLoaded | ModelUnloaded | ModelAdded | ModelFailed):
-            self._loading.pop(body.model, None)
+            self._newest.pop(body.model, None)

@@ -133,7 +133,8 @@ def wire(settings: Settings) -> Services:
     engine = _engine(settings, library, wordsmith, announcer, wanted_files)
     downloads = Downloads(settings, shelf, announcer)
     dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
-    feeds = Feeds(ledger, store, bus, pump)
+    model_loads = ModelLoads()
+    feeds = Feeds(ledger, store, bus, pump, model_loads)
     fetcher = Fetcher(settings)
     inputs = Inputs(settings, files, store, fetcher)
     model_check = ModelCheck(_wanted(settings, library))
@@ -158,7 +159,7 @@ def wire(settings: Settings) -> Services:
         dispatcher=dispatcher,
         engine=engine,
     )
-    thumbnails, model_loads = Thumbnails(), ModelLoads()
+    thumbnails = Thumbnails()
     removal = Removal(store, files, thumbnails, ledger, pump, jobs)
     services = Services(
         settings=settings,

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from protocol.events import ModelLoading
+from protocol.events import ModelLoading, ModelUnloaded
 from protocol.requests import TASKS
 from protocol.server import ServerInfo
 from protocol.version import PROTOCOL_VERSION, SOFTWARE_VERSION
 from service.auth import Scope, add_key
-from tests.integration.viewers import finished, started_running, submit
+from tests.integration.viewers import Viewer, finished, started_running, submit
 from tests.servers import ThreadServer, thread_server, until
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
@@ -61,6 +61,12 @@ def test_model_on_its_way_is_told_to_those_who_come_in_the_middle(server: Thread
     server.services.announcer(ModelLoading(model="checkpoint:large", phase="read", done=3, total=10))
     until(lambda: told(http)["loading"] != [], "the event")
     assert told(http)["loading"] == [{"id": "checkpoint:large", "phase": "read", "done": 3, "total": 10}]
+    with Viewer(server) as viewer:
+        assert viewer.ask("subscribe", topic="server")["ok"]
+        event = viewer.until("model.loading")[-1]
+        assert event["data"] == {"model": "checkpoint:large", "phase": "read", "done": 3, "total": 10}
+    server.services.announcer(ModelUnloaded(model="checkpoint:large", reason="its loading was given up"))
+    until(lambda: told(http)["loading"] == [], "the end of it")
 
 
 def test_running_and_waiting_jobs_are_counted(http: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, EventBody, JobRequeued, JobStarted, JobSucceeded, JobWarning, StepFinished
 from service.feeds import Feeds
+from service.model_loads import ModelLoads
 from service.outlet import BufferedOutlet
 from service.pump import Draft
 from service.records import JobRecord
@@ -44,7 +45,8 @@ class World:
 
     def __init__(self) -> None:
         self.table = Table()
-        self.feeds = Feeds(self.table.ledger, self.table.store, self.table.bus, self.table.pump)  # type: ignore[arg-type]
+        self.loads = ModelLoads()
+        self.feeds = Feeds(self.table.ledger, self.table.store, self.table.bus, self.table.pump, self.loads)  # type: ignore[arg-type]
         self.reads = asyncio.Event()
 
     async def accept(self) -> JobRecord:
