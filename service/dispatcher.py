@@ -10,7 +10,8 @@ import orjson
 import structlog
 
 from engine.interface import Engine, Order, Run
-from protocol.events import Event, JobCancelled, JobQueued, JobRequeued, JobSucceeded, QueueMoved
+from protocol.errors import ProtocolError
+from protocol.events import Event, JobCancelled, JobFailed, JobQueued, JobRequeued, JobSucceeded, QueueMoved
 from protocol.requests import JobRequest, parse_job_request
 from service.admission import PRIORITY_RANK, Admission, Waiting
 from service.bus import Bus
@@ -152,9 +153,14 @@ class Dispatcher:
         record = self._ledger.get(job_id)
         if row is None or record is None:
             self._admission.remove(job_id)
-        else:
+            return
+        try:
             record.request = request_from_row(row)
             record.inputs = orjson.loads(row["inputs"])
+        except ProtocolError as error:
+            # Accepted by a version of this program that knew other parameters: it fails alone, or nothing would start.
+            self._admission.remove(job_id)
+            self._pump.put([Draft(JobFailed(error=error.body()), job_id, record.attempt)])
 
     # ---- telling how the queue moves -------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import pytest
 
 from engine.interface import Run
 from protocol.editing import TestPatternParams
-from protocol.events import Event, EventBody, JobCancelled, JobRequeued, JobStarted, JobSucceeded, QueueMoved
+from protocol.errors import ErrorCode
+from protocol.events import Event, EventBody, JobCancelled, JobFailed, JobRequeued, JobStarted, JobSucceeded, QueueMoved
 from protocol.requests import Priority, parse_job_request
 from service import dispatcher as dispatcher_module
 from service.admission import Admission
@@ -214,6 +215,21 @@ async def test_a_job_whose_row_is_gone_is_passed_over(tmp_path: Path) -> None:
         await desk.settle()
     assert desk.engine.taken == [following.id]
     assert gone.id not in desk.admission
+
+
+async def test_a_request_that_cannot_be_read_any_more_costs_its_job_and_no_other(tmp_path: Path) -> None:
+    """One that an older version of this program accepted, with parameters that have changed since."""
+    async with working(tmp_path) as desk:
+        desk.any_row = {**ROW, "params": '{"steps": "many"}'}
+        old = await desk.accept(request=None)
+        await desk.told(JobFailed)
+        desk.any_row = ROW
+        new = await desk.accept(request=None)
+        await desk.until(1)
+    assert desk.engine.taken == [new.id]
+    end = desk.table.of(old.id)[-1].body
+    assert isinstance(end, JobFailed)
+    assert (end.error.code, end.error.field) == (ErrorCode.INVALID_PARAMS, "$.params.steps")
 
 
 async def test_of_very_many_waiting_jobs_the_requests_are_not_kept(
