@@ -58,12 +58,19 @@ def images_of(job: Job) -> int:
     return images if isinstance(images, int) else 1
 
 
+def is_enhanced(job: Job) -> bool:
+    """Whether its pictures go through several stages, each with steps of its own."""
+    return job.params.get("enhance") is not None
+
+
 def _stepped(job: Job, step: StepFinished | None) -> Progress:
     images, ready = images_of(job), len(job.outputs)
-    if step is None or (ready and step.image < ready):
+    if step is None or (ready and step.image < ready and not is_enhanced(job)):
         if not ready:
             return Progress(0, None)
         return Progress(_percent(ready, images), f"Saving image {ready}/{images} to system ...")
+    if is_enhanced(job):
+        return _of_stages(step)
     if step.stage is not None and step.stage != DENOISING:
         # Enlarging and the like: a part of the picture that Fooocus counts before its steps.
         share = step.step / max(1, step.steps)
@@ -77,5 +84,13 @@ def _stepped(job: Job, step: StepFinished | None) -> Progress:
     )
 
 
+def _of_stages(step: StepFinished) -> Progress:
+    if step.stage in {None, DENOISING}:
+        text = f"Step {max(0, step.step - 1)}/{max(1, step.steps)} in the {step.image + 1}-th Sampling"
+    else:
+        text = f"Enhancing image, {step.step}/{max(1, step.steps)} ..."
+    return Progress(_STEPS_FROM + int(_STEPS_SHARE * step.progress), text)
+
+
 def _percent(done: int, of: int) -> int:
-    return int(_STEPS_FROM + _STEPS_SHARE * done / max(1, of))
+    return int(_STEPS_FROM + _STEPS_SHARE * min(1.0, done / max(1, of)))

@@ -11,20 +11,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import JobWarning
 from protocol.requests import TaskName
 from service.dialects.base import Desk
 from service.dialects.fooocus.answers import json_answer
 from service.dialects.fooocus.choices import MaskModel
 from service.dialects.fooocus.fields import Growth, Share
 from service.dialects.fooocus.form import form_of
+from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.pictures import needed_picture
+from service.dialects.fooocus.regions import clothes_of, sam_model
 from service.dialects.reading import Foreign, missing, parse, read_json, read_query
 from service.dialects.stored_file import StoredFile
 
 _LABELS = {"dialect": "fooocus_tools"}
 """These jobs are none of the history's."""
-_WHOLE = "full"
 
 
 class ImageType(StrEnum):
@@ -108,23 +108,41 @@ async def generate_mask(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
     asked = await read_json(request, GenerateMaskRequest)
+    notes = Notes()
+    params: dict[str, Any] = {"image": await needed_picture(desk, asked.image, "image")}
+    if asked.dino_debug:
+        notes.add("debugging_unused", "dino_debug: the mask of the boxes is not made")
     if asked.mask_model is MaskModel.SAM:
-        message = "mask_model: nothing is searched for by words on this server; name one of the others, or send a mask"
-        raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
-    params = {
-        "image": await needed_picture(desk, asked.image, "image"),
-        "model": asked.mask_model.value,
-        "result": "mask",
-        "format": "png",
-    }
-    job = await desk.submit(TaskName.REMOVE_BACKGROUND, params, key=key, labels=_LABELS, notes=_notes(asked))
+        task, params = TaskName.SEGMENT, {**params, **_searched(asked, notes)}
+    else:
+        task, params = TaskName.REMOVE_BACKGROUND, {**params, **_subject(asked, notes)}
+    job = await desk.submit(task, params, key=key, labels=_LABELS, notes=tuple(notes))
     ended = await desk.finish(job, key, request=request)
     content = await anyio.to_thread.run_sync(desk.output(ended).path.read_bytes)
     return await json_answer(request, base64.b64encode(content).decode())
 
 
-def _notes(asked: GenerateMaskRequest) -> list[JobWarning]:
-    if asked.mask_model is not MaskModel.U2NET_CLOTH_SEG or asked.cloth_category == _WHOLE:
-        return []
-    message = f"cloth_category: {asked.cloth_category!r:.60} has no effect; the mask is of all clothes"
-    return [JobWarning(code="parameter_unused", message=message)]
+def _subject(asked: GenerateMaskRequest, notes: Notes) -> dict[str, Any]:
+    params = {"model": asked.mask_model.value, "result": "mask", "format": "png"}
+    if asked.mask_model is MaskModel.U2NET_CLOTH_SEG:
+        params["clothes"] = clothes_of(asked.cloth_category, "cloth_category", notes)
+    return params
+
+
+def _searched(asked: GenerateMaskRequest, notes: Notes) -> dict[str, Any]:
+    """
+    Raises:
+        ProtocolError: `invalid_params`: nothing is named.
+    """
+    text = asked.dino_prompt_text.strip(" .,;\n")
+    if not text:
+        message = "dino_prompt_text: expected names of what to look for, got none"
+        raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.dino_prompt_text")
+    return {
+        "text": text,
+        "model": sam_model(asked.sam_model, "sam_model", notes),
+        "box_threshold": float(asked.box_threshold),
+        "text_threshold": float(asked.text_threshold),
+        "max_detections": asked.sam_max_detections,
+        "grow_box_px": asked.dino_erode_or_dilate,
+    }

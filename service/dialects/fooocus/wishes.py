@@ -6,6 +6,7 @@ from typing import Final
 
 from protocol.params import OutputFormat
 from service.dialects.fooocus.choices import GUIDE_DEFAULTS, Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.enhancing import EnhanceWish
 from service.dialects.fooocus.fields import AdvancedFields, CommonFields
 from service.dialects.picture_size import Size
 
@@ -55,6 +56,8 @@ class Wish:
         sides: those it is continued on -> by how many pixels; 0 and less are 30 %.
         additional_prompt: what is seen in the repainted part.
         guides: pictures given beside the prompt.
+        enhancing: what is done to pictures once they are there.
+        enhances_picture: that is done to `picture` itself, and `method` is a part of it.
     """
 
     common: CommonFields
@@ -70,3 +73,5 @@ class Wish:
     sides: Mapping[Side, int] = field(default_factory=dict)
     additional_prompt: str = ""
     guides: tuple[Guide, ...] = field(default=(), repr=False)
+    enhancing: EnhanceWish | None = None
+    enhances_picture: bool = False

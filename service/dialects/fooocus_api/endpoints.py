@@ -13,9 +13,9 @@ from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, Side
 from service.dialects.fooocus.fields import ImagePrompt
 from service.dialects.fooocus.pictures import needed_picture, picture_in
-from service.dialects.fooocus.regions import check_regions
-from service.dialects.fooocus.wishes import Guide
-from service.dialects.fooocus_api.enhancing import EnhanceForm, EnhanceRequest
+from service.dialects.fooocus.regions import EnhanceRegion
+from service.dialects.fooocus.wishes import Guide, Wish
+from service.dialects.fooocus_api.enhancing import EnhanceFields, EnhanceForm, EnhanceRequest
 from service.dialects.fooocus_api.forms import Filled, read_form
 from service.dialects.fooocus_api.generation import Asked, answer, wish_of
 from service.dialects.fooocus_api.requests import (
@@ -116,8 +116,7 @@ async def image_prompt(request: Request) -> Response:
 async def enhance_form(request: Request) -> Response:
     key = await Desk.of(request).key_of(request)
     form = await read_form(request, EnhanceForm)
-    check_regions(form.fields.regions())
-    wish = wish_of(form.fields, picture=form.files.get("enhance_input_image"), method=form.fields.enhance_uov_method)
+    wish = _enhanced(form.fields, form.fields.regions(), form.files.get("enhance_input_image"))
     return await answer(request, key, Asked(JobType.ENHANCEMENT, form.fields, wish, _misread(form)))
 
 
@@ -125,10 +124,24 @@ async def enhance(request: Request) -> Response:
     desk = Desk.of(request)
     key = await desk.key_of(request)
     fields = await read_json(request, EnhanceRequest)
-    check_regions(fields.enhance_ctrlnets)
     picture = await picture_in(desk, fields.enhance_input_image, "enhance_input_image")
-    wish = wish_of(fields, picture=picture, method=fields.enhance_uov_method)
+    wish = _enhanced(fields, fields.enhance_ctrlnets, picture)
     return await answer(request, key, Asked(JobType.ENHANCEMENT, fields, wish))
+
+
+def _enhanced(
+    fields: EnhanceFields | EnhanceRequest, regions: tuple[EnhanceRegion, ...], picture: bytes | None
+) -> Wish:
+    """A picture alone that has nothing to be found in it is varied or enlarged as everywhere."""
+    enhancing = fields.enhancing(regions)
+    is_plain = picture is not None and not enhancing.has_regions
+    return wish_of(
+        fields,
+        picture=picture,
+        method=fields.enhance_uov_method,
+        enhancing=None if is_plain or not fields.enhance_checkbox else enhancing,
+        enhances_picture=not is_plain,
+    )
 
 
 async def _repainted(

@@ -98,6 +98,7 @@ async def _picture(desk: Desk, job: Job, headers: dict[str, str]) -> Response:
     """The picture alone; without one there is nothing to say, and the job says why."""
     if not job.outputs:
         return Response(status_code=204, headers=headers)
-    stored = desk.output(job, job.outputs[0].index)
+    # Those before it are its earlier stages.
+    stored = desk.output(job, job.outputs[-1].index)
     content = await anyio.to_thread.run_sync(stored.path.read_bytes)
     return Response(content, headers=headers, media_type=stored.media_type)

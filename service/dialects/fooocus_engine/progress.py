@@ -7,7 +7,7 @@ from typing import Final
 
 from protocol.events import StepFinished
 from protocol.jobs import Job, JobStatus
-from service.dialects.fooocus.progress import DENOISING, FINISHED, Progress, images_of
+from service.dialects.fooocus.progress import DENOISING, FINISHED, Progress, images_of, is_enhanced
 
 _PREPARED: Final = 6
 _BEGUN: Final = 1
@@ -27,13 +27,18 @@ def progress_of(job: Job, step: StepFinished | None) -> Progress:
     if job.status.is_terminal:
         return ENDED
     images, ready = images_of(job), len(job.outputs)
-    if step is not None and step.image >= ready:
-        return stepped(step, images)
+    if step is not None and (is_enhanced(job) or step.image >= ready):
+        return stepped(step, job)
     return saved(ready, images) if ready else BEGUN
 
 
-def stepped(step: StepFinished, images: int) -> Progress:
+def stepped(step: StepFinished, job: Job) -> Progress:
     """After a step."""
+    images = images_of(job)
+    if is_enhanced(job):
+        doing = "Sampling step" if step.stage in {None, DENOISING} else "Enhancing image, step"
+        text = f"{doing} {step.step}/{max(1, step.steps)}, image {step.image + 1}/{images} ..."
+        return Progress(_PREPARED + int((100 - _PREPARED) * step.progress), text)
     if step.stage is not None and step.stage != DENOISING:
         # Enlarging and the like: a part of the picture that Fooocus counts before its steps.
         share = step.step / max(1, step.steps)
@@ -54,4 +59,4 @@ def skipped(passed: int, images: int) -> Progress:
 
 
 def _percent(done: int, of: int) -> int:
-    return int(_PREPARED + (100 - _PREPARED) * done / max(1, of))
+    return int(_PREPARED + (100 - _PREPARED) * min(1.0, done / max(1, of)))

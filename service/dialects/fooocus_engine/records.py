@@ -15,11 +15,12 @@ from service.conversion import converted_bytes
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, MOST_LORAS, NONE
 from service.dialects.fooocus.file_names import path_of
+from service.dialects.fooocus.regions import EnhanceRegion
 from service.dialects.fooocus.seeds import seed_told
 from service.dialects.fooocus.sizes import size_in
 from service.dialects.fooocus_engine.names import input_name, number_of, task_id_of
 from service.dialects.fooocus_engine.progress import progress_of
-from service.dialects.fooocus_engine.requests import ControlNetImage, EngineRequest, Region
+from service.dialects.fooocus_engine.requests import ControlNetImage, EngineRequest
 from service.dialects.fooocus_engine.wish import Pictures, Tab
 
 DIALECT_LABEL: Final = "fooocus_engine"
@@ -62,7 +63,7 @@ def asked(fields: EngineRequest, pictures: Pictures, tab: Tab) -> dict[str, Any]
         "inpaint_mask_image_upload": _hash(pictures.mask),
         "enhance_input_image": _hash(pictures.enhance),
         "controlnet_image": [*guides, *[no_guide] * (MOST_GUIDES - len(guides))],
-        "enhance_ctrls": [*regions, *[Region().model_dump(mode="json")] * (_MOST_REGIONS - len(regions))],
+        "enhance_ctrls": [*regions, *[EnhanceRegion().model_dump(mode="json")] * (_MOST_REGIONS - len(regions))],
     }
 
 

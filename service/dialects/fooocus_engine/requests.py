@@ -56,26 +56,6 @@ class ControlNetImage(Foreign):
     cn_type: GuideKind = GuideKind.IMAGE_PROMPT
 
 
-class Region(EnhanceRegion):
-    """A part of a picture that is to be found by a word, and painted anew."""
-
-    enhance_mask_dino_prompt: str = ""
-    enhance_prompt: str = ""
-    enhance_negative_prompt: str = ""
-    enhance_mask_model: str = "sam"
-    enhance_mask_cloth_category: str = "full"
-    enhance_mask_sam_model: str = "vit_b"
-    enhance_mask_text_threshold: Share = 0.25
-    enhance_mask_box_threshold: Share = 0.3
-    enhance_mask_sam_max_detections: int = Field(0, ge=0, le=10)
-    enhance_inpaint_disable_initial_latent: bool = False
-    enhance_inpaint_engine: str = "v2.6"
-    enhance_inpaint_strength: Share = 1.0
-    enhance_inpaint_respective_field: Share = 0.618
-    enhance_inpaint_erode_or_dilate: FiniteFloat = Field(0.0, ge=-64, le=64)
-    enhance_mask_invert: bool = False
-
-
 class EngineRequest(CommonFields, AdvancedFields):
     """`POST /v1/engine/generate/`."""
 
@@ -108,7 +88,7 @@ class EngineRequest(CommonFields, AdvancedFields):
     enhance_uov_method: _Method = UovMethod.DISABLED
     enhance_uov_processing_order: str = "Before First Enhancement"
     enhance_uov_prompt_type: str = "Original Prompts"
-    enhance_ctrls: Annotated[tuple[Region, ...], Field(max_length=100)] = ()
+    enhance_ctrls: Annotated[tuple[EnhanceRegion, ...], Field(max_length=100)] = ()
     generate_image_grid: bool = False
     preset: str = NO_PRESET
     stream_output: bool = False

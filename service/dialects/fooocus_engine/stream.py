@@ -34,7 +34,7 @@ from protocol.jobs import Job
 from service.auth import Key
 from service.conversion import converted_bytes
 from service.dialects.base import Desk
-from service.dialects.fooocus.progress import Progress, images_of
+from service.dialects.fooocus.progress import Progress, images_of, is_enhanced
 from service.dialects.fooocus_engine.names import task_id_of
 from service.dialects.fooocus_engine.progress import BEGUN, ENDED, WAITING, saved, skipped, stepped
 from service.dialects.fooocus_engine.records import urls
@@ -109,12 +109,13 @@ class _Teller:
             case JobStarted():
                 self._at = saved(self._ready, self._images) if self._ready else BEGUN
             case StepFinished():
-                self._at = stepped(body, self._images)
+                self._at = stepped(body, self._job)
             case PreviewReady():
                 preview = await anyio.to_thread.run_sync(_data_url, body.bytes)
             case OutputReady():
                 self._ready = body.index + 1
-                self._at = saved(self._ready, self._images)
+                # A stage of several says nothing of how many pictures there are.
+                self._at = self._at if is_enhanced(self._job) else saved(self._ready, self._images)
             case OutputSkipped():
                 self._ready = body.index + 1
                 self._at = skipped(self._ready, self._images)

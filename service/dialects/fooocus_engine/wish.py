@@ -7,16 +7,16 @@ the request says that they mix.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import anyio.to_thread
 
 from protocol.events import JobWarning
 from service.dialects.base import Desk
 from service.dialects.fooocus.choices import MOST_GUIDES, Side, UovMethod
+from service.dialects.fooocus.enhancing import EnhanceWish
 from service.dialects.fooocus.notes import Notes
 from service.dialects.fooocus.pictures import picture_in
-from service.dialects.fooocus.regions import check_regions
 from service.dialects.fooocus.switching import NO_SWITCH, share_before
 from service.dialects.fooocus.wishes import Guide, Wish
 from service.dialects.fooocus_engine.requests import EngineRequest
@@ -85,9 +85,8 @@ async def pictures_of(desk: Desk, fields: EngineRequest) -> Pictures:
 async def meaning(fields: EngineRequest, pictures: Pictures) -> Meant:
     """
     Raises:
-        ProtocolError: `bad_image`: the picture to continue is none; `invalid_params`: parts are to be searched for.
+        ProtocolError: `bad_image`: the picture to continue is none.
     """
-    check_regions(fields.enhance_ctrls if fields.enhance_checkbox else ())
     notes = Notes()
     tab = _tab(fields, pictures)
     guides = _guides(fields, pictures)
@@ -118,8 +117,26 @@ async def meaning(fields: EngineRequest, pictures: Pictures) -> Meant:
         sides=sides,
         additional_prompt=additional,
         guides=guides,
+        **_enhancing(fields, tab),
     )
     return Meant(wish, tab, tuple(notes))
+
+
+def _enhancing(fields: EngineRequest, tab: Tab) -> dict[str, Any]:
+    """What is done to the picture of the open tab, or to those that are made."""
+    if not fields.enhance_checkbox:
+        return {}
+    enhancing = EnhanceWish(
+        regions=fields.enhance_ctrls,
+        method=fields.enhance_uov_method,
+        order=fields.enhance_uov_processing_order,
+        prompt_type=fields.enhance_uov_prompt_type,
+        keeps_stages=not fields.save_final_enhanced_image_only,
+    )
+    if tab is not Tab.ENHANCE:
+        return {"enhancing": enhancing}
+    # Without parts to be found it is varied or enlarged as everywhere.
+    return {"enhancing": enhancing, "enhances_picture": True} if enhancing.has_regions else {}
 
 
 def _tab(fields: EngineRequest, pictures: Pictures) -> Tab:
@@ -182,7 +199,5 @@ def _tell_unused(fields: EngineRequest, pictures: Pictures, used: bytes | None, 
     for name, picture in others.items():
         if picture is not None and picture is not used:
             notes.add("picture_unused", f"{name}: has no effect beside the other pictures, or without its method")
-    if fields.enhance_checkbox and pictures.enhance is None and fields.enhance_uov_method is not UovMethod.DISABLED:
-        notes.add("parameter_unused", "enhance_uov_method: pictures are not changed once more after they are made")
     if fields.generate_image_grid:
         notes.add("parameter_unused", "generate_image_grid: no sheet of all pictures is made")

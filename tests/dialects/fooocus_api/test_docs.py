@@ -3,6 +3,8 @@
 import re
 
 from service.dialects.fooocus.fields import AdvancedFields
+from service.dialects.fooocus.regions import EnhanceRegion
+from service.dialects.fooocus_api.enhancing import EnhanceRequest
 from service.dialects.fooocus_api.requests import ImagePromptRequest, InpaintRequest, UpscaleVaryRequest
 from service.dialects.fooocus_api.states import Stage
 from service.settings import Settings
@@ -18,6 +20,8 @@ def test_every_field_stage_and_setting_is_named() -> None:
         *ImagePromptRequest.model_fields,
         *InpaintRequest.model_fields,
         *UpscaleVaryRequest.model_fields,
+        *EnhanceRequest.model_fields,
+        *EnhanceRegion.model_fields,
         *Stage,
         *(name for name in Settings.model_fields if name.startswith("fooocus_") and "engine" not in name),
     } - {"advanced_params"}

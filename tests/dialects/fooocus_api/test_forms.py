@@ -137,17 +137,3 @@ def test_the_old_spelling_of_the_preview_is_served(client: httpx.Client) -> None
         "/v1/generation/query-job", params={"job_id": answer.headers["X-Job-Id"], "require_step_preivew": "true"}
     ).json()
     assert told["job_step_preview"].startswith("iVBORw0KGgo")
-
-
-@pytest.mark.parametrize("path", ["/v1/generation/image-enhance", "/v2/generation/image-enhance"])
-def test_enhancing_varies_the_picture_and_refuses_to_search_it(client: httpx.Client, path: str) -> None:
-    if path.startswith("/v1"):
-        done = client.post(path, data={"enhance_uov_method": "Upscale (2x)"}, files={"enhance_input_image": png()})
-        refused = client.post(path, data={"enhance_enabled_2": "true"}, files={"enhance_input_image": png()})
-    else:
-        body: dict[str, Any] = {"enhance_input_image": b64(png()), "enhance_uov_method": "Upscale (2x)"}
-        done = client.post(path, json={**body, "enhance_ctrlnets": []})
-        refused = client.post(path, json={**body, "enhance_ctrlnets": [{"enhance_enabled": True}]})
-    assert done.json()[0]["finish_reason"] == "SUCCESS"
-    assert ended(client, done.headers["X-Job-Id"])["task"] == "image_to_image"
-    assert (refused.status_code, "searched for by words" in refused.json()["detail"]) == (400, True)

@@ -10,7 +10,9 @@ from protocol.prompting import MAX_STYLES
 from protocol.requests import TASKS, TaskName
 from protocol.validation import parse
 from service.dialects.fooocus.choices import SWAP_METHODS, Extension, GuideKind, Side, UovMethod
+from service.dialects.fooocus.enhancing import EnhanceWish
 from service.dialects.fooocus.fields import AdvancedFields, CommonFields
+from service.dialects.fooocus.regions import EnhanceRegion
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus.translation import Order, translate
 from service.dialects.fooocus.wishes import Guide, Wish
@@ -475,3 +477,39 @@ def test_a_form_of_metadata_that_is_not_known_is_fooocus_own_and_that_is_said() 
     made = order(wish={"saves_metadata": True, "metadata_scheme": "none such"})
     assert made.params["metadata"] == "fooocus"
     assert told(made) == ["meta_scheme: there is no 'none such'; fooocus was taken instead"]
+
+
+REGION = EnhanceRegion(enhance_enabled=True, enhance_mask_dino_prompt="face")
+
+
+def enhancing(**about: Any) -> dict[str, Any]:
+    return {"enhancing": EnhanceWish(regions=(REGION,), **about)}
+
+
+def test_a_picture_with_parts_to_be_found_is_enhanced() -> None:
+    given = {"picture": PICTURE, "enhances_picture": True, "method": UovMethod.VARY_SUBTLE}
+    made = order(wish={**given, **enhancing(method=UovMethod.VARY_SUBTLE)}, prompt="a cat")
+    assert (made.task, made.params["image"], made.params["prompt"]) == (TaskName.ENHANCE, PICTURE, "a cat")
+    assert made.params["enhance"]["regions"][0]["text"] == "face"
+    assert made.params["enhance"]["rework"]["strength"] == 0.5
+    assert "strength" not in made.params
+
+
+@pytest.mark.parametrize(
+    ("wish", "task"),
+    [
+        ({}, TaskName.TEXT_TO_IMAGE),
+        ({"picture": PICTURE, "method": UovMethod.VARY_SUBTLE}, TaskName.IMAGE_TO_IMAGE),
+        ({"picture": PICTURE, "mask": PICTURE}, TaskName.INPAINT),
+    ],
+)
+def test_pictures_that_are_made_are_enhanced_too(wish: dict[str, Any], task: TaskName) -> None:
+    made = order(wish={**wish, **enhancing()})
+    assert (made.task, made.params["enhance"]["regions"][0]["text"]) == (task, "face")
+    assert "enhance" not in order(wish=wish).params
+
+
+def test_a_picture_that_is_only_enlarged_is_not_enhanced_but_not_in_silence() -> None:
+    made = order(wish={"picture": PICTURE, "method": UovMethod.UPSCALE_FAST_2, **enhancing()})
+    assert made.task is TaskName.UPSCALE
+    assert [note.message.partition(":")[0] for note in made.notes] == ["enhance"]

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from protocol.errors import ProtocolError
 from protocol.models import ModelInfo, ModelKind
 from service.dialects.fooocus.choices import GuideKind, Side, UovMethod
+from service.dialects.fooocus.enhancing import EnhanceWish
+from service.dialects.fooocus.regions import EnhanceRegion
 from service.dialects.fooocus.shelf import Known
 from service.dialects.fooocus.translation import translate
 from service.dialects.fooocus_engine.requests import EngineRequest
@@ -173,13 +174,46 @@ def test_the_custom_factor_is_the_one_that_is_asked_for() -> None:
     assert translate(made.wish, Known({})).params["upscale"] == 3.5
 
 
-def test_parts_to_be_found_by_words_are_refused_only_where_enhancing_is_on() -> None:
-    regions = [{"enhance_enabled": True}]
-    assert meant(enhance_ctrls=regions).notes == ()
-    with pytest.raises(ProtocolError, match="enhance_enabled"):
-        meant(enhance_ctrls=regions, enhance_checkbox=True)
+REGIONS = [{"enhance_enabled": True, "enhance_mask_dino_prompt": "face"}]
+
+
+def test_pictures_are_enhanced_only_where_that_is_on() -> None:
+    assert meant(enhance_ctrls=REGIONS).wish.enhancing is None
+    wish = meant(enhance_ctrls=REGIONS, enhance_checkbox=True).wish
+    assert wish.enhancing is not None
+    assert wish.enhancing.has_regions
+    assert not wish.enhances_picture
+
+
+def test_a_picture_to_enhance_counts_where_no_other_does() -> None:
+    fields = {"enhance_ctrls": REGIONS, "enhance_checkbox": True, "enhance_uov_method": VARY}
+    alone = meant(Pictures(enhance=ENHANCE), **fields).wish
+    assert (alone.picture, alone.enhances_picture) == (ENHANCE, True)
+    beside = meant(Pictures(enhance=ENHANCE, inpaint=INPAINT, mask=MASK), **fields).wish
+    assert (beside.picture, beside.enhances_picture) == (INPAINT, False)
+    assert beside.enhancing == alone.enhancing
+
+
+def test_what_enhancing_says_of_all_of_a_picture_counts() -> None:
+    fields = {
+        "enhance_uov_method": VARY,
+        "enhance_uov_processing_order": "After Last Enhancement",
+        "enhance_uov_prompt_type": "Last Filled Enhancement Prompts",
+        "save_final_enhanced_image_only": True,
+    }
+    wish = meant(enhance_checkbox=True, enhance_ctrls=REGIONS, **fields).wish
+    assert wish.enhancing == EnhanceWish(
+        regions=(EnhanceRegion.model_validate(REGIONS[0]),),
+        method=UovMethod.VARY_SUBTLE,
+        order="After Last Enhancement",
+        prompt_type="Last Filled Enhancement Prompts",
+        keeps_stages=False,
+    )
+    usual = meant(enhance_checkbox=True, enhance_ctrls=REGIONS).wish
+    assert usual.enhancing is not None
+    assert usual.enhancing.keeps_stages
 
 
 def test_what_has_no_effect_is_told() -> None:
-    made = meant(generate_image_grid=True, enhance_checkbox=True, enhance_uov_method=VARY)
-    assert [note.message.split(":")[0] for note in made.notes] == ["enhance_uov_method", "generate_image_grid"]
+    made = meant(generate_image_grid=True)
+    assert [note.message.split(":")[0] for note in made.notes] == ["generate_image_grid"]
