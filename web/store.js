@@ -24,8 +24,8 @@ export class Store {
   #isTellingDue = false;
   /** @type {State} */
   #told = EMPTY;
-  /** @type {Set<string>} */
-  #asked = new Set();
+  /** @type {Map<string, SafelightEvent[]>} jobs that are being asked for, and what is told of them meanwhile. */
+  #asked = new Map();
 
   /** @param {Safelight} client */
   constructor(client) {
@@ -147,11 +147,15 @@ export class Store {
   async #lookUp(ids, events) {
     await Promise.all(
       ids.map(async (id) => {
-        if (this.#asked.has(id)) return;
-        this.#asked.add(id);
+        const own = events.filter((event) => event.job_id === id);
+        const waiting = this.#asked.get(id);
+        if (waiting !== undefined) {
+          waiting.push(...own);
+          return;
+        }
+        this.#asked.set(id, own);
         try {
           const job = await this.client.api.job(id);
-          const own = events.filter((event) => event.job_id === id);
           this.change((state) => withEvents(withJobs(state, [job]), own));
         } catch (error) {
           if (!(error instanceof SafelightError)) throw error;

@@ -240,14 +240,12 @@ def test_new_jobs_come_at_the_top_without_moving_what_is_read(full_server: Threa
     middle = page.locator("sl-job-tile[aria-posinset='40']:not([pending])")
     _expect(middle).to_be_visible()
     name = middle.get_attribute("data-job")
-    before = page.locator(f"[data-job='{name}']").bounding_box()
+    top = "name => document.querySelector(`[data-job='${name}']`).getBoundingClientRect().top"
+    before = page.evaluate(top, name)
     job = _submit(full_server)
     arrived = page.get_by_role("button", name=re.compile("1 new"))
     _expect(arrived).to_be_visible()
-    after = page.locator(f"[data-job='{name}']").bounding_box()
-    assert before is not None
-    assert after is not None
-    assert abs(after["y"] - before["y"]) < 1
+    page.wait_for_function(f"([name, before]) => Math.abs(({top})(name) - before) < 1", arg=[name, before])
     arrived.click()
     _expect(page.locator("sl-job-tile[aria-posinset='1']")).to_have_attribute("data-job", job)
 
