@@ -52,6 +52,7 @@ export class JobCard extends HTMLElement {
     const { signal } = this.#leaving;
     this.#progress.setAttribute("aria-labelledby", this.#title.id);
     this.#pictures = [];
+    this.#frame.replaceChildren();
     this.#shown = undefined;
     this.#buttonsFor = "";
     this.replaceChildren(

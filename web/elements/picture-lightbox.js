@@ -59,7 +59,10 @@ export class PictureLightbox extends HTMLElement {
    */
   open(pictures, at) {
     this.#pictures = pictures;
-    if (!this.#dialog.open) this.#dialog.showModal();
+    if (!this.#dialog.open) {
+      this.#image.removeAttribute("src");
+      this.#dialog.showModal();
+    }
     // Not one of its buttons, which the first arrow key might take away.
     this.#dialog.focus();
     this.#go(at);
@@ -90,14 +93,18 @@ export class PictureLightbox extends HTMLElement {
   }
 
   /** @param {Shown} shown */
-  async #load({ job, index }) {
-    const at = this.#at;
-    this.#image.removeAttribute("src");
+  async #load(shown) {
+    const isWanted = () => this.#dialog.open && this.#pictures[this.#at] === shown;
+    const next = new Image();
     try {
-      const url = await app.pictures.url(job.id, index);
-      if (at === this.#at) this.#image.src = url;
-    } catch (error) {
-      app.notices.tell(error);
+      next.src = await app.pictures.url(shown.job.id, shown.index);
+      // The one before stays until this one can be painted.
+      await next.decode();
+      if (isWanted()) this.#image.src = next.src;
+    } catch {
+      if (!isWanted()) return;
+      this.#image.removeAttribute("src");
+      say(this.#facts, t("make.box.gone"));
     }
   }
 
