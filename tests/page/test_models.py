@@ -84,7 +84,7 @@ def test_health_shows_whether_it_is_ready_with_its_version_and_what_is_waiting(
     _expect(health.locator("dt:text-is('Version') + dd")).to_have_text(SOFTWARE_VERSION)
     _expect(health.locator("dt:text-is('Device') + dd")).to_have_text("fake")
     _expect(health.locator("dt:text-is('Waiting') + dd")).to_have_text("0")
-    _expect(health.get_by_role("img", name=re.compile("Memory.*GB"))).to_be_visible()
+    _expect(health.get_by_role("img", name=re.compile("Jobs at work: .* of "))).to_be_visible()
     for name, path in (("API", "/docs"), ("Reference", "/redoc"), ("Metrics", "/metrics")):
         _expect(health.get_by_role("link", name=name)).to_have_attribute("href", path)
 

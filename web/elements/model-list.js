@@ -9,6 +9,7 @@ import { hasWords, t } from "../words/words.js";
  * @typedef {Awaited<ReturnType<import("../client/index.js").Api["model"]>>} Model
  * @typedef {import("../state.js").ModelState} ModelState
  * @typedef {import("./model-row.js").ModelRow} ModelRow
+ * @typedef {Awaited<ReturnType<import("../client/index.js").Api["server"]>>} ServerInfo
  */
 
 const KINDS = [
@@ -25,6 +26,10 @@ export class ModelList extends HTMLElement {
   #models = [];
   /** @type {ReadonlyMap<string, ModelState>} */
   #progress = new Map();
+  /** @type {ReadonlyMap<string, number>} bytes of what is in memory, by id. */
+  #memory = new Map();
+  #device = "";
+  #maySwitch = false;
   #words = "";
   #here = h("div", { className: "model-groups" });
   #elsewhere = h("div", { className: "model-groups" });
@@ -47,6 +52,17 @@ export class ModelList extends HTMLElement {
   /** @param {string} words - only models whose name, title or family has them are shown. */
   find(words) {
     this.#words = words.trim().toLowerCase();
+    this.#draw();
+  }
+
+  /**
+   * @param {ServerInfo} server - with what each model takes.
+   * @param {boolean} maySwitch - whether the reader may load and unload.
+   */
+  serve(server, maySwitch) {
+    this.#memory = new Map(server.loaded.map((model) => [model.id, model.size_bytes + model.home_bytes]));
+    this.#maySwitch = maySwitch;
+    this.#device = server.engine.device;
     this.#draw();
   }
 
@@ -119,7 +135,7 @@ export class ModelList extends HTMLElement {
       h("li", {}, row);
       this.#rows.set(id, row);
     }
-    row.show(model, this.#progress.get(id));
+    row.show(model, { memoryBytes: this.#memory.get(id), device: this.#device, maySwitch: this.#maySwitch }, this.#progress.get(id));
     return /** @type {Element} */ (row.parentElement);
   }
 }

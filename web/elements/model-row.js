@@ -8,6 +8,11 @@ import { hasWords, size, t } from "../words/words.js";
 /**
  * @typedef {Awaited<ReturnType<import("../client/index.js").Api["model"]>>} Model
  * @typedef {import("../state.js").ModelState} ModelState
+ *
+ * @typedef {object} Place - Where a model is, or would be.
+ * @property {number} [memoryBytes] - what it takes; nothing if it is not in memory.
+ * @property {string} device
+ * @property {boolean} maySwitch - whether the reader may load and unload.
  */
 
 export class ModelRow extends HTMLElement {
@@ -26,6 +31,8 @@ export class ModelRow extends HTMLElement {
   #more = h("details", { className: "model-more" }, h("summary", {}, t("models.more")), this.#facts, this.#hash);
   /** @type {Model | undefined} */
   #model;
+  /** @type {Place} */
+  #place = { device: "", maySwitch: false };
   /** @type {ModelState | undefined} */
   #state;
 
@@ -41,10 +48,13 @@ export class ModelRow extends HTMLElement {
 
   /**
    * @param {Model} model
+   * @param {Place} place
    * @param {ModelState | undefined} state - what events say of it since the page was opened.
    */
-  show(model, state) {
+  show(model, place, state) {
+    if (model === this.#model && place.memoryBytes === this.#place.memoryBytes && place.maySwitch === this.#place.maySwitch) return;
     this.#model = model;
+    this.#place = place;
     this.#state = state;
     const { name, title, family, tasks, licence, defaults, sha256, file, source, problem } = model;
     say(this.#name, name);
@@ -62,7 +72,7 @@ export class ModelRow extends HTMLElement {
         "models.sha256": sha256,
       }),
     );
-    this.#hash.hidden = !model.is_present || sha256 != null || file == null;
+    this.#hash.hidden = !place.maySwitch || !model.is_present || sha256 != null || file == null;
     const trouble = problem ?? model.download?.problem ?? "";
     this.#problem.hidden = trouble === "";
     say(this.#problem, trouble);
@@ -93,13 +103,13 @@ export class ModelRow extends HTMLElement {
     this.toggleAttribute("loaded", isLoaded);
     this.#way.hidden = !isOnItsWay;
     if (isOnItsWay) this.#showWay(isLoading ? (state.phase ?? "read") : "download", done, total);
-    this.#load.hidden = model.kind !== "checkpoint" || !model.is_present || isLoaded || isOnItsWay || model.problem != null;
-    this.#unload.hidden = !isLoaded;
-    this.#stop.hidden = !isDownloading;
-    const device = state?.status === "loaded" ? state.device : undefined;
-    const memory = state?.status === "loaded" ? state.sizeBytes : undefined;
+    const { maySwitch, device, memoryBytes } = this.#place;
+    this.#load.hidden = !maySwitch || model.kind !== "checkpoint" || !model.is_present || isLoaded || isOnItsWay || model.problem != null;
+    this.#unload.hidden = !maySwitch || !isLoaded;
+    this.#stop.hidden = !maySwitch || !isDownloading;
+    const where = memoryBytes ? t("models.memoryOn", { device, size: size(memoryBytes) }) : device;
     const tags = [
-      isLoaded && (device === undefined ? t("models.loaded") : t("models.loadedOn", { device: memory ? `${device}, ${size(memory)}` : device })),
+      isLoaded && (device === "" ? t("models.loaded") : t("models.loadedOn", { device: where })),
       model.is_default && t("models.default"),
       model.family,
       model.size_bytes > 0 && size(model.size_bytes),

@@ -20,6 +20,7 @@ export class ModelsView extends HTMLElement {
   #shown = new AbortController();
   #health = /** @type {import("./server-health.js").ServerHealth} */ (h("sl-server-health"));
   #list = /** @type {import("./model-list.js").ModelList} */ (h("sl-model-list"));
+  #download = h("sl-model-download", { hidden: true });
   #find = h("input", { id: uniqueId("find-model"), type: "search", autocomplete: "off" });
   /** @type {number | undefined} */
   #soon;
@@ -42,7 +43,7 @@ export class ModelsView extends HTMLElement {
           h("h2", { id: "models-title" }, t("models.title")),
           h("div", { className: "field" }, h("label", { for: this.#find.id }, t("models.find")), this.#find),
         ),
-        h("sl-model-download"),
+        this.#download,
         this.#list,
       ),
     );
@@ -109,8 +110,12 @@ export class ModelsView extends HTMLElement {
   async #askHealth() {
     const { signal } = this.#shown;
     try {
-      const [live, ready] = await Promise.all([app.client.api.live({ signal }), app.client.api.ready({ signal })]);
-      if (!signal.aborted) this.#health.show(live, ready);
+      const [ready, server] = await Promise.all([app.client.api.ready({ signal }), app.client.api.server({ signal })]);
+      if (signal.aborted) return;
+      this.#health.show(ready, server);
+      const maySwitch = server.key.scopes.includes("models:write") || server.key.scopes.includes("admin");
+      this.#download.hidden = !(maySwitch && server.allows_downloads);
+      this.#list.serve(server, maySwitch);
     } catch (error) {
       if (!signal.aborted) this.#health.lost(error);
     }

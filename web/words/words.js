@@ -79,11 +79,11 @@ export function number(value, options) {
 
 /**
  * @param {number} seconds - above 0.
- * @returns {string} for example `12 s`, `3 min`, `2 h`.
+ * @returns {string} for example `12 s`, `3 min`, `2 h`, `7 days`.
  */
 export function duration(seconds) {
-  const unit = seconds < 90 ? "second" : seconds < 5400 ? "minute" : "hour";
-  const value = seconds / { second: 1, minute: 60, hour: 3600 }[unit];
+  const unit = seconds < 90 ? "second" : seconds < 5400 ? "minute" : seconds < 172_800 ? "hour" : "day";
+  const value = seconds / { second: 1, minute: 60, hour: 3600, day: 86_400 }[unit];
   return number(value, { style: "unit", unit, maximumFractionDigits: value < 10 && unit === "second" ? 1 : 0 });
 }
 
