@@ -18,6 +18,7 @@ from protocol.jobs import Job as JobState
 from protocol.jobs import JobStatus
 from protocol.models import Arrived, ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
+from protocol.server import ServerInfo
 from safelight.address import DEFAULT_URL
 from safelight.client import AsyncClient, CodecName, Health
 from safelight.job import AsyncJob
@@ -318,6 +319,10 @@ class Client:
     def cancel_download(self, name: str, *, arrived: str | Arrived = Arrived.KEEP) -> ModelInfo:
         """See `AsyncClient.cancel_download`."""
         return self._loop.run(self._client.cancel_download(name, arrived=arrived))
+
+    def server(self) -> ServerInfo:
+        """See `AsyncClient.server`."""
+        return self._loop.run(self._client.server())
 
     def health(self) -> Health:
         """See `AsyncClient.health`."""

@@ -15,12 +15,15 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from pydantic import ValidationError
+
 from protocol.codec import JSON, MSGPACK, Codec
 from protocol.events import Event
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
 from protocol.models import Arrived, ModelInfo, ModelKind
 from protocol.requests import JobRequest, Previews, Priority, TaskName, Webhook
+from protocol.server import ServerInfo
 from safelight.address import DEFAULT_URL, Address
 from safelight.arguments import request_fields
 from safelight.connection import WebSocketConnection
@@ -328,6 +331,18 @@ class AsyncClient:
         answer = await self._rest.json("GET", "/v1/health/ready", also=frozenset({HTTPStatus.SERVICE_UNAVAILABLE}))
         detail = answer if isinstance(answer, dict) else {}
         return Health(detail.get("ready") is True, detail)
+
+    async def server(self) -> ServerInfo:
+        """What the server is, has in memory, and takes; and what the key may do.
+
+        Raises:
+            RequestRefused: `not_found`: it is older than this. ServerUnreachable, ConnectionLost.
+        """
+        answer = await self._rest.json("GET", "/v1/server")
+        try:
+            return ServerInfo.model_validate(answer)
+        except ValidationError as error:
+            raise UnexpectedAnswer(f"what the server tells of itself cannot be read: {error}") from None
 
     def _handle(self, fields: object) -> AsyncJob:
         return AsyncJob(self._rest, self._transport, read_job(fields))

@@ -5,7 +5,7 @@ is asked for again only by other viewers, mostly soon; it is made anew in tens o
 needs no cleaning up after a crash.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,7 @@ class Thumbnails:
     def __init__(self, room_bytes: int = _ROOM_BYTES) -> None:
         self._room_bytes = room_bytes
         self._kept: OrderedDict[Wanted, bytes] = OrderedDict()
+        self._of_job: defaultdict[str, set[Wanted]] = defaultdict(set)
         self._size_bytes = 0
         self._removals = 0
         self._making = anyio.CapacityLimiter(_AT_ONCE)
@@ -81,7 +82,7 @@ class Thumbnails:
     def remove(self, job_id: str) -> None:
         """Forget those of one job."""
         self._removals += 1
-        for wanted in [wanted for wanted in self._kept if wanted.job_id == job_id]:
+        for wanted in self._of_job.pop(job_id, ()):
             self._size_bytes -= len(self._kept.pop(wanted))
 
     def _found(self, wanted: Wanted) -> bytes | None:
@@ -94,6 +95,10 @@ class Thumbnails:
         self._size_bytes += len(content) - len(self._kept.get(wanted, b""))
         self._kept[wanted] = content
         self._kept.move_to_end(wanted)
+        self._of_job[wanted.job_id].add(wanted)
         while self._size_bytes > self._room_bytes:
-            _, dropped = self._kept.popitem(last=False)
+            oldest, dropped = self._kept.popitem(last=False)
             self._size_bytes -= len(dropped)
+            self._of_job[oldest.job_id].discard(oldest)
+            if not self._of_job[oldest.job_id]:
+                del self._of_job[oldest.job_id]

@@ -11,6 +11,7 @@ from protocol.events import ModelLoading, ModelUnloaded
 from protocol.requests import TASKS
 from protocol.server import ServerInfo
 from protocol.version import PROTOCOL_VERSION, SOFTWARE_VERSION
+from safelight import Client
 from service.auth import Scope, add_key
 from tests.integration.viewers import Viewer, finished, started_running, submit
 from tests.servers import ThreadServer, thread_server, until
@@ -41,6 +42,11 @@ def test_server_says_what_it_is_and_takes(http: httpx.Client) -> None:
     assert (info["limits"]["max_pixels"], info["limits"]["max_upload_bytes"]) == (1_000_000, 2_000_000)
     assert info["allows_downloads"] is False
     assert info["started_at"] < "2100"
+
+
+def test_programs_are_told_the_same(server: ThreadServer, http: httpx.Client) -> None:
+    with Client(server.url) as client:
+        assert client.server() == ServerInfo.model_validate(told(http))
 
 
 def test_models_in_memory_are_told_with_what_they_take(http: httpx.Client) -> None:

@@ -54,6 +54,7 @@ async def test_what_was_not_asked_for_longest_makes_room(path: Path) -> None:
     for index in (0, 1, 0, 2):
         await made.get(wanted(index=index), path)
     assert made.size_bytes == 2 * size
+    assert sum(map(len, made._of_job.values())) == 2
     path.unlink()
     for index in (0, 2):
         await made.get(wanted(index=index), path)
