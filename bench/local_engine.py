@@ -19,7 +19,8 @@ import torch
 from engine.device import Device
 from engine.diffusion.dtype import best_dtype
 from engine.executor import Executor, ExecutorOptions
-from engine.interface import Call, EngineStatus, LiveJob, Order, Run, RunContext, Steps, StoredOutput
+from engine.interface import Call, LiveJob, Order, Run, RunContext, Steps
+from engine.interface.engine import EngineStatus, StoredOutput
 from engine.library.layouts import Root
 from engine.library.library import Library
 from engine.library.records import ModelKind

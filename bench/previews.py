@@ -25,7 +25,8 @@ from engine.diffusion.previewer import Previewer
 from engine.diffusion.previews import previewer_for
 from engine.diffusion.quiet import quieten
 from engine.diffusion.sizes import Size
-from engine.interface import Order, Run, StoredOutput
+from engine.interface import Order, Run
+from engine.interface.engine import StoredOutput
 from engine.library.roots import EMBEDDED_DIR
 from protocol.editing import TestPatternParams
 from protocol.events import EventBody

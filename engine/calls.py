@@ -14,7 +14,8 @@ import structlog
 
 from engine.ends import Ends
 from engine.inbox import Inbox
-from engine.interface import Call, EngineStatus, Where
+from engine.interface import Call, Where
+from engine.interface.engine import EngineStatus
 from engine.live import Live, Outcome, run_alone, run_as_one
 from engine.live_set import LiveSet
 from engine.pool import SidePool

@@ -8,17 +8,8 @@ from typing import Any, Final
 
 import structlog
 
-from engine.interface import (
-    PREVIEW_MAX_SIDE_PX,
-    Call,
-    EncodedImage,
-    EventSink,
-    ImageSkipped,
-    OutputStore,
-    Run,
-    Steps,
-    Where,
-)
+from engine.interface import PREVIEW_MAX_SIDE_PX, Call, EncodedImage, ImageSkipped, Run, Steps, Where
+from engine.interface.engine import EventSink, OutputStore
 from protocol.events import EventBody, JobWarning, OutputReady, OutputSkipped, PreviewReady, StepFinished
 from protocol.requests import Previews
 

@@ -8,9 +8,10 @@ from typing import Final
 
 import structlog
 
+from engine.backend import Backend
 from engine.calls import Calls
 from engine.ends import Ends
-from engine.interface import Backend, Done, ImageSkipped, OutOfMemory, Where
+from engine.interface import Done, ImageSkipped, OutOfMemory, Where
 from engine.live import Live, Outcome
 from engine.live_set import LiveSet
 from engine.relief import Relief

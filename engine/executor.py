@@ -16,13 +16,15 @@ from functools import partial
 
 import structlog
 
+from engine.backend import Backend
 from engine.calls import Calls
 from engine.context import JobContext
 from engine.course import Course
 from engine.ends import Ends
 from engine.hold import MOST_HOLD_S
 from engine.inbox import Inbox
-from engine.interface import Backend, EngineState, EngineStatus, EventSink, ModelMemory, OutputStore, Run
+from engine.interface import Run
+from engine.interface.engine import EngineState, EngineStatus, EventSink, ModelMemory, OutputStore
 from engine.live import Live
 from engine.live_set import LiveSet
 from engine.memory import estimate_bytes
@@ -62,7 +64,7 @@ class ExecutorOptions:
 
 
 class Executor:
-    """Runs jobs on a backend. Implements `engine.interface.Engine`."""
+    """Runs jobs on a backend. Implements `engine.interface.engine.Engine`."""
 
     def __init__(self, backend: Backend, options: ExecutorOptions | None = None) -> None:
         self._backend = backend

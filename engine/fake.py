@@ -14,7 +14,8 @@ from engine.fake_memory import FakeMemory, Tell, say_nothing
 from engine.fake_pictures import make_products
 from engine.fake_product import Product
 from engine.images import Bytes
-from engine.interface import Call, LiveJob, ModelMemory, Run, RunContext, Steps, Where
+from engine.interface import Call, LiveJob, Run, RunContext, Steps, Where
+from engine.interface.engine import ModelMemory
 from engine.memory import default_budget_bytes
 from engine.prompting.expand import Wordsmith
 from engine.prompting.styles import StyleBook
@@ -32,7 +33,7 @@ STEPS: Final = 4
 
 
 class FakeBackend:
-    """Implements `engine.interface.Backend`.
+    """Implements `engine.backend.Backend`.
 
     Args:
         step_s: the least time a step holds the device.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from engine.interface import ModelMemory, ResidentModel
+from engine.interface.engine import ModelMemory, ResidentModel
 from protocol.events import EventBody, ModelLoaded, ModelLoading, ModelUnloaded
 from protocol.models import ModelInfo, ModelKind, ModelSettings
 from protocol.requests import TaskName

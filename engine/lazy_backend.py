@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from engine.interface import Backend, LiveJob, ModelMemory, Run, RunContext
+from engine.backend import Backend
+from engine.interface import LiveJob, Run, RunContext
+from engine.interface.engine import ModelMemory
 
 
 class LazyBackend:
-    """Implements `engine.interface.Backend`, all of it by the backend that `make` makes when it is loaded.
+    """Implements `engine.backend.Backend`, all of it by the backend that `make` makes when it is loaded.
 
     Args:
         make: imports and makes the backend; called once, on the executor thread.

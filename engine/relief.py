@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from engine.interface import Backend
+from engine.backend import Backend
 
 logger = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class Relief:
         self._give_back(self._backend.free_memory)
 
     def unload_model(self, name: str, reason: str) -> None:
-        """See `engine.interface.Engine`."""
+        """See `engine.interface.engine.Engine`."""
         self._give_back(partial(self._backend.unload_model, name, reason))
 
     def rest(self, idle_s: float) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 
-from engine.interface import EngineState, EngineStatus
+from engine.interface.engine import EngineState, EngineStatus
 from engine.room import Room
 
 

@@ -11,7 +11,9 @@ import structlog
 
 from engine.inpainting.fetching import Fetching
 from engine.inpainting.weights import Weights
-from engine.interface import Downloader, EngineError, LiveJob, ModelMemory, Offload, Run, RunContext, Steps
+from engine.interface import EngineError, LiveJob, Run, RunContext, Steps
+from engine.interface.downloads import Downloader
+from engine.interface.engine import ModelMemory, Offload
 from engine.library.library import Library
 from engine.library.roots import make_library
 from engine.memory import default_budget_bytes
@@ -49,7 +51,7 @@ _OUT_OF_MEMORY_SIGNS: Final = (
 
 
 class TorchBackend:
-    """Every task, and the device and the networks under them. Implements `engine.interface.Backend`.
+    """Every task, and the device and the networks under them. Implements `engine.backend.Backend`.
 
     Args:
         models_dir: where `safelight models pull` put the model files; nothing is downloaded here.

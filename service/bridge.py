@@ -22,7 +22,7 @@ class Emitted:
 
 
 class Bridge:
-    """An `engine.interface.EventSink` whose other end is on the event loop.
+    """An `engine.interface.engine.EventSink` whose other end is on the event loop.
 
     `emit` and `changed` are for any thread and never block: no client can slow a step.
 

@@ -9,7 +9,8 @@ from typing import Final
 import orjson
 import structlog
 
-from engine.interface import Engine, Order, Run
+from engine.interface import Order, Run
+from engine.interface.engine import Engine
 from protocol.errors import ProtocolError
 from protocol.events import Event, JobCancelled, JobFailed, JobQueued, JobRequeued, JobSucceeded, QueueMoved
 from protocol.requests import JobRequest, parse_job_request

@@ -18,7 +18,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from engine.interface import StoredOutput
+from engine.interface.engine import StoredOutput
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import is_id
 
@@ -53,7 +53,7 @@ class Files:
         self._jobs.mkdir(parents=True, exist_ok=True)
         self._uploads.mkdir(parents=True, exist_ok=True)
 
-    # ---- outputs: engine.interface.OutputStore ----------------------------------------------------------------
+    # ---- outputs: engine.interface.engine.OutputStore ---------------------------------------------------------
 
     def write(self, job_id: str, index: int, media_type: str, content: bytes) -> StoredOutput:
         path = self.output(job_id, index, media_type)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from engine.interface import Engine
+from engine.interface.engine import Engine
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import JobCancelled, StepFinished
 from protocol.jobs import Job, JobPage, JobStatus

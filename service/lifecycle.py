@@ -8,7 +8,7 @@ from typing import Final
 import anyio.to_thread
 import structlog
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from protocol.events import SERVER_HINTS, ServerDraining
 from service.bridge import Bridge, Emitted
 from service.pump import Draft

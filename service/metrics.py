@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from engine.interface import EngineState, EngineStatus
+from engine.interface.engine import EngineState, EngineStatus
 from protocol.events import (
     EVENTS,
     FACTS,

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
-from engine.interface import Engine
+from engine.interface.engine import Engine
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.models import ModelDownload, ModelInfo, ModelKind, ModelList
 from protocol.requests import TaskName

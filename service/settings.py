@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from engine.interface import Offload
+from engine.interface.engine import Offload
 from protocol.validation import explain
 from service.dialect_settings import DialectSettings
 from service.listeners import Listen

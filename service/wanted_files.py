@@ -1,6 +1,6 @@
 """Published files that the engine needs for a job: downloaded, checked, and only then given their name.
 
-Implements `engine.interface.Downloader`. It is the operator who says whether this server downloads anything
+Implements `engine.interface.downloads.Downloader`. It is the operator who says whether this server downloads anything
 (`allow_model_downloads`); which files, from where, and with which checksum, is the engine's list, not a client's.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from engine.interface import DownloadFailed, WantedFile
+from engine.interface.downloads import DownloadFailed, WantedFile
 from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
 from service.outbound import Refused, Resolve, resolve_with_system
 from service.partial_file import PartialFile
@@ -65,7 +65,7 @@ class WantedFiles:
                 coming.end(DownloadFailed(_STOPPING))
 
     def begin(self, model: str, files: Sequence[WantedFile]) -> "_Coming":
-        """See `engine.interface.Downloader`. From any thread."""
+        """See `engine.interface.downloads.Downloader`. From any thread."""
         coming = _Coming()
         if not self._settings.allow_model_downloads:
             coming.end(DownloadFailed(_OFF))
@@ -148,7 +148,7 @@ class WantedFiles:
 
 
 class _Coming:
-    """Implements `engine.interface.Coming`."""
+    """Implements `engine.interface.downloads.Coming`."""
 
     def __init__(self) -> None:
         self._end: concurrent.futures.Future[None] = concurrent.futures.Future()

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from engine.backend import Backend
 from engine.executor import Executor, ExecutorOptions
 from engine.fake_memory import FAKE_MODEL
 from engine.inpainting.listing import listed
 from engine.inpainting.weights import Weights
-from engine.interface import Backend, Downloader, Engine
+from engine.interface.downloads import Downloader
+from engine.interface.engine import Engine
 from engine.lazy_backend import LazyBackend
 from engine.library import fooocus
 from engine.library.library import Library, own_root

@@ -21,7 +21,8 @@ from engine.diffusion.guests import Guests, Room
 from engine.diffusion.movable import HOME, DeviceMover, Movable, Mover, bytes_of, tensors_of
 from engine.diffusion.place import Given
 from engine.diffusion.streams import PIECE_BYTES, Stream
-from engine.interface import Call, Offload
+from engine.interface import Call
+from engine.interface.engine import Offload
 
 logger = structlog.get_logger(__name__)
 

@@ -30,7 +30,8 @@ from engine.diffusion.previews import Previewer, previewer_for
 from engine.diffusion.prompts import PromptEncoder
 from engine.diffusion.sizes import Size, WorkingSize
 from engine.diffusion.tiny_vaes import tiny_vae_loading
-from engine.interface import Call, EngineError, Offload
+from engine.interface import Call, EngineError
+from engine.interface.engine import Offload
 from engine.library.default import default_checkpoint
 from engine.library.freshness import is_as_found
 from engine.library.library import Library

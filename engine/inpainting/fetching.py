@@ -7,7 +7,8 @@ from typing import Any, Final
 from engine.inpainting.descriptor import EraseModelSpec
 from engine.inpainting.published import eraser_id
 from engine.inpainting.weights import Weights
-from engine.interface import Call, Coming, Downloader, DownloadFailed, WantedFile, Where
+from engine.interface import Call, Where
+from engine.interface.downloads import Coming, Downloader, DownloadFailed, WantedFile
 
 _LOOK_S: Final = 20.0
 """A wait is made of shorter ones, so that it never seems to be a call that does not come back."""

@@ -12,7 +12,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import structlog
 
-from engine.interface import Call, ModelMemory, OutOfMemory, ResidentModel
+from engine.interface import Call, OutOfMemory
+from engine.interface.engine import ModelMemory, ResidentModel
 from engine.models.announcements import Announcements
 from engine.models.catalogue import find
 from engine.models.files import locate

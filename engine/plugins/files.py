@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from engine.interface import Call, Downloader, DownloadFailed, EngineError, WantedFile, Where
+from engine.interface import Call, EngineError, Where
+from engine.interface.downloads import Downloader, DownloadFailed, WantedFile
 from engine.models.residency import Loader, Residency, T
 from engine.models.shared_load import Loading
 from engine.plugins.published import PLUGIN_MODELS, PluginModel

@@ -18,7 +18,7 @@ from safelight.watching import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.interface import WantedFile
+    from engine.interface.downloads import WantedFile
     from service.settings import Settings
 
 _LOOK_S: Final = 1.0
@@ -34,7 +34,7 @@ def download_eraser(model: EraseModel, settings: "Settings") -> None:
     """
     from engine.inpainting.published import FILES, LICENCES, eraser_id
     from engine.inpainting.weights import Weights, configured
-    from engine.interface import DownloadFailed, WantedFile
+    from engine.interface.downloads import DownloadFailed, WantedFile
 
     if model not in FILES:
         Console().print(f"{model}: needs no files", highlight=False)

@@ -30,7 +30,7 @@ class LogChoice(StrEnum):
 
 
 class OffloadChoice(StrEnum):
-    """The values of `--offload`; see `engine.interface.Offload`."""
+    """The values of `--offload`; see `engine.interface.engine.Offload`."""
 
     AUTO = "auto"
     NEVER = "never"

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from protocol.version import PROTOCOL_VERSION, SOFTWARE_VERSION
 from service.api.requests import services_of
 

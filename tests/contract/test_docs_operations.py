@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.interface import EngineState, EngineStatus
+from engine.interface.engine import EngineState, EngineStatus
 from service.auth import Scope
 from service.metrics import Gauges, Metrics
 from service.migrations import DATABASE_NAME

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.backend import Backend
 from engine.executor import Executor, ExecutorOptions
 from engine.fake import FakeBackend
-from engine.interface import Backend, Engine, EngineStatus, Order, Run, StoredOutput
+from engine.interface import Order, Run
+from engine.interface.engine import Engine, EngineStatus, StoredOutput
 from engine.library.layouts import Root
 from engine.library.library import Library
 from protocol.errors import ErrorCode

@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from engine.interface import Offload
+from engine.interface.engine import Offload
 from engine.library.layouts import Root
 from engine.library.library import Library
 from engine.torch_backend import TorchBackend

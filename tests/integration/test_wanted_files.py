@@ -15,7 +15,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from PIL import Image
 
-from engine.interface import Coming, DownloadFailed, WantedFile
+from engine.interface.downloads import Coming, DownloadFailed, WantedFile
 from protocol.events import EventBody, ModelAdded, ModelFailed, ModelLoading
 from service.settings import Settings
 from service.wanted_files import WantedFiles

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from service.auth import Scope
 from service.dialects.base import Desk
 from service.dialects.own_jobs import own_job

@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from protocol.erasing import EraseModel
 from protocol.models import ModelKind
 from service.dialects.listed_model import eraser

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from protocol.params import MAX_SIDE_PX
 from service.auth import Scope
 from service.dialects.base import Desk

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.interface import EngineState, EngineStatus
+from engine.interface.engine import EngineState, EngineStatus
 from tests.dialects.jobs import ended
 from tests.dialects.pictures import png
 from tests.dialects.sd_api.callers import GENERATE, KEY, asked, begin, data_url

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.interface import Call, EncodedImage, ImageSkipped, Order, Run, RunContext, Steps, StoredOutput, Where
+from engine.interface import Call, EncodedImage, ImageSkipped, Order, Run, RunContext, Steps, Where
+from engine.interface.engine import StoredOutput
 from protocol.events import EventBody, JobWarning, OutputReady, OutputSkipped, PreviewReady, StepFinished
 from protocol.requests import TASKS, Previews, TaskName
 

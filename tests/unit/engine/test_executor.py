@@ -3,7 +3,8 @@
 import threading
 
 from engine.executor import ExecutorOptions
-from engine.interface import Call, EngineStatus, Run, RunContext, Steps
+from engine.interface import Call, Run, RunContext, Steps
+from engine.interface.engine import EngineStatus
 from protocol.events import JobRequeued
 from tests.servers import DEADLINE_S
 from tests.unit.engine.workbench import Bench, Gate, TinyBackend, bench, calls, make_run, nothing, raises

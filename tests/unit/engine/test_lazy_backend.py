@@ -3,7 +3,7 @@
 import threading
 
 from engine.fake import FakeBackend
-from engine.interface import ModelMemory
+from engine.interface.engine import ModelMemory
 from engine.lazy_backend import LazyBackend
 
 

@@ -2,7 +2,8 @@
 
 import threading
 
-from engine.interface import Call, EngineStatus, Run, RunContext, Steps, Where
+from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.interface.engine import EngineStatus
 from protocol.events import JobCancelled, JobFailed, JobSucceeded
 from tests.unit.engine.workbench import Gate, bench, calls, nothing
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from engine.room import Room
 from engine.status_book import StatusBook
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.interface import Call, EngineStatus, OutOfMemory, Run, RunContext, Steps, Where
+from engine.interface import Call, OutOfMemory, Run, RunContext, Steps, Where
+from engine.interface.engine import EngineStatus
 from engine.watchdog import Watchdog, Watched
 from protocol.errors import ErrorCode
 from protocol.events import JobFailed

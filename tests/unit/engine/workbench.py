@@ -8,18 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine.executor import Executor, ExecutorOptions
-from engine.interface import (
-    Call,
-    LiveJob,
-    ModelMemory,
-    Order,
-    ResidentModel,
-    Run,
-    RunContext,
-    Steps,
-    StoredOutput,
-    Where,
-)
+from engine.interface import Call, LiveJob, Order, Run, RunContext, Steps, Where
+from engine.interface.engine import ModelMemory, ResidentModel, StoredOutput
 from engine.steps import GeneratorJob, GreenletJob, await_steps, blocking
 from protocol.editing import TestPatternParams
 from protocol.events import TERMINAL_FACTS, EventBody, JobRequeued

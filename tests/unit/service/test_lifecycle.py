@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.interface import EngineStatus
+from engine.interface.engine import EngineStatus
 from protocol.events import JobStarted
 from protocol.jobs import JobStatus
 from service.auth import LOCAL

@@ -2,7 +2,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.interface import EngineState, EngineStatus
+from engine.interface.engine import EngineState, EngineStatus
 from protocol.errors import ErrorBody, ErrorCode
 from protocol.events import Event, EventBody, JobFailed, JobQueued, JobRequeued, JobStarted, JobSucceeded, StepFinished
 from protocol.requests import Previews, Priority, TaskName

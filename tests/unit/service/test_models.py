@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.interface import Engine
+from engine.interface.engine import Engine
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.models import ModelInfo, ModelKind
 from service.downloads import Downloads

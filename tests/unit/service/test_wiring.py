@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.interface import Backend
+from engine.backend import Backend
 from engine.prompting.expand import make_wordsmith
 from service.bridge import Announcer
 from service.settings import SettingsError, load

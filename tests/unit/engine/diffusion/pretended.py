@@ -13,7 +13,7 @@ from engine.diffusion.guests import Guests
 from engine.diffusion.movable import bytes_of
 from engine.diffusion.offload import Offloading
 from engine.diffusion.studio import Studio
-from engine.interface import Offload
+from engine.interface.engine import Offload
 from engine.models.residency import Residency
 from tests.unit.engine.diffusion.studios import studio_of
 

@@ -17,7 +17,8 @@ from engine.diffusion.interception import Interception
 from engine.diffusion.offload import Placement
 from engine.diffusion.rows import join, read_arguments, split
 from engine.diffusion.studio import Studio
-from engine.interface import EngineError, Offload
+from engine.interface import EngineError
+from engine.interface.engine import Offload
 from engine.models.residency import Residency
 from protocol.brushnet import BrushNet
 from protocol.errors import ErrorCode

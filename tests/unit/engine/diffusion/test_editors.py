@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from engine.diffusion.studio import Studio
-from engine.interface import EngineError, Offload, Run, RunContext, Steps
+from engine.interface import EngineError, Run, RunContext, Steps
+from engine.interface.engine import Offload
 from engine.models.resident import Key
 from engine.tasks.image_to_image import image_to_image
 from engine.tasks.inpaint import inpaint

@@ -16,7 +16,7 @@ from engine.diffusion.movable import DeviceMover, Movable
 from engine.diffusion.offload import Offloading, Placement, decide
 from engine.diffusion.streams import Stream
 from engine.diffusion.studio import ReadyModel
-from engine.interface import Offload
+from engine.interface.engine import Offload
 from engine.library.records import Family
 from engine.models.residency import Residency
 from engine.models.resident import Key

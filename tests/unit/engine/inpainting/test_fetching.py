@@ -10,7 +10,8 @@ from engine.inpainting.fcf import FCF
 from engine.inpainting.fetching import Fetching
 from engine.inpainting.ldm import LDM
 from engine.inpainting.weights import Weights
-from engine.interface import Call, DownloadFailed, EngineError, WantedFile, Where
+from engine.interface import Call, EngineError, Where
+from engine.interface.downloads import DownloadFailed, WantedFile
 from protocol.errors import ErrorCode
 
 

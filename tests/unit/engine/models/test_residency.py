@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.interface import Call, EngineError, ModelMemory, OutOfMemory, ResidentModel, Where
+from engine.interface import Call, EngineError, OutOfMemory, Where
+from engine.interface.engine import ModelMemory, ResidentModel
 from engine.models import catalogue, files
 from engine.models.catalogue import CATALOGUE
 from engine.models.residency import Residency

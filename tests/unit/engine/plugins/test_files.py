@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.interface import DownloadFailed, EngineError, WantedFile, Where
+from engine.interface import EngineError, Where
+from engine.interface.downloads import DownloadFailed, WantedFile
 from engine.library.roots import make_library
 from engine.models.catalogue import CATALOGUE
 from engine.plugins.files import PluginFiles
