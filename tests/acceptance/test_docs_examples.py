@@ -1,7 +1,7 @@
 """The examples of the documentation run: every block marked `test`, as a reader would paste it, against a real server.
 
-A block is a process of its own in an empty folder with a `photo.jpg`. Only the server's port is another one than
-written, and `.venv/bin/safelight` is the one of this interpreter.
+A block is a process of its own in a folder with a `photo.jpg` and, as in a checkout, `web`. Only the server's port is
+another one than written, and `.venv/bin/safelight` is the one of this interpreter.
 """
 
 import os
@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests.servers import DEADLINE_S, REPOSITORY, ThreadServer, thread_server
 
-PAGES = ("README.md", "docs/quickstart.md", "docs/operations.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/operations.md", "docs/javascript.md")
 ALWAYS_RUN = frozenset({"python", "js"})
 """Languages that have no excuse: every block of these must be marked."""
 _BLOCK = re.compile(r"^```(\w+)( test)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,6 +56,7 @@ MARKED = tuple(example for example in EXAMPLES if example.is_marked)
 def folder(tmp_path: Path) -> Path:
     """Where the reader is: with a photograph, and a virtual environment that leads to this interpreter."""
     Image.linear_gradient("L").convert("RGB").resize((120, 90)).save(tmp_path / "photo.jpg")
+    (tmp_path / "web").symlink_to(REPOSITORY / "web")
     tools = tmp_path / ".venv" / "bin"
     tools.mkdir(parents=True)
     command = tools / "safelight"
@@ -133,7 +134,7 @@ def test_the_example_runs(example: Example, folder: Path, local_server: ThreadSe
 @pytest.mark.parametrize("example", [each for each in MARKED if each.language == "js"], ids=str)
 def test_the_browser_example_sees_its_job_through(example: Example, folder: Path, local_server: ThreadServer) -> None:
     _skip_without_tools(example)
-    assert "job.succeeded" in run(example, folder, local_server.port).stdout
+    assert "succeeded" in run(example, folder, local_server.port).stdout
 
 
 def test_every_python_and_javascript_block_is_run() -> None:

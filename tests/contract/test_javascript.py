@@ -39,6 +39,15 @@ def test_the_client_imports_nothing_from_outside_its_folder() -> None:
     assert [pair for pair in sorted(imports) if not re.fullmatch(r"\./[a-z-]+\.js", pair[1])] == []
 
 
+@pytest.mark.parametrize("name", ["api", "safelight", "job"])
+def test_every_call_of_the_client_is_in_its_page(name: str) -> None:
+    page = (REPOSITORY / "docs" / "javascript.md").read_text("utf-8")
+    declared = (CLIENT / "types" / f"{name}.d.ts").read_text("utf-8").partition("declare class")[2]
+    calls = re.findall(r"^    (?:async )?([a-z]\w+)\(", declared, re.MULTILINE)
+    assert len(calls) >= 5
+    assert [call for call in calls if call != "constructor" and not re.search(rf"`[^`]*\b{call}\(", page)] == []
+
+
 def test_what_checks_the_page_is_pinned_and_names_no_host() -> None:
     wanted = json.loads((REPOSITORY / "package.json").read_text())
     lock = (REPOSITORY / "package-lock.json").read_text()

@@ -9,7 +9,7 @@ import { Reader, isFact } from "./reader.js";
 /** Like `Feed`, for every job that the key may see, with one reader and a connection of its own. */
 export class MineFeed {
   #cursor;
-  /** @type {Map<string, number>} job id -> seq of its last fact; kept for good, as it recognises a repeat of the end */
+  /** @type {Map<string, number>} job id -> seq of its last fact; kept after its end, to know a repeat of it */
   #seqs = new Map();
   /** @type {Map<string, Map<string, Mark>>} job id -> type of hint -> the newest told */
   #marks = new Map();
@@ -72,6 +72,11 @@ export class MineFeed {
       if (isTerminal(event)) this.#marks.delete(jobId);
     } else if (!this.#isNewer(jobId, event)) {
       return;
+    }
+    if (event.type === "job.removed") {
+      // Nothing of it can come again.
+      this.#marks.delete(jobId);
+      this.#seqs.delete(jobId);
     }
     this.reader.put(event);
   }

@@ -196,11 +196,13 @@ export class Safelight extends EventTarget {
   }
 
   /**
-   * Ask that a running job leave out the image it is at; the event `output.skipped` says that it did.
+   * Ask that a running job leave out the image it is at; the event `output.skipped` says that it did. Asked once, over
+   * HTTP: repeated after a connection that broke, it could cost another image.
    *
    * @param {string} jobId
    * @param {{signal?: AbortSignal}} [options]
-   * @throws {SafelightError} `already_ended`, `not_found`; `invalid_params`: it waits, or makes no several
+   * @throws {SafelightError} `already_ended`, `not_found`; `invalid_params`: it waits, or makes no several;
+   *   `unreachable`: whether the server heard is not known
    */
   async skip(jobId, options) {
     await this.api.skip(jobId, options);
