@@ -15,21 +15,19 @@ SLOW_MS = 6 * DEADLINE_S * 1000
 
 PREVIEW = re.compile("^blob:")
 OUTPUT = re.compile("/v1/jobs/")
-# Notes every address each picture's element has shown, how large its frame was, and frames in which it was blank.
+# Notes every address a picture's element has shown, whether it could be painted at once, and how large its frame was.
 WATCH = """() => {
-    window.seen = { addresses: [], elements: new Set(), heights: new Set(), blank: 0, finished: false };
-    const look = () => {
-        const image = document.querySelector("sl-job-picture img");
-        if (image !== null && image.hasAttribute("src")) {
-            const { seen } = window;
-            if (seen.addresses.at(-1) !== image.src) seen.addresses.push(image.src);
-            if (!image.complete || image.naturalWidth === 0) seen.blank += 1;
-            seen.elements.add(image);
-            seen.heights.add(Math.round(image.closest("sl-job-picture").getBoundingClientRect().height));
-        }
-        requestAnimationFrame(look);
+    window.seen = { addresses: [], elements: new Set(), heights: new Set(), blank: 0 };
+    const look = ({ target: image }) => {
+        if (!image.matches("sl-job-picture img")) return;
+        const { seen } = window;
+        seen.addresses.push(image.src);
+        if (!image.complete) seen.blank += 1;
+        seen.elements.add(image);
+        seen.heights.add(Math.round(image.closest("sl-job-picture").getBoundingClientRect().height));
     };
-    requestAnimationFrame(look);
+    const observer = new MutationObserver((changes) => changes.forEach(look));
+    observer.observe(document.body, { subtree: true, attributeFilter: ["src"] });
 }"""
 SEEN = """() => {
     const { addresses, blank, elements, heights } = window.seen;
@@ -65,10 +63,10 @@ def test_a_picture_develops_in_place_from_its_previews(open_page: OpenPage, mode
     page.locator("summary", has_text="Previews, priority, file").click()
     page.get_by_label("Previews", exact=True).select_option(label="Every step")
     page.locator("summary", has_text="Steps, seed, sampler").click()
-    page.get_by_label("Steps", exact=True).fill("10")
+    page.get_by_label("Steps", exact=True).fill("6")
     page.evaluate(WATCH)
     card = ask(page, "a red apple")
-    expect(card.get_by_text("of 10")).to_be_visible(timeout=SLOW_MS)
+    expect(card.get_by_text("of 6")).to_be_visible(timeout=SLOW_MS)
     expect(finished(card)).to_be_visible(timeout=SLOW_MS)
     expect(card.locator("img")).to_have_attribute("src", OUTPUT)
     seen = page.evaluate(SEEN)
