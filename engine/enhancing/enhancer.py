@@ -11,12 +11,14 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from engine import images
+from engine.diffusion.families import FAMILIES, PipelineKind
 from engine.diffusion.studio import Studio
 from engine.enhancing.regions import RegionFinder
 from engine.enhancing.stage_context import StageContext
 from engine.enhancing.stage_params import picture_params, region_params, rework_params
 from engine.images import Picture
-from engine.interface import Call, Run, RunContext, Steps, Where
+from engine.interface import Call, EngineError, Run, RunContext, Steps, Where
+from engine.library.records import FoundModel
 from engine.made import Made, Take
 from engine.plugins.files import PluginFiles
 from engine.safety.censoring import look_at
@@ -26,6 +28,7 @@ from engine.tasks.inpaint import Marked, inpaint, shaped
 from engine.tasks.upscale import chosen_model, enlarge, largest_factor, sign_enlarged
 from protocol.editing import UpscaleModel
 from protocol.enhancing import EnhancedRegion, Moment, Rework
+from protocol.errors import ErrorCode
 from protocol.generation import GenerationParams
 from protocol.requests import TaskName
 
@@ -85,11 +88,13 @@ class Enhancer:
         """Go through the stages of every image. Use with `yield from`.
 
         Raises:
-            EngineError: as `inpaint` and `image_to_image`; of what is missing to find the regions, before anything.
+            EngineError: as `inpaint` and `image_to_image`; of what is missing to find the regions, and of a model that
+                cannot do the stages, before anything.
 
         Warns:
             nothing_found: a region is not in a picture; it is left out.
         """
+        yield from self._check_model()
         for region in self._enhancing.regions:
             yield from self._finder.prepare(region)
         if self._params.safety_check:
@@ -97,6 +102,20 @@ class Enhancer:
         for index in range(self._run.first_image // self._outputs, self._params.images):
             with self._context.image((index + 1) * self._outputs - 1):
                 yield from self._make(index)
+
+    def _check_model(self) -> Steps:
+        """Raises EngineError: `invalid_params`: the family of the model cannot do what the stages are made of."""
+        found: FoundModel = yield Call(partial(self._studio.find, self._params.model), Where.POOL, "read")
+        spec = FAMILIES.get(found.family)
+        rework = self._enhancing.rework
+        needed = {PipelineKind.INPAINT} if self._enhancing.regions else set()
+        if rework is not None and rework.redraw:
+            needed.add(PipelineKind.IMAGE_TO_IMAGE)
+        # Of other families nothing is known before they are loaded.
+        if spec is not None and spec.pipelines and not needed <= spec.pipelines.keys():
+            lacking = ", ".join(sorted(needed - spec.pipelines.keys()))
+            message = f"enhance: needs a model for {lacking}, which {found.name!r} is not, at $.params.model"
+            raise EngineError(ErrorCode.INVALID_PARAMS, message)
 
     def _make(self, index: int) -> Steps:
         """One image."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from engine.interface import Run, RunContext, Steps
 from engine.library.layouts import Root
 from engine.library.library import Library
 from engine.models.residency import Residency
+from engine.tasks.enhance import enhance, with_enhancing
 from engine.tasks.image_to_image import image_to_image
 from engine.tasks.inpaint import inpaint
 from engine.tasks.outpaint import outpaint
@@ -53,7 +55,7 @@ def make(
 ) -> Driver:
     """One job from its start to its end."""
     run = make_run(task, {**_USUAL, **params}, inputs=inputs, previews=previews)
-    return drive(lambda run, context: _TASKS[task](run, context, studio), run)
+    return drive(lambda run, context: _steps(run, context, studio), run)
 
 
 def draw(studio: Studio, params: Mapping[str, Any], **about: Any) -> Pixels:
@@ -85,6 +87,14 @@ def pixels(content: bytes) -> Pixels:
     return np.asarray(Image.open(BytesIO(content)))
 
 
+def _steps(run: Run, context: RunContext, studio: Studio) -> Steps:
+    """As the backend puts them together."""
+    if run.task is TaskName.ENHANCE:
+        return enhance(run, context, studio, studio.plugins)
+    task = partial(_TASKS[run.task], studio=studio)
+    return with_enhancing(task, studio, studio.plugins)(run, context)
+
+
 class _Task:
     """Runs what was asked for in the place of what the workbench hands over."""
 
@@ -97,4 +107,4 @@ class _Task:
         torch.set_grad_enabled(False)
         torch.set_num_threads(1)
         asked = replace(self._asked, job_id=run.job_id)
-        return _TASKS[asked.task](asked, context, self._studio)
+        return _steps(asked, context, self._studio)

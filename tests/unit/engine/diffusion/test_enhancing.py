@@ -390,3 +390,15 @@ def test_steps_of_all_stages_count_for_the_image_they_are_of(studio: Studio, pho
 def test_a_warning_of_every_stage_is_told_once(studio: Studio, photo: Path) -> None:
     one = enhanced(studio, photo, FACE, HAND, images=2, eta=0.5, scheduler="euler")
     assert one.warnings == ["eta_unused"]
+
+
+def test_a_model_that_cannot_do_the_stages_is_refused_before_a_picture_is_begun(
+    tiny_folder: TinyFolder, photo: Path
+) -> None:
+    studio = studio_of(tiny_folder("sd1_inpaint"))
+    for task, own in ((TaskName.ENHANCE, {}), (TaskName.INPAINT, {"regions": [box("hand")]})):
+        asked = {**own, "model": "sd1_inpaint", "enhance": {"regions": [FACE], "rework": {"when": "after"}}}
+        with pytest.raises(EngineError, match=r"needs a model for image_to_image.*\$\.params\.model") as refused:
+            make(studio, task, asked, photo)
+        assert refused.value.code is ErrorCode.INVALID_PARAMS
+    assert enhanced(studio, photo, FACE, model="sd1_inpaint").warnings == []
