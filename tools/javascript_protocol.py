@@ -160,7 +160,7 @@ def _table(name: str, about: str, values: Mapping[int, str]) -> str:
 
 def _literal(value: list[str] | dict[str, str]) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 90 else json.dumps(value, ensure_ascii=False, indent=2)
+    return text if len(text) <= 50 else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _event(kind: str, body: type[EventBody]) -> str:

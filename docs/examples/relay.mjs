@@ -76,8 +76,8 @@ createServer(async (request, response) => {
     await handle(request, response, ...path.exec(request.url).slice(1));
   } catch (error) {
     if (response.headersSent) response.end(); // the visitor has left
-    else if (error instanceof SafelightError) answer(response, error.status ?? 502, { error: error.code, message: error.message });
-    else answer(response, 400, { error: "malformed" });
+    else if (!(error instanceof SafelightError)) answer(response, 400, { error: "malformed" });
+    else answer(response, error.status ?? 502, { error: error.code, message: error.message });
   }
 }).listen(Number(PORT), "127.0.0.1");
 

@@ -79,6 +79,8 @@ class CuttingServer:
         self.losses_left = 0
         self.close_with: int | None = None
         self.withhold_replies = 0
+        self.drains_left = 0
+        """So many submits more are answered that the server is stopping, as it does until its sockets close."""
         self.mutes_left = 0
         """So many sockets more hear everything and say nothing."""
         self.hold_end = asyncio.Event()
@@ -130,7 +132,11 @@ class CuttingServer:
                     self.received.append(message)
                     if is_mute:
                         continue
-                    if message["type"] == "submit":
+                    if message["type"] == "submit" and self.drains_left:
+                        self.drains_left -= 1
+                        error = {"code": "draining", "message": "the server is stopping"}
+                        await self._reply(socket, codec, message, {"ok": False, "error": error})
+                    elif message["type"] == "submit":
                         job_id = self._accept(message)
                         await self._reply(socket, codec, message, {"job": self._job(job_id, message)})
                         told[job_id] = tasks.create_task(self._tell(socket, codec, job_id, 0))

@@ -67,6 +67,15 @@ async def test_a_submit_cut_off_before_its_reply_makes_one_job(server: CuttingSe
     assert len([message for message in server.received if message["type"] == "submit"]) == 5
 
 
+async def test_a_submit_to_a_server_that_is_stopping_is_sent_again_to_the_next(server: CuttingServer) -> None:
+    server.drains_left = 1
+    async with connected(server) as client:
+        await facts_of(client)
+        server.drains_left = 2
+        assert await facts_of(client) == [1, 2, 3, 4, 5]
+    assert (len(server.stories), server.sockets) == (2, 4)
+
+
 async def test_events_that_come_twice_are_delivered_once(server: CuttingServer, codec: CodecName) -> None:
     server.repeats = True
     async with connected(server, codec) as client:

@@ -33,6 +33,15 @@ def test_a_submit_cut_off_before_its_reply_makes_one_job(runtime: Runtime, cutte
     assert len([message for message in cutter.received if message["type"] == "submit"]) == 4
 
 
+def test_a_submit_to_a_server_that_is_stopping_is_sent_again_to_the_next(
+    runtime: Runtime, cutter: CuttingServer
+) -> None:
+    cutter.drains_left = 2
+    assert runtime.run("watching.facts", cutter.url) == [ALL]
+    keys = {message["idempotency_key"] for message in cutter.received if message["type"] == "submit"}
+    assert (len(keys), cutter.sockets) == (1, 3)
+
+
 def test_events_that_come_twice_are_delivered_once(runtime: Runtime, cutter: CuttingServer) -> None:
     cutter.repeats = True
     events = runtime.run("watching.events", cutter.url)

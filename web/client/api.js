@@ -1,10 +1,10 @@
 /** The REST surface, call by call. Every call takes an `AbortSignal`, and throws `SafelightError` when refused. */
 
-import { SafelightError } from "./errors.js";
-import { readAnswer, readProblem } from "./rest.js";
+import { uploadWithProgress } from "./uploading.js";
 
 /** @import { Rest } from "./rest.js" */
-/** @import { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js" */
+/** @import { Job, JobPage, JobRequest, ModelInfo, ModelList } from "./wire.js" */
+/** @import { PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js" */
 /** @typedef {{signal?: AbortSignal}} Abortable */
 
 /**
@@ -153,7 +153,8 @@ export class Api {
   /**
    * Many outputs in one ZIP file.
    *
-   * @param {readonly (string | {job_id: string, index?: number})[]} outputs ids of jobs, for all outputs of each, or single ones
+   * @param {readonly (string | {job_id: string, index?: number})[]} outputs ids of jobs, for all
+   *   outputs of each, or single ones
    * @param {Abortable} [options]
    * @returns {Promise<Blob>}
    */
@@ -171,7 +172,8 @@ export class Api {
    */
   upload(blob, { name, signal, onProgress } = {}) {
     if (onProgress !== undefined && typeof XMLHttpRequest !== "undefined") {
-      return this.#uploadWithProgress(blob, onProgress, name, signal);
+      const headers = { ...this.#rest.authorization, ...OCTETS };
+      return uploadWithProgress(this.#rest.url("/v1/uploads", { name }), blob, { headers, onProgress, signal });
     }
     return this.#rest.json("POST", "/v1/uploads", { query: { name }, body: blob, headers: OCTETS, signal });
   }
@@ -180,7 +182,8 @@ export class Api {
    * A picture that was uploaded before.
    *
    * @param {string} id without `upload:`
-   * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is none of them
+   * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is
+   *   none of them
    * @returns {Promise<Blob>}
    */
   async uploaded(id, { accept = "*/*", signal } = {}) {
@@ -333,8 +336,8 @@ export class Api {
    * The JSON Schema of each task's parameters: ranges, defaults, descriptions.
    *
    * @param {Abortable} [options]
-   * @returns {Promise<{tasks: Record<string, any>, schemas: Record<string, any>}>} task -> schema of its `params`, whose
-   *   references (`#/components/schemas/NAME`) are to `schemas`
+   * @returns {Promise<{tasks: Record<string, any>, schemas: Record<string, any>}>} task -> schema of its
+   *   `params`, whose references (`#/components/schemas/NAME`) are to `schemas`
    */
   async tasks(options) {
     const { schemas } = (await this.openapi(options)).components;
@@ -348,38 +351,6 @@ export class Api {
       ),
       schemas,
     };
-  }
-
-  /**
-   * `fetch` does not tell how much of a body has gone up; the older interface does.
-   *
-   * @param {Blob} blob
-   * @param {(sentBytes: number, totalBytes: number) => void} onProgress
-   * @param {string | undefined} name
-   * @param {AbortSignal | undefined} signal
-   * @returns {Promise<Upload>}
-   */
-  #uploadWithProgress(blob, onProgress, name, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) throw signal.reason;
-      const request = new XMLHttpRequest();
-      const abort = () => request.abort();
-      signal?.addEventListener("abort", abort, { once: true });
-      request.open("POST", this.#rest.url("/v1/uploads", { name }));
-      for (const [header, value] of Object.entries({ ...this.#rest.authorization, ...OCTETS })) {
-        request.setRequestHeader(header, value);
-      }
-      request.upload.onprogress = ({ loaded }) => onProgress(Math.min(loaded, blob.size), blob.size);
-      request.onabort = () => reject(signal?.reason);
-      request.onerror = () => reject(new SafelightError("unreachable", `no answer from ${this.#rest.base}`));
-      request.onload = () => {
-        const { status, responseText } = request;
-        if (status >= 200 && status < 300) resolve(readAnswer(responseText));
-        else reject(readProblem(responseText, status, request.getResponseHeader("Retry-After")));
-      };
-      request.onloadend = () => signal?.removeEventListener("abort", abort);
-      request.send(blob);
-    });
   }
 }
 

@@ -9,6 +9,7 @@ import { Conversation } from "./conversation.js";
 import { SafelightError } from "./errors.js";
 import { JSON_SUBPROTOCOL, KEY_SUBPROTOCOL_PREFIX } from "./events.js";
 import { decodeFrame } from "./frames.js";
+import { Heartbeat } from "./heartbeat.js";
 import { writeJson } from "./json.js";
 import { Broken, ofClose } from "./verdict.js";
 
@@ -30,14 +31,13 @@ import { Broken, ofClose } from "./verdict.js";
  * @property {boolean} waitForKey
  * @property {number} firstDelayMs
  * @property {number} heartbeatMs
- * @property {() => Promise<SafelightError | null>} probe what is wrong where no socket could be opened, if it can be told
+ * @property {() => Promise<SafelightError | null>} probe what is wrong where no socket could be opened, if it can
+ *   be told
  * @property {() => void} onState told after every change of `state`
  */
 
 const OPEN_TIMEOUT_MS = 15_000;
 const NORMAL = 1000;
-/** Of an answer to our ping, as a share of the time between two. */
-const PATIENCE_OF_PING = 0.5;
 
 /** Connects when it is first needed, comes back by itself while something is wanted, and rests otherwise. */
 export class Connection {
@@ -46,8 +46,9 @@ export class Connection {
   #backoff;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} of the next try, of opening, or of the heartbeat */
+  /** @type {ReturnType<typeof setTimeout> | undefined} of the next try, or of opening */
   #timer = undefined;
+  #heartbeat;
   #wasConnected = false;
   #isClosed = false;
   /** @type {ConnectionState} */
@@ -57,6 +58,11 @@ export class Connection {
   constructor(options) {
     this.#options = options;
     this.#backoff = new Backoff(options.patienceS, options.firstDelayMs);
+    this.#heartbeat = new Heartbeat({
+      silenceMs: options.heartbeatMs,
+      ask: () => this.#socket?.send(writeJson({ type: "ping", ref: "ping" })),
+      onDead: () => this.#drop("no answer to a ping in time"),
+    });
   }
 
   // What is wanted
@@ -92,7 +98,7 @@ export class Connection {
   /** Something changed that makes a new try worth while: the network, or that somebody looks. */
   retryNow() {
     if (this.state.phase === "lost") this.#connect();
-    else if (this.state.phase === "open") this.#ping();
+    else if (this.state.phase === "open") this.#heartbeat.askNow();
   }
 
   /** There is another key: begin anew with it. */
@@ -175,15 +181,16 @@ export class Connection {
       this.#refuse(new SafelightError("unexpected_answer", `${this.#options.url} does not speak ${JSON_SUBPROTOCOL}`));
       return;
     }
+    clearTimeout(this.#timer);
     this.#wasConnected = true;
-    this.#heard();
+    this.#heartbeat.start();
     this.#tell({ phase: "open" });
     this.#conversation.begin((message) => socket.send(writeJson(message)));
   }
 
   /** @param {string | ArrayBuffer} data */
   #received(data) {
-    this.#heard();
+    this.#heartbeat.heard();
     this.#backoff.succeeded();
     try {
       let message;
@@ -273,32 +280,13 @@ export class Connection {
   /** Have done with the socket: whatever it still says is not heard. */
   #abandon() {
     clearTimeout(this.#timer);
+    this.#heartbeat.stop();
     this.#conversation.pause();
     const socket = this.#socket;
     this.#socket = null;
     if (socket === null) return;
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     socket.close(NORMAL);
-  }
-
-  // Whether the other side is still there: a browser does not show the server's pings
-
-  #heard() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ping(), this.#options.heartbeatMs);
-  }
-
-  #ping() {
-    const asked = performance.now();
-    const deadlineMs = this.#options.heartbeatMs * PATIENCE_OF_PING;
-    clearTimeout(this.#timer);
-    this.#socket?.send(writeJson({ type: "ping", ref: "ping" }));
-    this.#timer = setTimeout(() => {
-      // A computer that slept, or a page that was held up, has not been listening either: ask again.
-      const wasAsleep = performance.now() - asked > 2 * deadlineMs;
-      if (wasAsleep) this.#ping();
-      else this.#drop("no answer to a ping in time");
-    }, deadlineMs);
   }
 
   /** @param {Partial<ConnectionState>} state */

@@ -20,7 +20,12 @@ export const FACTS = Object.freeze(/** @type {const} */ ([
 ]));
 
 /** Hints of a job: a newer one replaces an older one. */
-export const JOB_HINTS = Object.freeze(/** @type {const} */ (["queue.moved", "step.finished", "preview.ready", "job.removed"]));
+export const JOB_HINTS = Object.freeze(/** @type {const} */ ([
+  "queue.moved",
+  "step.finished",
+  "preview.ready",
+  "job.removed"
+]));
 
 /** Hints of the server's own. */
 export const SERVER_HINTS = Object.freeze(/** @type {const} */ ([
@@ -36,7 +41,13 @@ export const SERVER_HINTS = Object.freeze(/** @type {const} */ ([
 export const TERMINAL_EVENTS = new Set(["job.succeeded", "job.failed", "job.cancelled"]);
 
 /** Where a job may stand. */
-export const JOB_STATUSES = Object.freeze(/** @type {const} */ (["queued", "running", "succeeded", "failed", "cancelled"]));
+export const JOB_STATUSES = Object.freeze(/** @type {const} */ ([
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "cancelled"
+]));
 
 /** Where it stays. @type {ReadonlySet<string>} */
 export const TERMINAL_STATUSES = new Set(["succeeded", "failed", "cancelled"]);

@@ -97,7 +97,9 @@ export class Feed {
     const fact = isFact(event);
     const { seq } = event;
     if (fact && seq <= this.seq) return;
-    if (seq > this.seq + Number(fact)) throw new Gap(`job ${this.jobId}: ${event.type} with seq ${seq} after ${this.seq}`);
+    if (seq > this.seq + Number(fact)) {
+      throw new Gap(`job ${this.jobId}: ${event.type} with seq ${seq} after ${this.seq}`);
+    }
     if (fact) {
       this.seq = seq;
       this.#facts.push(event);

@@ -1,7 +1,8 @@
 /** One reader of events, as slow as it likes: facts wait in line, a newer hint takes the place of an older one. */
 
 /** @import { SafelightEvent } from "./wire.js" */
-/** @typedef {{resolve: (result: IteratorResult<SafelightEvent, undefined>) => void, reject: (error: unknown) => void}} Pull */
+/** @typedef {IteratorResult<SafelightEvent, undefined>} Result */
+/** @typedef {{resolve: (result: Result) => void, reject: (error: unknown) => void}} Pull */
 
 /**
  * Whether an event is a fact: numbered, stored, told to everybody. All others are hints.
@@ -74,7 +75,7 @@ export class Reader {
     this.#left();
   }
 
-  /** @returns {Promise<IteratorResult<SafelightEvent, undefined>>} */
+  /** @returns {Promise<Result>} */
   next() {
     if (this.#signal?.aborted && this.#waiting.size > 0) this.#abort(); // after the end, and before all was read
     for (const [key, event] of this.#waiting) {
@@ -88,7 +89,7 @@ export class Reader {
     });
   }
 
-  /** @returns {Promise<IteratorResult<SafelightEvent, undefined>>} */
+  /** @returns {Promise<Result>} */
   return() {
     this.#waiting.clear();
     this.end();

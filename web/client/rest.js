@@ -5,8 +5,8 @@ import { parseJson, writeJson } from "./json.js";
 
 /**
  * @typedef {object} CallOptions
- * @property {Record<string, string | number | readonly string[] | null | undefined>} [query] lists are repeated; what is
- *   null or undefined is left out
+ * @property {Record<string, string | number | readonly string[] | null | undefined>} [query] lists are repeated; what
+ *   is null or undefined is left out
  * @property {Record<string, string>} [headers]
  * @property {unknown} [json] sent as JSON; or `body`, sent as it is
  * @property {Blob | ArrayBuffer | Uint8Array<ArrayBuffer>} [body]

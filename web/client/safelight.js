@@ -16,8 +16,8 @@ import { ServerFeed } from "./server-feed.js";
  * @typedef {object} SafelightOptions
  * @property {string} [url] where the server answers; by default where the page came from
  * @property {string | null} [key] an API key, where the server wants one
- * @property {number} [patienceS] how long to try, at first and after a break; then whoever waits is told (`unreachable`,
- *   `connection_lost`). By default for ever; 0 tells at once
+ * @property {number} [patienceS] how long to try, at first and after a break; then whoever waits is told
+ *   (`unreachable`, `connection_lost`). By default for ever; 0 tells at once
  * @property {boolean} [waitForKey] when the server refuses the key, whoever waits goes on waiting until `setKey`; by
  *   default they are told (`unauthorized`)
  * @property {typeof globalThis.WebSocket} [WebSocket] where there is no global one (Node before 22)
@@ -122,8 +122,8 @@ export class Safelight extends EventTarget {
    * Submit a job: once, however often the connection breaks before the answer.
    *
    * @param {JobRequest} request
-   * @param {{idempotencyKey?: string, subscribe?: boolean, signal?: AbortSignal}} [options] `idempotencyKey`: by default
-   *   a new one. `subscribe`: false where its events come another way, by `mine`. An aborted submit may have been
+   * @param {{idempotencyKey?: string, subscribe?: boolean, signal?: AbortSignal}} [options] `idempotencyKey`: by
+   *   default a new one. `subscribe`: false where its events come another way, by `mine`. An aborted submit may have been
    *   accepted.
    * @returns {Promise<Job>} once it is stored
    * @throws {SafelightError} the server refused
@@ -170,7 +170,8 @@ export class Safelight extends EventTarget {
   }
 
   /**
-   * What the server tells of itself: models on their way, in memory and out of it, and its stopping. Never ends by itself.
+   * What the server tells of itself: models on their way, in memory and out of it, and its stopping. Never ends by
+   * itself.
    *
    * @param {{signal?: AbortSignal}} [options]
    */

@@ -1,6 +1,7 @@
 /** The REST surface, call by call. Every call takes an `AbortSignal`, and throws `SafelightError` when refused. */
 import type { Rest } from "./rest.js";
-import type { Job, JobPage, JobRequest, ModelInfo, ModelList, PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js";
+import type { Job, JobPage, JobRequest, ModelInfo, ModelList } from "./wire.js";
+import type { PictureRecipe, PresetList, ServerInfo, StyleList } from "./wire.js";
 export type Abortable = {
     signal?: AbortSignal;
 };
@@ -134,7 +135,8 @@ export declare class Api {
     /**
      * Many outputs in one ZIP file.
      *
-     * @param {readonly (string | {job_id: string, index?: number})[]} outputs ids of jobs, for all outputs of each, or single ones
+     * @param {readonly (string | {job_id: string, index?: number})[]} outputs ids of jobs, for all
+     *   outputs of each, or single ones
      * @param {Abortable} [options]
      * @returns {Promise<Blob>}
      */
@@ -157,7 +159,8 @@ export declare class Api {
      * A picture that was uploaded before.
      *
      * @param {string} id without `upload:`
-     * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is none of them
+     * @param {Abortable & {accept?: string}} [options] `accept`: media types; in another format if its own is
+     *   none of them
      * @returns {Promise<Blob>}
      */
     uploaded(id: string, { accept, signal }?: Abortable & {
@@ -276,8 +279,8 @@ export declare class Api {
      * The JSON Schema of each task's parameters: ranges, defaults, descriptions.
      *
      * @param {Abortable} [options]
-     * @returns {Promise<{tasks: Record<string, any>, schemas: Record<string, any>}>} task -> schema of its `params`, whose
-     *   references (`#/components/schemas/NAME`) are to `schemas`
+     * @returns {Promise<{tasks: Record<string, any>, schemas: Record<string, any>}>} task -> schema of its
+     *   `params`, whose references (`#/components/schemas/NAME`) are to `schemas`
      */
     tasks(options?: Abortable): Promise<{
         tasks: Record<string, any>;

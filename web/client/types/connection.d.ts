@@ -35,7 +35,8 @@ export type ConnectionOptions = {
     firstDelayMs: number;
     heartbeatMs: number;
     /**
-     * what is wrong where no socket could be opened, if it can be told
+     * what is wrong where no socket could be opened, if it can
+     * be told
      */
     probe: () => Promise<SafelightError | null>;
     /**

@@ -1,11 +1,13 @@
 /** One reader of events, as slow as it likes: facts wait in line, a newer hint takes the place of an older one. */
 import type { SafelightEvent } from "./wire.js";
+export type Result = IteratorResult<SafelightEvent, undefined>;
 export type Pull = {
-    resolve: (result: IteratorResult<SafelightEvent, undefined>) => void;
+    resolve: (result: Result) => void;
     reject: (error: unknown) => void;
 };
 /** @import { SafelightEvent } from "./wire.js" */
-/** @typedef {{resolve: (result: IteratorResult<SafelightEvent, undefined>) => void, reject: (error: unknown) => void}} Pull */
+/** @typedef {IteratorResult<SafelightEvent, undefined>} Result */
+/** @typedef {{resolve: (result: Result) => void, reject: (error: unknown) => void}} Pull */
 /**
  * Whether an event is a fact: numbered, stored, told to everybody. All others are hints.
  *
@@ -46,9 +48,9 @@ export declare class Reader implements AsyncIterableIterator<SafelightEvent, und
      * @param {unknown} [error]
      */
     end(error?: unknown): void;
-    /** @returns {Promise<IteratorResult<SafelightEvent, undefined>>} */
-    next(): Promise<IteratorResult<SafelightEvent, undefined>>;
-    /** @returns {Promise<IteratorResult<SafelightEvent, undefined>>} */
-    return(): Promise<IteratorResult<SafelightEvent, undefined>>;
+    /** @returns {Promise<Result>} */
+    next(): Promise<Result>;
+    /** @returns {Promise<Result>} */
+    return(): Promise<Result>;
     [Symbol.asyncIterator](): this;
 }

@@ -2,8 +2,8 @@
 import { SafelightError } from "./errors.js";
 export type CallOptions = {
     /**
-     * lists are repeated; what is
-     * null or undefined is left out
+     * lists are repeated; what
+     * is null or undefined is left out
      */
     query?: Record<string, string | number | readonly string[] | null | undefined>;
     headers?: Record<string, string>;
@@ -20,8 +20,8 @@ export type CallOptions = {
 };
 /**
  * @typedef {object} CallOptions
- * @property {Record<string, string | number | readonly string[] | null | undefined>} [query] lists are repeated; what is
- *   null or undefined is left out
+ * @property {Record<string, string | number | readonly string[] | null | undefined>} [query] lists are repeated; what
+ *   is null or undefined is left out
  * @property {Record<string, string>} [headers]
  * @property {unknown} [json] sent as JSON; or `body`, sent as it is
  * @property {Blob | ArrayBuffer | Uint8Array<ArrayBuffer>} [body]

@@ -13,8 +13,8 @@ export type SafelightOptions = {
      */
     key?: string | null;
     /**
-     * how long to try, at first and after a break; then whoever waits is told (`unreachable`,
-     * `connection_lost`). By default for ever; 0 tells at once
+     * how long to try, at first and after a break; then whoever waits is told
+     * (`unreachable`, `connection_lost`). By default for ever; 0 tells at once
      */
     patienceS?: number;
     /**
@@ -70,8 +70,8 @@ export declare class Safelight extends EventTarget {
      * Submit a job: once, however often the connection breaks before the answer.
      *
      * @param {JobRequest} request
-     * @param {{idempotencyKey?: string, subscribe?: boolean, signal?: AbortSignal}} [options] `idempotencyKey`: by default
-     *   a new one. `subscribe`: false where its events come another way, by `mine`. An aborted submit may have been
+     * @param {{idempotencyKey?: string, subscribe?: boolean, signal?: AbortSignal}} [options] `idempotencyKey`: by
+     *   default a new one. `subscribe`: false where its events come another way, by `mine`. An aborted submit may have been
      *   accepted.
      * @returns {Promise<Job>} once it is stored
      * @throws {SafelightError} the server refused
@@ -104,7 +104,8 @@ export declare class Safelight extends EventTarget {
         signal?: AbortSignal;
     }): import("./reader.js").Reader;
     /**
-     * What the server tells of itself: models on their way, in memory and out of it, and its stopping. Never ends by itself.
+     * What the server tells of itself: models on their way, in memory and out of it, and its stopping. Never ends by
+     * itself.
      *
      * @param {{signal?: AbortSignal}} [options]
      */
