@@ -1,17 +1,20 @@
-/** Which models and styles the server has: asked for once, and again when the server says that they changed. */
+/** Which models, presets and styles the server has: asked for once, and models again when the server says they changed. */
 
 import { app } from "./app.js";
 
 /**
  * @typedef {import("./client/index.js").ModelInfo} ModelInfo
  * @typedef {import("./client/index.js").StyleInfo} StyleInfo
+ * @typedef {import("./client/index.js").PresetInfo} PresetInfo
  */
 
 /** Fires `change` when there is something else than before. */
 export class Library extends EventTarget {
   /** @type {readonly ModelInfo[]} */
   models = [];
-  /** @type {readonly StyleInfo[]} */
+  /** @type {readonly PresetInfo[]} */
+  presets = [];
+  /** @type {readonly StyleInfo[]} none until `wantStyles` was called: there are hundreds. */
   styles = [];
   /** Whether the server has answered yet. */
   isKnown = false;
@@ -40,15 +43,27 @@ export class Library extends EventTarget {
     this.#asked += 1;
     const asked = this.#asked;
     try {
-      const [{ models }, { styles }] = await Promise.all([app.client.api.models({ signal }), app.client.api.styles({ signal })]);
+      const [{ models }, { presets }] = await Promise.all([app.client.api.models({ signal }), app.client.api.presets({ signal })]);
       if (asked !== this.#asked) return;
       this.models = models;
-      this.styles = styles;
+      this.presets = presets;
       this.isKnown = true;
       this.dispatchEvent(new Event("change"));
     } catch {
       // The connection's state says that the server does not answer, or wants a key; then it is asked again.
     }
+  }
+
+  /**
+   * Ask for the styles, once.
+   *
+   * @throws {import("./client/index.js").SafelightError} the server did not tell them; the next call asks again.
+   */
+  async wantStyles() {
+    if (this.styles.length > 0) return;
+    const { styles } = await app.client.api.styles();
+    this.styles = styles;
+    this.dispatchEvent(new Event("change"));
   }
 
   /**

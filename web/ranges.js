@@ -63,3 +63,6 @@ export const NOISE_SCHEDULES = Object.freeze({
   lcm: "LCM",
   edm: "EDM",
 });
+
+/** Modes of speed; their words are `make.performance.NAME`. */
+export const PERFORMANCES = Object.freeze(["quality", "speed", "extreme_speed", "lightning", "hyper_sd"]);

@@ -24,6 +24,8 @@
  * @property {number | null} guidance_scale
  * @property {string} scheduler - empty for the model's own.
  * @property {string} noise_schedule - likewise.
+ * @property {string} preset - what gives the rest, as `/v1/presets` lists it; empty for none.
+ * @property {string} performance - a mode of speed; empty for none.
  * @property {string} seed - digits, since doubles do not hold the large ones; empty for another one each time.
  * @property {readonly Lora[]} loras
  * @property {readonly string[]} styles
@@ -47,6 +49,8 @@ export const BLANK = Object.freeze({
   guidance_scale: null,
   scheduler: "",
   noise_schedule: "",
+  preset: "",
+  performance: "",
   seed: "",
   loras: [],
   styles: [],
@@ -90,7 +94,7 @@ export function requestOf(wish) {
   for (const name of /** @type {const} */ (["width", "height", "steps", "guidance_scale"])) {
     if (wish[name] !== null) params[name] = wish[name];
   }
-  for (const name of /** @type {const} */ (["model", "scheduler", "noise_schedule"])) {
+  for (const name of /** @type {const} */ (["model", "scheduler", "noise_schedule", "preset", "performance"])) {
     if (wish[name] !== "") params[name] = wish[name];
   }
   if (seed !== "") params.seed = whole(seed);
@@ -129,7 +133,7 @@ export function wishOf(job) {
 export function wishFromRecipe(recipe) {
   /** @type {any} */
   const wish = { ...BLANK };
-  for (const name of ["prompt", "negative_prompt", "styles", "width", "height", "steps", "guidance_scale", "scheduler", "noise_schedule", "model"]) {
+  for (const name of ["prompt", "negative_prompt", "styles", "width", "height", "steps", "guidance_scale", "scheduler", "noise_schedule", "performance", "model"]) {
     if (recipe[name] !== undefined && recipe[name] !== null) wish[name] = recipe[name];
   }
   wish.seed = recipe.seed === undefined || recipe.seed === null ? "" : String(recipe.seed);

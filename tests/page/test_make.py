@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from protocol.generation import MAX_GENERATED_SIDE_PX, MAX_LORA_WEIGHT, ImageToImageParams, TextToImageParams
 from protocol.params import LARGEST_SEED
+from protocol.performance import Performance
 from protocol.sampling import NoiseSchedule, SchedulerName
 from tests.page.conftest import OpenPage
 from tests.servers import ThreadServer
@@ -82,6 +83,8 @@ def test_every_field_becomes_its_parameter(
     page.get_by_label("Steps", exact=True).fill("7")
     page.get_by_label("Guidance").fill("2.5")
     page.get_by_label("Seed", exact=True).fill("9007199254740993")
+    page.get_by_label("Preset").select_option("initial")
+    page.get_by_label("Speed mode").select_option("speed")
     page.get_by_label("Sampler").select_option(label="DPM++ 2M")
     page.get_by_label("Noise schedule").select_option(label="Karras")
     unfold(page, "Previews, priority, file")
@@ -105,6 +108,8 @@ def test_every_field_becomes_its_parameter(
         "scheduler": "dpmpp_2m",
         "noise_schedule": "karras",
         "styles": ["Fooocus Photograph"],
+        "preset": "initial",
+        "performance": "speed",
         "metadata": "none",
     }
     assert {name: job["params"][name] for name in expected} == expected
@@ -315,9 +320,9 @@ def test_ranges_and_names_are_those_of_the_protocol(open_page: OpenPage, page_se
     page = open_page(page_server).page
     known = page.evaluate(
         """async () => {
-            const { RANGES, SCHEDULERS, NOISE_SCHEDULES, LARGEST_SEED, MOST } = await import("/web/ranges.js");
-            const names = [Object.keys(SCHEDULERS), Object.keys(NOISE_SCHEDULES)];
-            return { RANGES, names, LARGEST_SEED: String(LARGEST_SEED), MOST };
+            const known = await import("/web/ranges.js");
+            const names = [Object.keys(known.SCHEDULERS), Object.keys(known.NOISE_SCHEDULES), known.PERFORMANCES];
+            return { RANGES: known.RANGES, names, LARGEST_SEED: String(known.LARGEST_SEED), MOST: known.MOST };
         }"""
     )
     schema = ImageToImageParams.model_json_schema()["properties"]
@@ -331,7 +336,7 @@ def test_ranges_and_names_are_those_of_the_protocol(open_page: OpenPage, page_se
     assert weight == [-MAX_LORA_WEIGHT, MAX_LORA_WEIGHT]
     assert known["RANGES"] == {name: bounds(name) for name in known["RANGES"]}
     assert known["RANGES"]["width"][1] == MAX_GENERATED_SIDE_PX
-    assert known["names"] == [[*SchedulerName], [*NoiseSchedule]]
+    assert known["names"] == [[*SchedulerName], [*NoiseSchedule], [*Performance]]
     assert known["LARGEST_SEED"] == str(LARGEST_SEED)
     assert known["MOST"] == {name: schema[name]["maxItems"] for name in ("styles", "loras")}
 

@@ -5,7 +5,7 @@ import { SafelightError } from "../client/index.js";
 import { h, say } from "../dom.js";
 import { complain, field, numberIn, wrongNumber } from "../field.js";
 import { library } from "../library.js";
-import { NOISE_SCHEDULES, RANGES, SCHEDULERS } from "../ranges.js";
+import { NOISE_SCHEDULES, PERFORMANCES, RANGES, SCHEDULERS } from "../ranges.js";
 import { BLANK, requestOf, wishFromStorage } from "../wish.js";
 import { errorWords, number, t } from "../words/words.js";
 import "./lora-list.js";
@@ -23,7 +23,7 @@ const SAVED = "safelight.make";
 /** Numbers that are the model's own where none is written. */
 const NUMBERS = /** @type {const} */ (["steps", "guidance_scale"]);
 /** Choices among words. */
-const CHOICES = /** @type {const} */ (["model", "scheduler", "noise_schedule", "previews", "priority"]);
+const CHOICES = /** @type {const} */ (["model", "preset", "performance", "scheduler", "noise_schedule", "previews", "priority"]);
 
 /** Fires `made`, whose `detail` is the id of the job that the server has accepted. */
 export class PromptForm extends HTMLElement {
@@ -40,6 +40,8 @@ export class PromptForm extends HTMLElement {
   #steps = _number("steps", "1");
   #guidance = _number("guidance_scale", "any");
   #model = h("select", { name: "model" });
+  #preset = h("select", { name: "preset" }, h("option", { value: "" }, t("make.none")));
+  #performance = h("select", { name: "performance" }, h("option", { value: "" }, t("make.none")), ..._worded("performance", PERFORMANCES));
   #scheduler = h("select", { name: "scheduler" }, ..._named(SCHEDULERS));
   #schedule = h("select", { name: "noise_schedule" }, ..._named(NOISE_SCHEDULES));
   #previews = h("select", { name: "previews" }, ..._worded("previews", ["latest", "all", "none"]));
@@ -88,6 +90,8 @@ export class PromptForm extends HTMLElement {
       guidance_scale: numberIn(this.#guidance),
       scheduler: this.#scheduler.value,
       noise_schedule: this.#schedule.value,
+      preset: this.#preset.value,
+      performance: this.#performance.value,
       seed: this.#seed.value,
       loras: this.#loras.value,
       styles: this.#styles.value,
@@ -172,6 +176,7 @@ export class PromptForm extends HTMLElement {
           h(
             "div",
             { className: "fold-body" },
+            h("div", { className: "form-pair even" }, field("preset", t("make.preset"), this.#preset), field("performance", t("make.performance"), this.#performance)),
             h("div", { className: "form-pair even" }, field("steps", t("make.steps"), this.#steps), field("guidance_scale", t("make.guidance"), this.#guidance)),
             this.#seed,
             h("div", { className: "form-pair even" }, field("scheduler", t("make.scheduler"), this.#scheduler), field("noise_schedule", t("make.schedule"), this.#schedule)),
@@ -259,7 +264,7 @@ export class PromptForm extends HTMLElement {
     say(this.#go, t(this.#isSending ? "make.sending" : "make.go"));
   }
 
-  /** Show the models there are, and what each number is where none is written. */
+  /** Show the models and presets there are, and what each number is where none is written. */
   #offer() {
     const chosen = this.#model.value || _remembered().model;
     const models = library.usable("checkpoint", this.#picture.value.image === "" ? "text_to_image" : "image_to_image");
@@ -270,6 +275,10 @@ export class PromptForm extends HTMLElement {
       ...models.filter(({ is_default: isDefault }) => !isDefault).map(({ name }) => h("option", { value: name }, name)),
     );
     _choose(this.#model, chosen === own?.name ? "" : chosen);
+    const preset = this.#preset.value;
+    const presets = library.presets.map(({ name }) => h("option", { value: name }, name));
+    this.#preset.replaceChildren(h("option", { value: "" }, t("make.none")), ...presets);
+    _choose(this.#preset, preset);
     this.#show();
   }
 

@@ -1,5 +1,6 @@
 /** Which styles are put around the prompt: found by their names, ticked, and shown as they will be applied. */
 
+import { app } from "../app.js";
 import { h, say, uniqueId } from "../dom.js";
 import { wrong } from "../field.js";
 import { library } from "../library.js";
@@ -40,7 +41,7 @@ export class StylePicker extends HTMLElement {
       ),
     );
     // The rows are made when somebody looks at them first: there are hundreds.
-    details.addEventListener("toggle", () => details.open && this.#fill(), { signal });
+    details.addEventListener("toggle", () => details.open && void this.#open(), { signal });
     this.#search.addEventListener("input", () => this.#filter(), { signal });
     library.addEventListener("change", () => details.open && this.#fill(), { signal });
     this.replaceChildren(details);
@@ -59,6 +60,15 @@ export class StylePicker extends HTMLElement {
   set value(names) {
     this.#chosen = [...names];
     this.#show();
+  }
+
+  async #open() {
+    this.#fill();
+    try {
+      await library.wantStyles();
+    } catch (error) {
+      app.notices.tell(error);
+    }
   }
 
   #fill() {
