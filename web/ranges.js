@@ -64,5 +64,5 @@ export const NOISE_SCHEDULES = Object.freeze({
   edm: "EDM",
 });
 
-/** Modes of speed; their words are `make.performance.NAME`. */
+/** Modes of speed. */
 export const PERFORMANCES = Object.freeze(["quality", "speed", "extreme_speed", "lightning", "hyper_sd"]);

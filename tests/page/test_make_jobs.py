@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.servers import DEADLINE_S, ProcessServer, ThreadServer
+from tests.servers import DEADLINE_S, REPOSITORY, ProcessServer, ThreadServer
 
 SLOW_MS = 6 * DEADLINE_S * 1000
 """Until a picture is made by the embedded model, on a busy machine."""
@@ -179,6 +179,17 @@ def test_warnings_are_shown(open_page: OpenPage, page_server: ThreadServer, page
     page_http.post("/v1/jobs", json={"task": "text_to_image", "params": {**params, "prompt": "a __nowhere__ apple"}})
     card = page.get_by_role("article", name="a __nowhere__ apple")
     expect(card.get_by_role("listitem").filter(has_text="nowhere")).to_be_visible()
+    chinese = open_page(page_server, language="zh").page
+    page_http.post("/v1/jobs", json={"task": "text_to_image", "params": {**params, "prompt": "a __nowhere__ pear"}})
+    card = chinese.get_by_role("article", name="a __nowhere__ pear")
+    expect(card.get_by_role("listitem").filter(has_text="通配符没有对应文件")).to_be_visible()
+
+
+def test_every_warning_of_the_documents_has_words_in_chinese() -> None:
+    _, _, rest = (REPOSITORY / "docs" / "tasks.md").read_text("utf-8").partition("\n## Warnings\n")
+    documented = re.findall(r"^\| `(\w+)` \|", rest.partition("\n## ")[0], re.MULTILINE)
+    translated = (REPOSITORY / "web" / "words" / "zh-warnings.js").read_text("utf-8")
+    assert sorted(documented) == sorted(re.findall(r"^  (\w+): \"", translated, re.MULTILINE))
 
 
 def test_again_has_the_same_parameters_and_vary_another_seed(

@@ -8,6 +8,7 @@ import { facts, loadingOf, shapeOf } from "../job-facts.js";
 import { percent, standing, subject, taskName } from "../job-words.js";
 import { hasEnded } from "../state.js";
 import { FORM_TASKS } from "../wish.js";
+import { warningWords } from "../words/warnings.js";
 import { errorWords, t } from "../words/words.js";
 import { address } from "../router.js";
 import "./job-picture.js";
@@ -95,7 +96,7 @@ export class JobCard extends HTMLElement {
     }
     if (before?.warnings !== warnings) {
       this.#warnings.hidden = warnings.length === 0;
-      this.#warnings.replaceChildren(...warnings.map(({ message }) => h("li", {}, message)));
+      this.#warnings.replaceChildren(...warnings.map((warning) => h("li", { title: warning.message }, warningWords(warning))));
     }
     this.#showPictures(entry);
     this.#showStanding(entry);

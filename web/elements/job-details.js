@@ -12,6 +12,7 @@ import { app } from "../app.js";
 import { h, say } from "../dom.js";
 import { standing, subject, taskName } from "../job-words.js";
 import { hasEnded } from "../state.js";
+import { warningWords } from "../words/warnings.js";
 import { errorWords, t } from "../words/words.js";
 
 /**
@@ -184,7 +185,7 @@ export class JobDetails extends HTMLElement {
     this.#timings.hear(event);
     if (event.type !== "job.warning") return;
     const { message, code } = /** @type {{message: string, code: string}} */ (event.data);
-    this.#warnings.append(h("li", {}, message, " ", h("code", {}, code)));
+    this.#warnings.append(h("li", {}, warningWords({ code, message }), " ", h("code", {}, code)));
     this.#warnings.hidden = false;
   }
 
