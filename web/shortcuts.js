@@ -4,7 +4,7 @@
  * @typedef {object} Shortcut
  * @property {string} keys - as shown, for example `Ctrl+Z`; `Ctrl` is also the command key.
  * @property {string} words - key of the words that say what it does.
- * @property {(event: KeyboardEvent) => void} action
+ * @property {(event: KeyboardEvent) => void} [action] - none if an element takes the key itself, and it is only shown.
  * @property {boolean} [inFields] - also while somebody types in a field.
  */
 
@@ -38,6 +38,7 @@ export class Shortcuts {
     // The newest first: a view's own go before those of the page.
     for (const each of [...this.#known].reverse()) {
       if (each.keys !== pressed || (isTyping && each.inFields !== true)) continue;
+      if (each.action === undefined) continue;
       event.preventDefault();
       each.action(event);
       return;

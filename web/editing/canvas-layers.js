@@ -104,7 +104,7 @@ export class CanvasLayers {
     const context = _context(this.#marks);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.#marks.width, this.#marks.height);
-    if (marks === null) return;
+    if (marks === null || (marks.points.length === 0 && marks.boxes.length === 0 && marks.rectangle === null)) return;
     context.setTransform(this.#scale, 0, 0, this.#scale, 0, 0);
     drawMarks(context, viewport, marks, getComputedStyle(this.#marks).getPropertyValue("--edit-tick"));
   }

@@ -8,9 +8,19 @@ import { shared } from "./rect.js";
  */
 
 const TILE_PX = 512;
+/** Each tile has a smaller copy, which is drawn where the mask is seen from afar: there are fewer pixels to read. */
+const COARSE = 4;
+const AFAR = 1.5 / COARSE;
+
+/**
+ * @typedef {object} Tile
+ * @property {CanvasRenderingContext2D} fine
+ * @property {CanvasRenderingContext2D} coarse
+ * @property {boolean} isStale - the smaller copy is not of what is there now.
+ */
 
 export class MaskLayer {
-  /** @type {Map<number, CanvasRenderingContext2D>} */
+  /** @type {Map<number, Tile>} */
   #tiles = new Map();
 
   /**
@@ -35,7 +45,7 @@ export class MaskLayer {
     for (const [number, tile] of this.#overlapping(rect)) {
       const part = /** @type {Rect} */ (shared(tile, rect));
       if (!this.#tiles.has(number) && !this.#isAnything(part)) continue;
-      this.#write(this.#context(number, tile), tile, part);
+      this.#write(this.#tile(number, tile), tile, part);
     }
   }
 
@@ -49,12 +59,13 @@ export class MaskLayer {
     for (const [number, tile] of this.#overlapping(part)) {
       const pixels = this.#tiles.get(number);
       if (pixels === undefined) continue;
+      const { canvas } = zoom < AFAR ? _coarse(pixels) : pixels.fine;
       // Whole pixels of the canvas, so that there is no seam between two tiles.
       const left = Math.round(x + tile.x * zoom);
       const top = Math.round(y + tile.y * zoom);
       const right = Math.round(x + (tile.x + tile.width) * zoom);
       const bottom = Math.round(y + (tile.y + tile.height) * zoom);
-      context.drawImage(pixels.canvas, left, top, right - left, bottom - top);
+      context.drawImage(canvas, left, top, right - left, bottom - top);
     }
   }
 
@@ -78,28 +89,25 @@ export class MaskLayer {
   /**
    * @param {number} number
    * @param {Rect} tile
-   * @returns {CanvasRenderingContext2D}
+   * @returns {Tile}
    */
-  #context(number, tile) {
-    let context = this.#tiles.get(number);
-    if (context === undefined) {
-      const canvas = document.createElement("canvas");
-      canvas.width = tile.width;
-      canvas.height = tile.height;
-      // Pixels come from a script: in the memory of a graphics card they would have to be fetched at each change.
-      context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
-      this.#tiles.set(number, context);
+  #tile(number, { width, height }) {
+    let tile = this.#tiles.get(number);
+    if (tile === undefined) {
+      tile = { fine: _context(width, height), coarse: _context(Math.ceil(width / COARSE), Math.ceil(height / COARSE)), isStale: true };
+      this.#tiles.set(number, tile);
     }
-    return context;
+    tile.isStale = true;
+    return tile;
   }
 
   /**
-   * @param {CanvasRenderingContext2D} context
+   * @param {Tile} pixels
    * @param {Rect} tile
    * @param {Rect} part
    */
-  #write(context, tile, part) {
-    const image = context.createImageData(part.width, part.height);
+  #write({ fine }, tile, part) {
+    const image = fine.createImageData(part.width, part.height);
     const colours = new Uint32Array(image.data.buffer);
     const { pixels, width } = this.mask;
     for (let row = 0; row < part.height; row += 1) {
@@ -107,7 +115,7 @@ export class MaskLayer {
       const to = row * part.width;
       for (let column = 0; column < part.width; column += 1) if (pixels[start + column] === 1) colours[to + column] = this.colour;
     }
-    context.putImageData(image, part.x - tile.x, part.y - tile.y);
+    fine.putImageData(image, part.x - tile.x, part.y - tile.y);
   }
 
   /** @param {Rect} part */
@@ -118,4 +126,31 @@ export class MaskLayer {
     }
     return false;
   }
+}
+
+/**
+ * @param {Tile} tile
+ * @returns {CanvasRenderingContext2D} of its smaller copy, as it is now.
+ */
+function _coarse(tile) {
+  const { fine, coarse } = tile;
+  if (tile.isStale) {
+    coarse.clearRect(0, 0, coarse.canvas.width, coarse.canvas.height);
+    coarse.drawImage(fine.canvas, 0, 0, coarse.canvas.width, coarse.canvas.height);
+    tile.isStale = false;
+  }
+  return coarse;
+}
+
+/**
+ * @param {number} width
+ * @param {number} height
+ * @returns {CanvasRenderingContext2D}
+ */
+function _context(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  // Pixels come from a script: in the memory of a graphics card they would have to be fetched at each change.
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
 }

@@ -115,11 +115,12 @@ export class Workbench extends EventTarget {
    * @param {any} task
    * @param {Record<string, unknown>} params - without the picture.
    * @param {{sides?: Sides, withMask?: boolean}} [options] - `sides`: what it will have beyond the picture.
+   * @returns {Promise<boolean>} whether the result is what is edited now; nobody may want it any more.
    */
   async run(task, params, { sides = NO_SIDES, withMask = false } = {}) {
     const version = this.version;
     const parent = this.versions.current;
-    if (version === undefined) return;
+    if (version === undefined) return false;
     const { width, height } = version;
     let shown = { x: -sides.left, y: -sides.top, width: width + sides.left + sides.right, height: height + sides.top + sides.bottom };
     /** @type {Record<string, unknown>} */
@@ -134,7 +135,7 @@ export class Workbench extends EventTarget {
     const { id, snapshot } = await app.client.submit(request, { subscribe: false, signal: this.leaving });
     app.store.put([snapshot]);
     this.#change({ ...this.versions, pending: { jobId: id, task, parent, sides, shown } });
-    await this.#await(id);
+    return this.#await(id);
   }
 
   /** Ask that the job at work be cancelled. */
@@ -236,26 +237,30 @@ export class Workbench extends EventTarget {
     this.dispatchEvent(new Event("picture"));
   }
 
-  /** @param {string} id - of the job at work. */
+  /**
+   * @param {string} id - of the job at work.
+   * @returns {Promise<boolean>} whether its result is what is edited now.
+   */
   async #await(id) {
+    const isWanted = () => this.versions.pending?.jobId === id;
     try {
       const { job } = await this.#end(id, this.leaving, (entry) => {
+        if (!isWanted()) return;
         this.job = entry;
         this.dispatchEvent(new Event("job"));
       });
-      const pending = this.versions.pending;
       const output = job.outputs[0];
-      if (pending?.jobId !== id || output === undefined) return;
+      if (output === undefined || !isWanted()) return false;
       const ref = `job:${id}/${output.index}`;
       const { width, height } = await this.load(ref);
+      const { pending } = this.versions;
+      if (pending === null || !isWanted()) return false;
       const parent = /** @type {Version} */ (this.versions.list[pending.parent]);
       const versions = withResult(this.versions, resultOf(pending, parent, { ref, width, height }));
-      if (this.versions.pending === pending) await this.#only(async () => this.#take(versions, versions.current));
+      await this.#only(async () => this.#take(versions, versions.current));
+      return this.version?.ref === ref;
     } finally {
-      if (this.versions.pending?.jobId === id) this.#change({ ...this.versions, pending: null });
-      this.job = null;
-      this.#setChanged(null);
-      this.dispatchEvent(new Event("job"));
+      if (isWanted()) this.#change({ ...this.versions, pending: null });
     }
   }
 
@@ -313,6 +318,11 @@ export class Workbench extends EventTarget {
   #change(versions) {
     this.versions = versions;
     saveVersions(versions);
+    if (versions.pending === null && this.job !== null) {
+      this.job = null;
+      this.#setChanged(null);
+      this.dispatchEvent(new Event("job"));
+    }
     this.dispatchEvent(new Event("versions"));
   }
 }

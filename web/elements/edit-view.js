@@ -65,12 +65,14 @@ export class EditView extends HTMLElement {
   /** @type {Uint8Array | null} */
   #previewed = null;
   #previewUrl = "";
+  /** What this tab edited before it was loaded anew is there again. */
+  #restored = Promise.resolve();
 
   connectedCallback() {
     if (this.firstChild !== null) return;
     this.#build();
     this.#listen(this.#leaving.signal);
-    void this.#bench.restore().then(() => this.#open(app.router.place.parameters));
+    this.#restored = this.#bench.restore();
   }
 
   // What it is made of
@@ -109,8 +111,7 @@ export class EditView extends HTMLElement {
     };
     on(this, "shown", ({ parameters }) => {
       this.#takeKeys();
-      // A first time comes with `connectedCallback`, which asks for what was there before.
-      if (this.#bench.versions.list.length > 0 || !this.#bench.isBusy) void this.#open(parameters);
+      void this.#restored.then(() => this.#open(parameters));
     });
     on(this, "picture", (file) => this.#openFile(file));
     on(this.#file, "change", () => {
@@ -229,7 +230,7 @@ export class EditView extends HTMLElement {
     for (const id of app.store.state.order) {
       const job = app.store.state.jobs.get(id)?.job;
       for (const output of job?.outputs ?? []) {
-        if (output.media_type.startsWith("image/") && job?.task !== "segment") pictures.push({ id, index: output.index });
+        if (output.media_type.startsWith("image/") && job !== undefined && !_isMask(job)) pictures.push({ id, index: output.index });
       }
       if (pictures.length >= RECENT) break;
     }
@@ -336,6 +337,11 @@ export class EditView extends HTMLElement {
         command("1", "actual"),
         command("C", "compare"),
         key("Ctrl+Enter", "edit.run", () => this.#actions.run()),
+        // These the canvas takes itself, while it has the focus.
+        { keys: "←↑→↓", words: "edit.key.arrows" },
+        { keys: "Shift+←↑→↓", words: "edit.key.move" },
+        { keys: "Enter / Space", words: "edit.key.act" },
+        { keys: "Esc", words: "edit.key.drop" },
       ],
       { signal: away.signal },
     );
@@ -398,10 +404,13 @@ export class EditView extends HTMLElement {
     this.#tellWrong("");
     this.#isComparing = false;
     this.#compare();
+    // On a phone the form is below the picture: there it could not be seen how it develops.
+    this.#canvas.scrollIntoView({ block: "nearest" });
     try {
-      await this.#bench.run(task, params, { sides, withMask });
-      // What was masked is done; undo brings it back.
-      if (withMask === true) this.#canvas.change((mask) => mask.cover(0));
+      const sent = withMask === true ? this.#bench.mask?.copy() : undefined;
+      const isTaken = await this.#bench.run(task, params, { sides, withMask });
+      // What was masked is done; undo brings it back. What was painted meanwhile is for the next time.
+      if (isTaken && sent !== undefined) this.#canvas.change((mask) => mask.merge(sent, 0));
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
       if (!this.#actions.complain(error)) this.#tellWrong(errorWords(error));
@@ -581,6 +590,14 @@ export class EditView extends HTMLElement {
     this.#wrong.hidden = words === "";
     say(this.#wrong, words);
   }
+}
+
+/**
+ * @param {import("../client/index.js").JobSnapshot} job
+ * @returns {boolean} whether its pictures are masks.
+ */
+function _isMask({ task, params }) {
+  return task === "segment" || task === "adjust_mask" || /** @type {{result?: unknown}} */ (params).result === "mask";
 }
 
 customElements.define("sl-edit-view", EditView);

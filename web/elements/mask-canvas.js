@@ -34,7 +34,8 @@ import { JobPreview } from "./job-preview.js";
 const MASKED = [222, 60, 12, 150];
 /** @type {import("../editing/mask-layer.js").Colour} */
 const PROPOSED = [16, 132, 222, 160];
-/** Room for the handles that draw edges out. */
+/** Room for the handles that draw edges out: a share of the shorter side, up to so many px. */
+const EDGE_MARGIN = 0.12;
 const EDGE_MARGIN_PX = 72;
 /** The crosshair stays this far from the edges of what is seen. */
 const KEPT_PX = 24;
@@ -215,7 +216,8 @@ export class MaskCanvas extends HTMLElement {
   fit() {
     if (this.#picture === null) return;
     this.#isFitted = true;
-    const options = this.#edges.hidden ? {} : { margin: EDGE_MARGIN_PX, sides: this.#edges.sides };
+    const margin = Math.min(EDGE_MARGIN_PX, EDGE_MARGIN * Math.min(this.#view.width, this.#view.height));
+    const options = this.#edges.hidden ? {} : { margin, sides: this.#edges.sides };
     this.#look(fitted(this.#picture, this.#view, options));
   }
 
@@ -274,7 +276,9 @@ export class MaskCanvas extends HTMLElement {
       {
         isMoving: () => {
           if (this.#keys !== null) this.#keys.isSpaceUsed = true;
-          return tools.tool === "hand" || this.#keys?.isSpaceHeld === true || tools.mask === null;
+          // While two versions are compared the mask is not seen.
+          const isSeen = tools.mask !== null && this.#before === null;
+          return tools.tool === "hand" || this.#keys?.isSpaceHeld === true || !isSeen;
         },
         begin: (at, event) => {
           this.#showCross(false);
@@ -347,7 +351,7 @@ export class MaskCanvas extends HTMLElement {
    */
   #act(isOther) {
     const tools = this.#tools;
-    if (tools.mask === null) return;
+    if (tools.mask === null || this.#before !== null) return;
     const was = tools.isDown;
     if (!was) tools.begin(this.#cursor, isOther);
     const hasBegun = !was && tools.isDown;

@@ -65,6 +65,10 @@ export const edit = {
   "edit.compare.before": "Before",
   "edit.compare.after": "After",
   "edit.run": "Do the chosen work",
+  "edit.key.arrows": "Move the crosshair, once the picture has the focus",
+  "edit.key.move": "Move the picture",
+  "edit.key.act": "Brush down and up, corner of a rectangle, pick an object; with Shift: take away",
+  "edit.key.drop": "Drop what was begun",
 
   "edit.versions": "Versions",
   "edit.original": "Original",

@@ -65,6 +65,10 @@ export const edit = {
   "edit.compare.before": "之前",
   "edit.compare.after": "之后",
   "edit.run": "执行所选操作",
+  "edit.key.arrows": "移动十字光标（图片获得焦点后）",
+  "edit.key.move": "移动图片",
+  "edit.key.act": "落笔或抬笔、确定矩形的角、选取物体；加 Shift 为去除",
+  "edit.key.drop": "放弃正在进行的操作",
 
   "edit.versions": "版本",
   "edit.original": "原图",
