@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.dialects.fooocus_engine.callers import generated, job_id
+from tests.dialects.fooocus_engine.callers import GENERATE, asked, generated, job_id, messages
 from tests.dialects.jobs import ended, warnings_of
 from tests.dialects.pictures import b64, png
 
@@ -62,3 +62,13 @@ def test_what_is_not_found_is_told_and_the_rest_goes_on(client: httpx.Client) ->
     record = generated(client, **ON, enhance_ctrls=[{**FACE, "enhance_mask_dino_prompt": "nothing"}, HAND])
     assert done(client, record) == ("text_to_image", ["region"])
     assert any(each.startswith("nothing_found: ") for each in warnings_of(client, job_id(record["task_id"])))
+
+
+def test_a_stream_tells_of_all_stages_as_one_work(client: httpx.Client) -> None:
+    asked_for = asked(stream_output=True, enhance_checkbox=True, enhance_ctrls=[FACE, HAND], image_number=2)
+    with client.stream("POST", GENERATE, json=asked_for) as answer:
+        told = list(messages(answer.iter_lines()))
+    progress = [message["progress"] for message in told]
+    assert progress == sorted(progress)
+    assert progress[-1] == 100
+    assert len(told[-1]["images"]) == 6

@@ -12,6 +12,7 @@ from engine.enhancing import regions
 from engine.grounding.finding import FoundObject
 from engine.interface import Call, EngineError, ImageSkipped, Steps
 from engine.made import Take
+from engine.models.residency import Residency
 from engine.plugins.files import PluginFiles
 from engine.tasks.enhance import enhance, with_enhancing
 from engine.tasks.image_to_image import image_to_image
@@ -27,6 +28,7 @@ from tests.unit.engine.diffusion.conftest import TinyFolder
 from tests.unit.engine.diffusion.studios import pixels, studio_of
 from tests.unit.engine.driver import Driver, drive, make_run
 from tests.unit.engine.pictures import save
+from tests.unit.engine.safety.stand_in import lay_stand_in
 from tests.unit.engine.upscalers import Nearest, WithUpscaler
 
 BASE = {"prompt": "a cat", "steps": 3, "seed": 5}
@@ -402,3 +404,23 @@ def test_a_model_that_cannot_do_the_stages_is_refused_before_a_picture_is_begun(
             make(studio, task, asked, photo)
         assert refused.value.code is ErrorCode.INVALID_PARAMS
     assert enhanced(studio, photo, FACE, model="sd1_inpaint").warnings == []
+
+
+@pytest.mark.parametrize(("region", "stages"), [(FACE, 1), ({"text": "eye"}, 0)])
+def test_a_picture_that_is_not_safe_is_black_and_goes_through_no_more_stages(
+    tiny_folder: TinyFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    region: dict[str, Any],
+    stages: int,
+) -> None:
+    lay_stand_in(tmp_path, monkeypatch)  # finds light pictures unsafe
+    studio = studio_of(tiny_folder("sd1"), residency=Residency(tmp_path, "cpu"))
+    white = save(tmp_path / "white.png", np.full((80, 112, 3), 255, np.uint8))
+    one = enhanced(studio, white, region, HAND if stages else {"text": "ear"}, safety_check=True)
+    assert not picture(one).any()
+    assert [code for code in one.warnings if code != "nothing_found"] == ["censored"]
+    (ready,) = one.of_type(OutputReady)
+    assert ready.data["is_censored"] is True
+    assert len(ready.data.get("enhanced", ())) == stages
+    assert all(not shown.any() for shown in one.pictures)

@@ -8,6 +8,7 @@ from protocol.ids import new_id
 from protocol.jobs import Job, JobStatus
 from protocol.requests import Previews, Priority, TaskName
 from service.dialects.fooocus.progress import Progress, progress_of
+from service.dialects.fooocus_engine.progress import progress_of as engine_progress_of
 
 OUTPUT = OutputReady(index=0, url="u", media_type="image/png", size_bytes=1, sha256="0")
 
@@ -71,3 +72,26 @@ def test_enlarging_comes_before_the_steps() -> None:
 def test_a_failed_job_says_why() -> None:
     error = ErrorBody(code=ErrorCode.STEP_FAILED, message="no memory left")
     assert progress_of(job(JobStatus.FAILED, error=error), None, prepared=6) == Progress(0, "no memory left")
+
+
+@pytest.mark.parametrize(
+    ("done", "stage", "percent", "texts"),
+    [
+        (0.1, "detect", 23, ("Enhancing image, 2/3 ...", "Enhancing image, step 2/3, image 2/2 ...")),
+        (0.9, "denoise", 91, ("Step 1/3 in the 2-th Sampling", "Sampling step 2/3, image 2/2 ...")),
+        (0.9, None, 91, ("Step 1/3 in the 2-th Sampling", "Sampling step 2/3, image 2/2 ...")),
+    ],
+)
+def test_a_picture_in_stages_is_as_far_as_all_of_them_together(
+    done: float, stage: str | None, percent: int, texts: tuple[str, str]
+) -> None:
+    told = StepFinished(image=1, step=2, steps=3, progress=done, stage=stage)
+    for outputs in (0, 2, 5):
+        enhanced = job(outputs=outputs).model_copy(update={"params": {"images": 2, "enhance": {"regions": []}}})
+        assert progress_of(enhanced, told, prepared=6) == Progress(percent, texts[0])
+        assert engine_progress_of(enhanced, told) == Progress(6 + int(94 * done), texts[1])
+
+
+def test_more_outputs_than_pictures_are_no_more_than_all() -> None:
+    assert progress_of(job(outputs=5), None, prepared=6).percent == 100
+    assert engine_progress_of(job(outputs=5), None).percent == 100
