@@ -13,6 +13,7 @@ export function announceJobs(signal) {
   /** @type {Map<string, string>} */
   const known = new Map();
   let isFirst = true;
+  let told = "";
   app.store.watch(
     (state) => state.jobs,
     (jobs) => {
@@ -35,7 +36,10 @@ export function announceJobs(signal) {
       }
       isFirst = false;
       const percent = number(progress, { style: "percent" });
-      document.title = running === 0 ? "Safelight" : t("shell.working", { percent });
+      const title = running === 0 ? "Safelight" : t("shell.working", { percent });
+      // Setting it costs the browser much, also when it stays the same.
+      if (title !== told) document.title = title;
+      told = title;
     },
     { signal },
   );

@@ -11,6 +11,10 @@ import { EMPTY, unknownJobs, withConnection, withEvents, withJobs, withoutJobs }
 
 /** How many of the newest jobs are looked up at the start. */
 const NEWEST = 60;
+/** So many jobs at once that it is better to list them than to ask for each. */
+const MANY = 4;
+/** The server lists no more at once. */
+const MOST = 200;
 /** While nobody looks, nothing is drawn: then changes are told this seldom. */
 const HIDDEN_MS = 500;
 
@@ -24,8 +28,9 @@ export class Store {
   #isTellingDue = false;
   /** @type {State} */
   #told = EMPTY;
-  /** @type {Map<string, SafelightEvent[]>} jobs that are being asked for, and what is told of them meanwhile. */
-  #asked = new Map();
+  /** @type {Map<string, SafelightEvent[]>} what was told of jobs that nothing else is known of yet. */
+  #strangers = new Map();
+  #isLookingUp = false;
 
   /** @param {Safelight} client */
   constructor(client) {
@@ -132,7 +137,7 @@ export class Store {
     this.#arrived = [];
     const strangers = unknownJobs(this.state, events);
     this.state = withEvents(this.state, events);
-    if (strangers.length > 0) void this.#lookUp(strangers, events);
+    if (strangers.length > 0) this.#meet(new Set(strangers), events);
     const before = this.#told;
     this.#told = this.state;
     for (const reader of [...this.#readers]) reader(this.state, before);
@@ -141,28 +146,62 @@ export class Store {
   /**
    * Jobs of another tab or program: ask what they are, then take their events again.
    *
-   * @param {readonly string[]} ids
+   * @param {ReadonlySet<string>} ids
    * @param {readonly SafelightEvent[]} events
    */
-  async #lookUp(ids, events) {
-    await Promise.all(
-      ids.map(async (id) => {
-        const own = events.filter((event) => event.job_id === id);
-        const waiting = this.#asked.get(id);
-        if (waiting !== undefined) {
-          waiting.push(...own);
-          return;
-        }
-        this.#asked.set(id, own);
-        try {
-          const job = await this.client.api.job(id);
-          this.change((state) => withEvents(withJobs(state, [job]), own));
-        } catch (error) {
-          if (!(error instanceof SafelightError)) throw error;
-        } finally {
-          this.#asked.delete(id);
-        }
-      }),
-    );
+  #meet(ids, events) {
+    for (const event of events) {
+      const { job_id: id } = event;
+      if (id === undefined || !ids.has(id)) continue;
+      const told = this.#strangers.get(id);
+      if (told === undefined) this.#strangers.set(id, [event]);
+      else told.push(event);
+    }
+    if (!this.#isLookingUp) void this.#lookUp();
+  }
+
+  async #lookUp() {
+    this.#isLookingUp = true;
+    try {
+      while (this.#strangers.size > 0) {
+        const ids = [...this.#strangers.keys()];
+        const jobs = await this.#ask(ids);
+        // What has been told meanwhile is among it.
+        const told = ids.flatMap((id) => this.#strangers.get(id) ?? []);
+        for (const id of ids) this.#strangers.delete(id);
+        this.change((state) => withEvents(withJobs(state, jobs), told));
+      }
+    } finally {
+      this.#isLookingUp = false;
+    }
+  }
+
+  /**
+   * @param {readonly string[]} ids
+   * @returns {Promise<import("./state.js").JobSnapshot[]>} those that are there; many are asked for in one listing.
+   */
+  async #ask(ids) {
+    try {
+      const { jobs } = ids.length < MANY ? { jobs: [] } : await this.client.api.jobs({ limit: Math.min(ids.length + MANY, MOST) });
+      const listed = new Set(jobs.map((job) => job.id));
+      const others = await Promise.all(ids.filter((id) => !listed.has(id)).map((id) => this.#askFor(id)));
+      return [...jobs, ...others.filter((job) => job !== undefined)];
+    } catch (error) {
+      if (!(error instanceof SafelightError)) throw error;
+      return [];
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<import("./state.js").JobSnapshot | undefined>}
+   */
+  async #askFor(id) {
+    try {
+      return await this.client.api.job(id);
+    } catch (error) {
+      if (error instanceof SafelightError && error.code === "not_found") return undefined; // removed since
+      throw error;
+    }
   }
 }

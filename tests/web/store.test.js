@@ -94,3 +94,28 @@ test("a thousand events that come in one frame are told once", async () => {
   leaving.abort();
   await following;
 });
+
+test("many jobs of another program are asked for in one listing", async () => {
+  const frame = frames();
+  const client = new Client();
+  const store = new Store(client);
+  const leaving = new AbortController();
+  const following = store.follow(leaving.signal);
+  const ids = Array.from({ length: 50 }, (_, place) => String(place).padStart(2, "0"));
+  let listings = 0;
+  client.api.jobs = async () => {
+    listings += 1;
+    return { jobs: ids.map((id) => snapshot({ id })) };
+  };
+  await frame();
+  listings = 0;
+  client.tell(...ids.map((id) => ({ ...fact("job.started", 2, { attempt: 1 }), job_id: id })));
+  for (let turn = 0; turn < 500; turn += 1) await Promise.resolve();
+  await frame();
+  await frame();
+  assert.equal(listings, 1);
+  assert.equal(client.answers.length, 0);
+  assert.equal([...store.state.jobs.values()].filter(({ job }) => job.status === "running").length, 50);
+  leaving.abort();
+  await following;
+});

@@ -11,6 +11,9 @@ import { t } from "../words/words.js";
  * @typedef {import("../state.js").Preview} Preview
  */
 
+/** From one preview to the next, at least. */
+const PREVIEW_MS = 120;
+
 export class ActiveJob extends HTMLElement {
   #picture = h("img", { alt: "", hidden: true });
   #title = h("a", { className: "active-title" });
@@ -22,6 +25,7 @@ export class ActiveJob extends HTMLElement {
   #entry;
   /** @type {Preview | undefined} */
   #preview;
+  #isDeveloping = false;
   #shownUrl = "";
 
   connectedCallback() {
@@ -58,7 +62,20 @@ export class ActiveJob extends HTMLElement {
     if (live.progress === undefined) this.#bar.removeAttribute("value");
     else if (this.#bar.value !== live.progress || !this.#bar.hasAttribute("value")) this.#bar.value = live.progress;
     say(this.#standing, standing(entry));
-    if (live.preview !== undefined && live.preview !== this.#preview) void this.#show(live.preview);
+    if (live.preview !== undefined) void this.#develop();
+  }
+
+  /** Show the newest preview, then the one that is the newest by then: small as they are, a few a second are enough. */
+  async #develop() {
+    if (this.#isDeveloping) return;
+    this.#isDeveloping = true;
+    while (this.isConnected) {
+      const preview = this.#entry?.live.preview;
+      if (preview === undefined || preview === this.#preview) break;
+      await this.#show(preview);
+      await new Promise((resolve) => setTimeout(resolve, PREVIEW_MS));
+    }
+    this.#isDeveloping = false;
   }
 
   /** @param {Preview} preview */
@@ -72,7 +89,7 @@ export class ActiveJob extends HTMLElement {
       URL.revokeObjectURL(url);
       return;
     }
-    if (preview !== this.#preview || !this.isConnected) {
+    if (!this.isConnected) {
       URL.revokeObjectURL(url);
       return;
     }

@@ -68,13 +68,19 @@ export function errorWords(error) {
   return t("error.unknown");
 }
 
+/** @type {Map<string, Intl.NumberFormat>} making one takes longer than all else that is done in a frame. */
+const _FORMATS = new Map();
+
 /**
  * @param {number} value
  * @param {Intl.NumberFormatOptions} [options]
  * @returns {string}
  */
 export function number(value, options) {
-  return new Intl.NumberFormat(language, options).format(value);
+  const name = JSON.stringify(options) ?? "";
+  let format = _FORMATS.get(name);
+  if (format === undefined) _FORMATS.set(name, (format = new Intl.NumberFormat(language, options)));
+  return format.format(value);
 }
 
 /**
