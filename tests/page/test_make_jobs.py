@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.servers import DEADLINE_S, REPOSITORY, ProcessServer, ThreadServer
+from tests.servers import DEADLINE_S, REPOSITORY, ProcessServer, ThreadServer, until
 
 SLOW_MS = 6 * DEADLINE_S * 1000
 """Until a picture is made by the embedded model, on a busy machine."""
@@ -121,6 +121,45 @@ def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(open_page: Open
             assert [job["params"]["prompt"] for job in jobs(http)] == ["a yellow flower", "a blue car", "a red apple"]
         # What the browser says of the connections that were refused meanwhile.
         tab.problems.clear()
+
+
+def test_pictures_are_loaded_as_they_come_near(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    count = 40
+    request = {"task": "test_pattern", "params": {"steps": 0, "width": 64, "height": 64}}
+    for _ in range(count):
+        page_http.post("/v1/jobs", json=request)
+    until(lambda: page_http.get("/v1/jobs?status=succeeded").json()["jobs"][count - 1 :] != [], "the pictures")
+    page = open_page(page_server).page
+    cards = page.get_by_role("article")
+    expect(cards).to_have_count(count)
+    expect(cards.first.locator("img")).to_have_attribute("src", OUTPUT)
+    assert page.locator("sl-job-picture img[src]").count() < count / 2
+    cards.last.scroll_into_view_if_needed()
+    expect(cards.last.locator("img")).to_have_attribute("src", OUTPUT)
+
+
+def test_a_picture_that_could_not_be_had_is_asked_for_again_when_the_connection_is_back(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    tab = open_page(page_server)
+    page = tab.page
+    page.route("**/outputs/0*", lambda route: route.abort())
+    page_http.post("/v1/jobs", json={"task": "test_pattern", "params": {"steps": 0}})
+    page.locator("sl-job-picture[data-missing]").wait_for()
+    page.unroute("**/outputs/0*")
+    page.evaluate(
+        """async () => {
+            const [{ app }, { withConnection }] = await Promise.all([import("/web/app.js"), import("/web/state.js")]);
+            for (const phase of ["lost", "open"]) {
+                app.store.change((state) => withConnection(state, { phase }));
+                await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+            }
+        }"""
+    )
+    expect(page.get_by_role("article").locator("img")).to_have_attribute("src", OUTPUT)
+    tab.problems.clear()
 
 
 def test_two_tabs_are_in_step(open_page: OpenPage, page_server: ThreadServer) -> None:

@@ -70,6 +70,11 @@ export class JobCard extends HTMLElement {
       { signal },
     );
     app.store.watch(
+      ({ connection }) => connection.phase === "open",
+      (isOpen) => isOpen && this.#pictures.forEach((picture) => picture.retry()),
+      { signal },
+    );
+    app.store.watch(
       (state) => state.models,
       () => this.#shown !== undefined && this.#showStanding(this.#shown),
       { signal },

@@ -5,6 +5,15 @@ import { h } from "../dom.js";
 
 /** @typedef {import("../state.js").Preview} Preview */
 
+/** How far outside the window a picture is got ready. */
+const NEAR = "400px";
+
+/** What nobody can see is not loaded and not decoded: there may be a hundred cards, and another view may be shown. */
+const nearness = new IntersectionObserver(
+  (entries) => entries.forEach(({ target, isIntersecting }) => /** @type {JobPicture} */ (target).comeNear(isIntersecting)),
+  { rootMargin: NEAR },
+);
+
 /** Fires `open`, which bubbles, with the number of the picture as its `detail`. */
 export class JobPicture extends HTMLElement {
   #leaving = new AbortController();
@@ -12,9 +21,11 @@ export class JobPicture extends HTMLElement {
   #image = h("img", { alt: "", decoding: "async" });
   #jobId = "";
   #index = 0;
-  /** What is shown, or is being decoded to be shown: a preview, or the address of the output. */
+  /** What is to be shown: a preview, or `output`; and what is, or is on its way. */
   #wanted = /** @type {unknown} */ (null);
+  #shown = /** @type {unknown} */ (null);
   #isDecoding = false;
+  #isNear = false;
   /** @type {string | null} */
   #previewUrl = null;
   #isFinished = false;
@@ -25,11 +36,19 @@ export class JobPicture extends HTMLElement {
     this.#button.addEventListener("click", () => this.dispatchEvent(new CustomEvent("open", { detail: this.#index, bubbles: true })), { signal });
     this.#button.append(this.#image);
     this.replaceChildren(this.#button);
+    nearness.observe(this);
   }
 
   disconnectedCallback() {
     this.#leaving.abort();
+    nearness.unobserve(this);
     this.#letGo();
+  }
+
+  /** @param {boolean} isNear - to what can be seen. */
+  comeNear(isNear) {
+    this.#isNear = isNear;
+    void this.#decode();
   }
 
   /**
@@ -78,20 +97,28 @@ export class JobPicture extends HTMLElement {
     void this.#decode();
   }
 
+  /** Ask again for an output that could not be had, as while the server was away. */
+  retry() {
+    if (this.dataset.missing === undefined) return;
+    delete this.dataset.missing;
+    this.#shown = null;
+    void this.#decode();
+  }
+
   /** Show what is wanted, one after another: while a picture is decoded, only the newest of those that come waits. */
   async #decode() {
     if (this.#isDecoding) return;
     this.#isDecoding = true;
     const { signal } = this.#leaving;
-    for (let shown = null; shown !== this.#wanted && !signal.aborted; ) {
-      shown = this.#wanted;
+    while (this.#isNear && this.#shown !== this.#wanted && !signal.aborted) {
+      const shown = this.#wanted;
+      this.#shown = shown;
       try {
         if (shown === "output") await this.#showOutput(signal);
         else await this.#showPreview(/** @type {Preview} */ (shown), signal);
-      } catch (error) {
-        // A preview that cannot be decoded makes room for the next; an output that is gone is said once.
+      } catch {
+        // A preview that cannot be decoded makes room for the next.
         if (shown === "output" && !signal.aborted) this.dataset.missing = "";
-        else if (!(error instanceof DOMException)) throw error;
       }
     }
     this.#isDecoding = false;
