@@ -82,7 +82,7 @@ async def test_nothing_is_uploaded_for_a_request_with_a_mistake() -> None:
 
 
 async def test_an_unknown_task_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RequestRefused, match="there are adjust_mask, describe, erase"):
+    with pytest.raises(RequestRefused, match="there are adjust_mask, describe, enhance, erase"):
         await Uploads().fields("paint_it_black", {"image": Path("nowhere.png")})
 
 
