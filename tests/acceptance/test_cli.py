@@ -90,7 +90,7 @@ def test_a_failed_job_ends_with_1_and_its_reason(safelight: Safelight) -> None:
     ("arguments", "message"),
     [
         (("run", "upscale", "nowhere.png"), "nowhere.png"),
-        (("run", "paint"), "there are adjust_mask, describe, erase"),
+        (("run", "paint"), "there are adjust_mask, describe, enhance, erase"),
         (("run", "upscale", "photo.png", "--set", "factor=9"), "expected 0.05..8, got 9"),
         (("run", "erase", "photo.png", "--region", "1,2,3"), "X,Y,WIDTH,HEIGHT"),
         (("run", "segment", "photo.png", "--point", "1"), "X,Y"),
