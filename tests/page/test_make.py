@@ -214,7 +214,10 @@ def test_an_uploaded_start_picture_is_shown_again_and_one_that_is_gone_is_told(
 
 
 def test_a_dropped_picture_gives_its_settings(open_page: OpenPage, page_server: ThreadServer) -> None:
-    text = "a blue car\nNegative prompt: rust\nSteps: 9, Sampler: Euler a, CFG scale: 3.5, Seed: 77, Size: 320x192"
+    text = (
+        "a blue car\nNegative prompt: rust\n"
+        "Steps: 9, Sampler: Euler a, CFG scale: 3.5, Seed: 77, Size: 320x192, Model: nobody-has-it"
+    )
     page = open_page(page_server).page
     drop(page, png(text=text))
     page.get_by_role("button", name="Use its settings").click()
@@ -225,6 +228,8 @@ def test_a_dropped_picture_gives_its_settings(open_page: OpenPage, page_server: 
     expect(page.get_by_label("Steps", exact=True)).to_have_value("9")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("77")
     expect(page.get_by_label("Sampler")).to_have_value("euler_ancestral")
+    expect(page.locator(".notice")).to_contain_text("Not on this server, so left out: nobody-has-it")
+    expect(page.get_by_label("Model")).to_have_value("")
 
 
 def test_a_picture_of_an_earlier_job_is_what_the_job_starts_from(

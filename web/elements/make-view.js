@@ -13,6 +13,7 @@ import "./prompt-form.js";
 
 /**
  * @typedef {import("../state.js").State} State
+ * @typedef {import("../wish.js").Wish} Wish
  * @typedef {import("./job-card.js").JobCard} JobCard
  */
 
@@ -56,7 +57,7 @@ export class MakeView extends HTMLElement {
     this.#offer.addEventListener(
       "settings",
       (event) => {
-        this.#form.wish = /** @type {CustomEvent} */ (event).detail;
+        this.#form.wish = _withWhatIsHere(/** @type {CustomEvent<Wish>} */ (event).detail);
         this.#form.focusPrompt();
       },
       { signal },
@@ -186,6 +187,20 @@ function _card(id) {
 }
 
 /**
+ * Leave out models that only the maker of a picture had, and say so.
+ *
+ * @param {Wish} wish
+ * @returns {Wish}
+ */
+function _withWhatIsHere(wish) {
+  const loras = new Set(library.usable("lora").map(({ name }) => name));
+  const hasModel = wish.model === "" || library.checkpoint(wish.model) !== undefined;
+  const missing = [...(hasModel ? [] : [wish.model]), ...wish.loras.map(({ name }) => name).filter((name) => !loras.has(name))];
+  if (missing.length > 0) app.notices.show({ kind: "info", text: t("make.offer.missing", { names: missing.join(", ") }) });
+  return { ...wish, model: hasModel ? wish.model : "", loras: wish.loras.filter(({ name }) => loras.has(name)) };
+}
+
+/**
  * @param {State} state
  * @returns {string}
  */
@@ -196,7 +211,7 @@ function _summary({ jobs }) {
     if (job.status === "running") running += 1;
     else if (job.status === "queued") waiting += 1;
   }
-  return running + waiting === 0 ? "" : t("make.summary", { running, waiting });
+  return running + waiting === 0 ? t("make.summary.idle") : t("make.summary", { running, waiting });
 }
 
 customElements.define("sl-make-view", MakeView);

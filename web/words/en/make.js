@@ -83,6 +83,7 @@ export const make = {
 
   "make.jobs": "Pictures",
   "make.summary": "{running} running, {waiting} waiting",
+  "make.summary.idle": "Nothing is running",
   "make.empty": "Nothing has been made yet. Describe a picture and press Make, or try one of these:",
   "make.older": "Everything is in History",
 
@@ -121,5 +122,6 @@ export const make = {
   "make.offer.edit": "Edit it",
   "make.offer.looking": "Looking for what it was made with…",
   "make.offer.nothing": "Its file does not say how it was made.",
+  "make.offer.missing": "Not on this server, so left out: {names}",
   "make.offer.found": "Its file says how it was made.",
 };

@@ -83,6 +83,7 @@ export const make = {
 
   "make.jobs": "图片",
   "make.summary": "{running} 个进行中，{waiting} 个等待中",
+  "make.summary.idle": "当前没有任务",
   "make.empty": "还没有作品。描述一张图片然后点击“生成”，或者试试这些：",
   "make.older": "全部作品都在“历史”中",
 
@@ -121,5 +122,6 @@ export const make = {
   "make.offer.edit": "编辑它",
   "make.offer.looking": "正在查找它的生成参数…",
   "make.offer.nothing": "文件中没有生成参数。",
+  "make.offer.missing": "服务器上没有，已略去：{names}",
   "make.offer.found": "文件中有生成参数。",
 };
