@@ -89,6 +89,13 @@ def test_a_client_that_knows_a_job_up_to_a_fact_asks_for_what_comes_after_it(
     assert [message["after"] for message in cutter.received if message["type"] == "subscribe"] == [3]
 
 
+def test_who_wants_a_job_from_an_earlier_fact_than_another_gets_it(runtime: Runtime, cutter: CuttingServer) -> None:
+    job_id = new_id()
+    cutter.stories[job_id] = job_story(job_id)
+    assert runtime.run("watching.earlierToo", cutter.url, jobId=job_id) == [[4, 5], ALL]
+    assert cutter.sockets == 2
+
+
 def test_one_socket_carries_many_jobs(runtime: Runtime, cutter: CuttingServer) -> None:
     assert runtime.run("watching.facts", cutter.url, jobs=30) == [ALL] * 30
     assert cutter.sockets == 1

@@ -23,7 +23,7 @@ def test_the_parts_of_the_client_hold_by_themselves() -> None:
     command = ["node", "--test", *sorted(UNITS.glob("*.test.js"))]
     run = subprocess.run(command, capture_output=True, text=True, timeout=6 * DEADLINE_S)
     assert run.returncode == 0, run.stdout
-    assert "# pass 25" in run.stdout
+    assert "# pass 26" in run.stdout
 
 
 def test_refusals_are_errors_with_their_code(runtime: Runtime, server: ThreadServer) -> None:
@@ -94,6 +94,11 @@ def test_every_call_can_be_aborted_and_a_closed_client_says_so(runtime: Runtime,
     told = runtime.run("surface.aborts", server.url)
     assert told["messages"] == ["enough"] * 7 + ["no longer"]
     assert told["closed"] in (["closed", "closed"], ["it had ended", "closed"])
+
+
+@pytest.mark.parametrize("runtime", ["chromium"], indirect=True)
+def test_a_page_of_another_origin_has_the_client_from_the_server(runtime: Runtime, server: ThreadServer) -> None:
+    assert runtime.run("surface.fromTheServer", server.url) == "succeeded"
 
 
 def test_without_the_right_key_a_server_that_wants_one_says_so(runtime: Runtime, tmp_path: Path) -> None:

@@ -153,10 +153,14 @@ export async function wokenUp(input, ask) {
     const job = await safelight.submit({ task: "test_pattern", params: { steps: 20, step_ms: 20, ...SMALL } });
     await ask("cut");
     const retryInMs = await lost;
+    const began = performance.now();
+    const opened = new Promise((resolve) => {
+      safelight.addEventListener("connection", ({ detail }) => detail.phase === "open" && resolve(performance.now()));
+    });
     if (globalThis.document) globalThis.dispatchEvent(new Event("online"));
     else safelight.retryNow();
     const { status } = await job.wait();
-    return { retryInMs, status };
+    return { retryInMs, waitedMs: (await opened) - began, status };
   });
 }
 

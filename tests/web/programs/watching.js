@@ -71,6 +71,14 @@ export async function twoReaders(input) {
   });
 }
 
+/** Two readers of one job, the second of whom wants what the first did not. */
+export async function earlierToo({ jobId, ...input }) {
+  return withClient(input, async (safelight) => {
+    const late = safelight.watch(jobId, { after: 3 });
+    return Promise.all([factsOf(late), factsOf(safelight.watch(jobId))]);
+  });
+}
+
 /** A second client that knows the job up to a fact. */
 export async function resumed({ after, jobId, ...input }) {
   return withClient(input, (safelight) => factsOf(safelight.watch(jobId, { after })));

@@ -162,6 +162,18 @@ test("the feed of all jobs goes on from the last fact, and knows its repeats", a
   await exactly(3, feed.reader);
 });
 
+test("the feed of all jobs does not tell a fact again that was read already", async () => {
+  const feed = new MineFeed();
+  feed.offer(fact(1));
+  assert.deepEqual(places([(await feed.reader.next()).value]), ["1"]);
+  feed.offer(fact(1));
+  feed.offer(fact(2, "job.succeeded"));
+  assert.deepEqual(places([(await feed.reader.next()).value]), ["2"]);
+  feed.offer(fact(2, "job.succeeded"));
+  feed.fail(undefined);
+  assert.equal((await feed.reader.next()).done, true);
+});
+
 test("the feed of all jobs takes a job in the middle, as it was when the watching began", async () => {
   const feed = new MineFeed();
   feed.offer(fact(5));
