@@ -14,12 +14,17 @@ import { t } from "../words/words.js";
 
 /** More lines than these help nobody; how many more there are is said. */
 const MOST = 24;
+const LINES_MS = 100;
 
 export class ActiveJobs extends HTMLElement {
   #leaving = new AbortController();
   #list = h("ul", { className: "active-list" });
   #empty = h("p", { className: "soft" }, t("history.nothingRuns"));
   #more = h("p", { className: "soft", hidden: true });
+  /** @type {ReadonlyMap<string, JobState>} */
+  #jobs = new Map();
+  /** @type {number | undefined} */
+  #clock;
   /** @type {Map<string, ActiveJob>} */
   #rows = new Map();
 
@@ -29,13 +34,27 @@ export class ActiveJobs extends HTMLElement {
     this.replaceChildren(h("h2", {}, t("history.active")), this.#empty, this.#list, this.#more);
     app.store.watch(
       (state) => state.jobs,
-      (jobs) => this.#show(jobs),
+      (jobs) => {
+        this.#jobs = jobs;
+        // How far a job is shows at once; lines that come and go do so together.
+        for (const [id, row] of this.#rows) {
+          const entry = jobs.get(id);
+          if (entry !== undefined) row.entry = entry;
+        }
+        this.#clock ??= setTimeout(() => {
+          this.#clock = undefined;
+          this.#show(this.#jobs);
+        }, LINES_MS);
+      },
       { signal },
     );
+    this.#show(this.#jobs);
   }
 
   disconnectedCallback() {
     this.#leaving.abort();
+    clearTimeout(this.#clock);
+    this.#clock = undefined;
   }
 
   /** @param {ReadonlyMap<string, JobState>} jobs */

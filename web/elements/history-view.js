@@ -23,6 +23,8 @@ import { errorWords, t } from "../words/words.js";
 
 /** So many are asked to be removed at a time. */
 const AT_ONCE = 6;
+/** Jobs that end together come into the list together: every arrival moves all the others on. */
+const ARRIVALS_MS = 150;
 const FILTERS = /** @type {const} */ (["q", "status", "task", "before"]);
 
 export class HistoryView extends HTMLElement {
@@ -47,6 +49,8 @@ export class HistoryView extends HTMLElement {
   #waiting = new Map();
   /** @type {Set<string>} ended jobs that the list was told of. */
   #told = new Set();
+  /** @type {number | undefined} */
+  #clock;
   #scroll = 0;
   #cameFromGrid = false;
   #hasBegun = false;
@@ -133,6 +137,8 @@ export class HistoryView extends HTMLElement {
     this.#leaving.abort();
     this.#shown.abort();
     this.#list.close();
+    clearTimeout(this.#clock);
+    this.#clock = undefined;
   }
 
   /** @param {URLSearchParams} parameters */
@@ -225,11 +231,14 @@ export class HistoryView extends HTMLElement {
     const known = new Set(this.#list.ids);
     for (const id of this.#waiting.keys()) if (known.has(id)) this.#waiting.delete(id);
     if (this.#waiting.size === 0) return;
-    if (this.hidden || this.#grid.hidden || this.#grid.isAtTop) this.#takeArrivals();
-    else {
-      this.#arrivals.hidden = false;
-      say(this.#arrivals, t("history.arrivals", { count: this.#waiting.size }));
-    }
+    this.#clock ??= setTimeout(() => {
+      this.#clock = undefined;
+      if (this.hidden || this.#grid.hidden || this.#grid.isAtTop) this.#takeArrivals();
+      else if (this.#waiting.size > 0) {
+        this.#arrivals.hidden = false;
+        say(this.#arrivals, t("history.arrivals", { count: this.#waiting.size }));
+      }
+    }, ARRIVALS_MS);
   }
 
   #takeArrivals() {

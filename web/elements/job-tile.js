@@ -11,6 +11,9 @@ import { number, t } from "../words/words.js";
 /** The server makes copies of this size; sharp at two pixels for each of the page's. */
 export const THUMBNAIL_PX = 256;
 
+/** A tile that passes by faster than this asks for no picture. */
+const PASSES_MS = 80;
+
 export class JobTile extends HTMLElement {
   #leaving = new AbortController();
   #image = h("img", { alt: "", draggable: false, decoding: "async" });
@@ -20,10 +23,14 @@ export class JobTile extends HTMLElement {
   #line = h("span", { className: "tile-line numbers" });
   /** @type {Job | undefined} */
   #job;
+  /** @type {number | undefined} */
+  #clock;
+  #isSettled = false;
 
   connectedCallback() {
     this.#leaving = new AbortController();
-    if (this.childElementCount > 0) return this.#showPicture();
+    this.#clock = setTimeout(() => this.#showPicture(), PASSES_MS);
+    if (this.childElementCount > 0) return;
     this.setAttribute("role", "option");
     this.#image.onerror = () => this.#showWords();
     this.append(
@@ -34,11 +41,12 @@ export class JobTile extends HTMLElement {
       " ",
       this.#line,
     );
-    this.#showPicture();
   }
 
   disconnectedCallback() {
     this.#leaving.abort();
+    clearTimeout(this.#clock);
+    this.#isSettled = false;
     // A picture that is still on its way is not wanted any more.
     if (!this.#image.complete) this.#image.removeAttribute("src");
   }
@@ -67,10 +75,11 @@ export class JobTile extends HTMLElement {
     this.#image.hidden = !isShown;
     this.#sign.hidden = isShown;
     if (!isShown) say(this.#sign, name);
-    if (this.isConnected) this.#showPicture();
+    if (this.#isSettled) this.#showPicture();
   }
 
   #showPicture() {
+    this.#isSettled = true;
     const job = this.#job;
     const output = job?.outputs[0];
     if (job === undefined || output === undefined) return;
