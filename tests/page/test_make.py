@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image, PngImagePlugin
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from protocol.generation import MAX_GENERATED_SIDE_PX, MAX_LORA_WEIGHT, ImageToImageParams, TextToImageParams
 from protocol.params import LARGEST_SEED
@@ -160,6 +160,40 @@ def test_what_only_the_server_can_tell_is_told_at_its_field(
     expect(told).not_to_contain_text("$.params")
     expect(page.get_by_role("button", name="Remove Nobody")).to_be_focused()
     assert page_http.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_models_and_loras_are_those_of_the_server(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    def more(route: Route) -> None:
+        listed = route.fetch().json()
+        known = {"licence": "MIT", "size_bytes": 1, "is_present": True, "is_loaded": False, "is_default": False}
+        large = {
+            "kind": "checkpoint",
+            "tasks": ["text_to_image"],
+            "defaults": {"width": 1024, "height": 1024, "steps": 28},
+        }
+        for name, what in (("large", large), ("soft light", {"kind": "lora", "tasks": []})):
+            listed["models"].append({**known, **what, "name": name, "title": name, "id": f"{what['kind']}:{name}"})
+        route.fulfill(json=listed)
+
+    page = open_page(page_server).page
+    page.route("**/v1/models", more)
+    page.reload()
+    prompt(page).fill("a red apple")
+    page.get_by_label("Model").select_option("large")
+    expect(page.get_by_label("Width", exact=True)).to_have_attribute("placeholder", "Auto (1024)")
+    page.get_by_label("16 to 9").check(force=True)
+    unfold(page, "LoRAs")
+    page.get_by_role("button", name="Add a LoRA").click()
+    expect(page.get_by_label("LoRA", exact=True)).to_be_focused()
+    page.get_by_label("Weight of soft light").fill("0.6")
+    page.get_by_role("button", name="Add a LoRA").click()
+    page.get_by_role("button", name="Remove soft light").last.click()
+    make(page)
+    params = only_job(page, page_http)["params"]
+    assert (params["model"], params["width"], params["height"]) == ("large", 1344, 768)
+    assert params["loras"] == [{"name": "soft light", "weight": 0.6}]
 
 
 def test_a_dropped_picture_is_what_the_job_starts_from(

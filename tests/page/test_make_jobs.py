@@ -300,6 +300,29 @@ def test_pictures_are_looked_at_one_by_one(
     expect(opener).to_be_focused()
 
 
+def test_a_large_picture_is_looked_at_in_its_full_size(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    page = open_page(page_server).page
+    request = {"task": "test_pattern", "params": {"steps": 0, "width": 3000, "height": 2000}}
+    page_http.post("/v1/jobs", json=request)
+    finished(page.get_by_role("article", name="Test pattern")).click()
+    box = page.get_by_role("dialog", name="Test pattern")
+    shown = box.get_by_role("img", name="Test pattern")
+    expect(shown).to_have_js_property("naturalWidth", 3000)
+    assert shown.evaluate("image => image.getBoundingClientRect().width") < 1500
+    page.keyboard.press("z")
+    assert shown.evaluate("image => image.getBoundingClientRect().width") == 3000
+    expect(box.get_by_role("button", name="Full size")).to_have_attribute("aria-pressed", "true")
+    before = box.locator(".lightbox-frame").evaluate("frame => frame.scrollLeft")
+    assert before > 0
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("before => document.querySelector('.lightbox-frame').scrollLeft > before", arg=before)
+    shown.click()
+    expect(box.get_by_role("button", name="Full size")).to_have_attribute("aria-pressed", "false")
+    assert shown.evaluate("image => image.getBoundingClientRect().width") < 1500
+
+
 def test_the_keyboard_alone_comes_from_the_empty_page_to_a_picture(
     open_page: OpenPage, page_server: ThreadServer
 ) -> None:

@@ -1,4 +1,4 @@
-/** Pictures one by one, as large as the window: arrow keys go on and back, Escape closes. */
+/** Pictures one by one, as large as the window or in their full size: arrow keys go on and back, Escape closes. */
 
 import { app } from "../app.js";
 import { h, say, uniqueId } from "../dom.js";
@@ -27,6 +27,8 @@ export class PictureLightbox extends HTMLElement {
   #facts = h("p", { className: "soft numbers" });
   #place = h("p", { className: "numbers", role: "status" });
   #buttons = h("div", { className: "row lightbox-buttons" });
+  #frame = h("div", { className: "lightbox-frame" }, this.#image);
+  #actual = h("button", { type: "button", className: "small", "aria-pressed": "false" }, t("make.box.actual"));
   #dialog = h("dialog", { className: "lightbox", tabIndex: -1 });
   #back = _arrow("previous", t("make.box.previous"), () => this.#go(this.#at - 1));
   #on = _arrow("next", t("make.box.next"), () => this.#go(this.#at + 1));
@@ -38,12 +40,14 @@ export class PictureLightbox extends HTMLElement {
     close.addEventListener("click", () => this.#dialog.close(), { signal });
     this.#dialog.setAttribute("aria-labelledby", this.#caption.id);
     this.#dialog.replaceChildren(
-      h("div", { className: "lightbox-stage" }, this.#back, h("div", { className: "lightbox-frame" }, this.#image), this.#on),
+      h("div", { className: "lightbox-stage" }, this.#back, this.#frame, this.#on),
       h("div", { className: "lightbox-foot" }, h("div", { className: "lightbox-words" }, this.#caption, this.#facts), this.#place, this.#buttons),
       close,
     );
     this.#dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#press(event), { signal });
     this.#dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === this.#dialog && this.#dialog.close(), { signal });
+    this.#actual.addEventListener("click", () => this.#enlarge(!this.#isActual), { signal });
+    this.#image.addEventListener("click", () => this.#enlarge(!this.#isActual), { signal });
     this.#image.addEventListener("load", () => this.#fit(), { signal });
     app.router.addEventListener("change", () => this.#dialog.open && this.#dialog.close(), { signal });
     this.replaceChildren(this.#dialog);
@@ -88,7 +92,8 @@ export class PictureLightbox extends HTMLElement {
     if (isLosing) this.#dialog.focus();
     this.#back.disabled = isFirst;
     this.#on.disabled = isLast;
-    this.#buttons.replaceChildren(..._buttons(shown, () => this.#dialog.close()));
+    this.#buttons.replaceChildren(this.#actual, ..._buttons(shown, () => this.#dialog.close()));
+    this.#enlarge(false);
     void this.#load(shown);
   }
 
@@ -110,13 +115,32 @@ export class PictureLightbox extends HTMLElement {
 
   #fit() {
     const { naturalWidth, naturalHeight } = this.#image;
-    const factor = Math.max(naturalWidth, naturalHeight) < SMALL_PX ? 2 : 1;
+    const factor = !this.#isActual && Math.max(naturalWidth, naturalHeight) < SMALL_PX ? 2 : 1;
     this.#image.style.inlineSize = `${naturalWidth * factor}px`;
     this.#image.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
   }
 
+  get #isActual() {
+    return this.#actual.getAttribute("aria-pressed") === "true";
+  }
+
+  /** @param {boolean} isActual - a pixel of the picture for each of the screen, to be scrolled; otherwise all of it. */
+  #enlarge(isActual) {
+    this.#actual.setAttribute("aria-pressed", String(isActual));
+    this.#frame.classList.toggle("actual", isActual);
+    // The arrow keys scroll then.
+    if (isActual) this.#frame.tabIndex = 0;
+    else this.#frame.removeAttribute("tabindex");
+    this.#fit();
+    if (!isActual) return;
+    this.#frame.scrollTo((this.#frame.scrollWidth - this.#frame.clientWidth) / 2, (this.#frame.scrollHeight - this.#frame.clientHeight) / 2);
+    this.#frame.focus();
+  }
+
   /** @param {KeyboardEvent} event */
   #press(event) {
+    if (event.key.toLowerCase() === "z" && !event.ctrlKey && !event.metaKey) this.#enlarge(!this.#isActual);
+    if (document.activeElement === this.#frame) return;
     const last = this.#pictures.length - 1;
     const to = { ArrowLeft: this.#at - 1, ArrowRight: this.#at + 1, Home: 0, End: last }[event.key];
     if (to === undefined) return;

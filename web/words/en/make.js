@@ -114,6 +114,7 @@ export const make = {
   "make.box.previous": "Previous picture",
   "make.box.next": "Next picture",
   "make.box.gone": "The picture is not there any more.",
+  "make.box.actual": "Full size",
   "make.box.place": "{number} of {count}",
 
   "make.offer": "What to do with this picture?",

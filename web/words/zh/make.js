@@ -114,6 +114,7 @@ export const make = {
   "make.box.previous": "上一张",
   "make.box.next": "下一张",
   "make.box.gone": "图片已不存在。",
+  "make.box.actual": "原始大小",
   "make.box.place": "{number} / {count}",
 
   "make.offer": "如何处理这张图片？",
