@@ -57,7 +57,11 @@ def test_what_is_painted_is_erased_and_everything_else_stays(desk: Desk, http: h
     after = output_of(http, job)
     assert (after[~mask] == pixels[~mask]).all()
     assert (after[mask] != pixels[mask]).any()
-    assert not desk.mask().any()
+    expect(desk.page.get_by_text("nothing masked")).to_be_visible()
+    desk.press("Undo")
+    assert (desk.mask() == mask).all()
+    details = desk.page.get_by_role("link", name="How it was made")
+    expect(details).to_have_attribute("href", f"#/history?job={job['id']}")
 
 
 def test_the_picture_is_sent_once_and_a_result_is_not_sent_at_all(desk: Desk, http: httpx.Client) -> None:
@@ -414,3 +418,65 @@ def test_a_large_picture_is_shown_and_painted_in_its_own_pixels(open_page: OpenP
     zoom = desk.viewport()["zoom"]
     assert (rows[0], columns[0]) == pytest.approx((500, 1000), abs=1 / zoom)
     assert (len(rows), len(columns)) == pytest.approx((200, 400), abs=2 / zoom)
+
+
+def test_a_picture_that_a_job_has_made_is_opened_from_the_empty_view_and_by_its_address(
+    open_page: OpenPage, server: ThreadServer, http: httpx.Client
+) -> None:
+    request = {"task": "test_pattern", "params": {"width": 72, "height": 40, "steps": 0}}
+    job = http.post("/v1/jobs", json=request, headers={"Prefer": "wait=10"}).json()
+    page = open_page(server, "edit").page
+    page.get_by_role("button", name="Edit picture 1").click()
+    expect(page.get_by_text("72 × 40 px")).to_be_visible()
+    assert f"job%3A{job['id']}%2F0" in Desk(page).address()
+    other = open_page(server, f"edit?picture=job:{job['id']}/0").page
+    expect(other.get_by_text("72 × 40 px")).to_be_visible()
+
+
+def test_a_picture_that_is_gone_is_told_and_another_can_be_opened(
+    open_page: OpenPage, server: ThreadServer, pixels: Bytes
+) -> None:
+    tab = open_page(server, "edit?picture=upload:01a1fc7b-8bbe-70b6-ad89-0aa3b642b6c4")
+    expect(tab.page.get_by_text("It is not there any more").last).to_be_visible()
+    tab.problems.clear()
+    desk = Desk(tab.page)
+    desk.open_file(png(pixels))
+    expect(tab.page.get_by_text(f"{WIDTH} × {HEIGHT} px")).to_be_visible()
+
+
+def test_one_finger_paints_and_two_zoom_and_move(desk: Desk) -> None:
+    touch = desk.page.context.new_cdp_session(desk.page)
+
+    def fingers(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = desk.on_screen(160, 100)
+    before = desk.viewport()
+    fingers("touchStart", (x, y))
+    fingers("touchMove", (x + 60, y))
+    fingers("touchEnd")
+    assert desk.mask()[100, 160]
+    painted_by_one = desk.mask()
+    point = desk.in_picture(x, y)
+    fingers("touchStart", (x - 50, y))
+    fingers("touchStart", (x - 50, y), (x + 50, y))
+    for apart in (60, 80, 100):
+        fingers("touchMove", (x - apart, y), (x + apart, y))
+    fingers("touchEnd")
+    assert desk.viewport()["zoom"] == pytest.approx(2 * before["zoom"], rel=0.02)
+    assert desk.in_picture(x, y) == pytest.approx(point, abs=2)
+    assert (desk.mask() == painted_by_one).all(), "what the first finger began to paint is taken back"
+
+
+def test_what_is_painted_while_a_job_is_at_work_is_kept_for_the_next(
+    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
+) -> None:
+    desk = Desk.open(open_page, slow_server, pixels)
+    rectangle(desk, 20, 20, 40, 40)
+    desk.press("Erase")
+    expect(desk.button("Cancel")).to_be_visible()
+    desk.drag((200.5, 100.5), (219.5, 109.5))
+    desk.wait_for_version(1)
+    expect(desk.page.get_by_text("0.31% masked")).to_be_visible()
+    assert (desk.mask() == painted(pixels.shape, 200, 100, 20, 10)).all()

@@ -29,6 +29,17 @@ export class Picture {
     return new Picture(levels);
   }
 
+  /**
+   * @param {number} widthPx
+   * @returns {Promise<Blob>} a small copy, as a file.
+   */
+  small(widthPx) {
+    const canvas = new OffscreenCanvas(widthPx, Math.max(1, Math.round((this.height / this.width) * widthPx)));
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    context.drawImage(/** @type {ImageBitmap} */ (this.levels.at(-1)), 0, 0, canvas.width, canvas.height);
+    return canvas.convertToBlob();
+  }
+
   /** Let go of the memory. */
   close() {
     for (const level of this.levels) level.close();

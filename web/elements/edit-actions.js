@@ -1,7 +1,6 @@
 /**
- * What can be made of the picture: one form for each action. Fires `run` (detail {task, params, sides?, withMask?}),
- * `action` (detail: its name) when another is chosen, `sides` (detail) when numbers of pixels to add are typed, and
- * `subject` for the mask of what the picture shows.
+ * What can be made of the picture: one form for each action. Fires `run` (detail: a `Wish`), `action` when another is
+ * chosen, `sides` when other numbers of pixels are to be added, and `subject` for the mask of what the picture shows.
  */
 
 import { h, say, uniqueId } from "../dom.js";
@@ -15,8 +14,19 @@ import { MOST_PX } from "./edge-handles.js";
 /**
  * @typedef {"erase" | "inpaint" | "outpaint" | "upscale" | "remove_background"} Action
  * @typedef {import("../editing/viewport.js").Sides} Sides
+ *
+ * @typedef {object} Wish
+ * @property {string} task
+ * @property {Record<string, unknown>} params - without picture and mask.
+ * @property {Sides} [sides] - what is added to the picture.
+ * @property {boolean} [withMask] - whether the mask goes along.
  */
 
+/** How much is added on every side by one press, as a share of that side. */
+const AROUND_SHARE = 0.25;
+const STEP_PX = 8;
+/** Shown over a picture, a preview is seen large. */
+const PREVIEW_PX = 512;
 const ACTIONS = /** @type {const} */ (["erase", "inpaint", "outpaint", "upscale", "remove_background"]);
 /** @type {Readonly<Record<Action, any>>} */
 const DRAWINGS = Object.freeze({ erase: "eraser", inpaint: "brush", outpaint: "frame", upscale: "upscale", remove_background: "cutout" });
@@ -42,6 +52,7 @@ export class EditActions extends HTMLElement {
   #inputs = new Map();
   #choice = h("div", { className: "edit-actions", role: "radiogroup", "aria-label": t("edit.actions") });
   #mask = { isEmpty: true, isWorking: false };
+  #picture = { width: 0, height: 0 };
 
   connectedCallback() {
     this.#leaving = new AbortController();
@@ -71,6 +82,12 @@ export class EditActions extends HTMLElement {
     this.#enable();
   }
 
+  /** @param {import("../editing/viewport.js").Size} picture - nothing is to be added to it yet. */
+  set picture({ width, height }) {
+    this.#picture = { width, height };
+    this.sides = NO_SIDES;
+  }
+
   /** @param {{isEmpty: boolean, isWorking: boolean}} mask - whether nothing is masked, and whether a job is at work. */
   show(mask) {
     this.#mask = mask;
@@ -83,7 +100,7 @@ export class EditActions extends HTMLElement {
     for (const [each, form] of this.#forms) form.hidden = each !== action;
     const radio = /** @type {HTMLInputElement} */ (this.#choice.querySelector(`[value="${action}"]`));
     radio.checked = true;
-    this.dispatchEvent(new CustomEvent("action", { detail: action }));
+    this.dispatchEvent(new Event("action"));
   }
 
   /** Do what the chosen form says, if it can be done. */
@@ -135,7 +152,7 @@ export class EditActions extends HTMLElement {
 
   /**
    * @param {Action} action
-   * @returns {{task: Action, params: Record<string, unknown>, sides?: Sides, withMask?: boolean}}
+   * @returns {Wish}
    */
   #wish(action) {
     const value = (/** @type {string} */ name) => this.#input(action, name).value;
@@ -146,6 +163,7 @@ export class EditActions extends HTMLElement {
     if (action === "upscale") return { task: action, params: { ...params, factor: Number(value("factor")) } };
     if (action === "remove_background") return { task: action, params };
     params.prompt = value("prompt");
+    params.preview_px = PREVIEW_PX;
     for (const name of ["negative_prompt", "steps", "seed"]) {
       const input = this.#input(action, name);
       if (input.value !== "") params[name] = input.type === "number" ? input.valueAsNumber : input.value;
@@ -256,18 +274,29 @@ export class EditActions extends HTMLElement {
     );
   }
 
+  /** @param {Sides} [sides] - by default as typed. */
+  #add(sides) {
+    if (sides !== undefined) this.sides = sides;
+    this.#enable();
+    this.dispatchEvent(new Event("sides"));
+  }
+
   #sidesField() {
     const inputs = SIDES.map((side) => {
       const part = this.#number("outpaint", side, t(`edit.side.${side}`), { min: 0, max: MOST_PX, value: 0 });
-      this.#input("outpaint", side).step = "8";
-      this.#input("outpaint", side).addEventListener("input", () => {
-        this.#enable();
-        this.dispatchEvent(new CustomEvent("sides", { detail: this.sides }));
-      });
+      this.#input("outpaint", side).step = String(STEP_PX);
+      this.#input("outpaint", side).addEventListener("input", () => this.#add());
       return part;
     });
-    const quarter = h("button", { type: "button", className: "small", onclick: () => this.dispatchEvent(new Event("around")) }, t("edit.around"));
-    const none = h("button", { type: "button", className: "small quiet", onclick: () => this.dispatchEvent(new CustomEvent("sides", { detail: NO_SIDES })) }, t("edit.around.none"));
+    const part = (/** @type {number} */ side) => Math.max(STEP_PX, Math.round((side * AROUND_SHARE) / STEP_PX) * STEP_PX);
+    const around = () => {
+      const { left, top, right, bottom } = this.sides;
+      const across = part(this.#picture.width);
+      const down = part(this.#picture.height);
+      this.#add({ left: left + across, top: top + down, right: right + across, bottom: bottom + down });
+    };
+    const quarter = h("button", { type: "button", className: "small", onclick: around }, t("edit.around"));
+    const none = h("button", { type: "button", className: "small quiet", onclick: () => this.#add(NO_SIDES) }, t("edit.around.none"));
     return h("div", { className: "edit-form" }, h("div", { className: "edit-pair" }, ...inputs), h("div", { className: "row" }, quarter, none));
   }
 

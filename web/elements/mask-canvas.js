@@ -183,6 +183,7 @@ export class MaskCanvas extends HTMLElement {
     this.#tools.drop();
     this.#tools.tool = tool;
     this.dataset.tool = tool;
+    this.mark({});
     this.#placeRing(null);
     this.#placeCross();
   }
@@ -399,8 +400,13 @@ export class MaskCanvas extends HTMLElement {
     const isPlain = this.#before === null;
     const layers = [this.#masked, this.#proposed].filter((each) => each !== null);
     if (isAll || stale !== null) this.#layers.drawMask(isPlain ? layers : [], this.#viewport, isAll ? null : stale);
-    if (areMarksStale) this.#layers.drawMarks(isPlain && this.#picture !== null ? this.#marks : null, this.#viewport);
+    if (areMarksStale) this.#layers.drawMarks(isPlain && this.#picture !== null ? this.#seenMarks() : null, this.#viewport);
     if (isAll) this.dispatchEvent(new Event("seen"));
+  }
+
+  /** @returns {import("../editing/marks.js").Marks} those that the tool is about. */
+  #seenMarks() {
+    return { ...this.#marks, boxes: this.#tools.tool === "text" ? this.#marks.boxes : [] };
   }
 
   /** @returns {import("../editing/canvas-layers.js").Before | null} */

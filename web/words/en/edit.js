@@ -22,6 +22,7 @@ export const edit = {
   "edit.corner.second": "Rectangle done",
   "edit.px": "{px} px",
   "edit.status": "{width} × {height} px · {masked}",
+  "edit.details": "How it was made",
   "edit.masked": "{share} masked",
   "edit.masked.none": "nothing masked",
 

@@ -22,6 +22,7 @@ export const edit = {
   "edit.corner.second": "矩形已完成",
   "edit.px": "{px} 像素",
   "edit.status": "{width} × {height} 像素 · {masked}",
+  "edit.details": "制作详情",
   "edit.masked": "蒙版占 {share}",
   "edit.masked.none": "尚无蒙版",
 
