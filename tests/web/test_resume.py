@@ -49,7 +49,7 @@ def test_cut_off_fifty_times_on_the_way_no_fact_is_lost_or_repeated_and_no_job_i
 def test_a_watcher_of_all_jobs_cut_off_fifty_times_gets_every_fact_once_and_in_order(
     runtime: Runtime, server: ThreadServer
 ) -> None:
-    with on_a_thread(lambda: CuttingProxy(server.port, cuts=CUTS, after_bytes=1500)) as (proxy, _):
+    with on_a_thread(lambda: CuttingProxy(server.port, cuts=CUTS, after_bytes=3000)) as (proxy, _):
         told = runtime.run("following.mineThroughCuts", proxy.url, jobs=3, answer=lambda _question: proxy.cuts_left > 0)
     facts = told["facts"]
     assert list(facts.values()) == [list(range(1, 10))] * len(facts)
