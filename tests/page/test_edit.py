@@ -480,3 +480,15 @@ def test_what_is_painted_while_a_job_is_at_work_is_kept_for_the_next(
     desk.wait_for_version(1)
     expect(desk.page.get_by_text("0.31% masked")).to_be_visible()
     assert (desk.mask() == painted(pixels.shape, 200, 100, 20, 10)).all()
+
+
+def test_objects_are_found_by_their_names(desk: Desk, http: httpx.Client) -> None:
+    desk.press("Pick an object")
+    desk.page.get_by_role("textbox", name="Or name it").fill("face, left hand")
+    desk.page.keyboard.press("Enter")
+    desk.press("Add to the mask")
+    job = newest(http, "segment")
+    assert job["params"]["text"] == "face, left hand"
+    found = output_of(http, job) > 0
+    assert (desk.mask() == found).all()
+    assert found.any()

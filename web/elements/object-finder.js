@@ -1,10 +1,10 @@
 /**
- * Finds the object under clicks, or the subject of the picture, and proposes it; it counts once it is accepted. Fires
+ * Finds the object under clicks, what words name, or the subject of the picture, and proposes it; it counts once it is accepted. Fires
  * `changed` when there is something else to show.
  */
 
 import { app } from "../app.js";
-import { h, say } from "../dom.js";
+import { h, say, uniqueId } from "../dom.js";
 import { t } from "../words/words.js";
 
 /**
@@ -17,6 +17,14 @@ export class ObjectFinder extends HTMLElement {
   #accept = h("button", { type: "button", className: "primary" }, t("edit.object.add"));
   #subtract = h("button", { type: "button" }, t("edit.object.subtract"));
   #discard = h("button", { type: "button", className: "quiet" }, t("edit.object.discard"));
+  #name = h("input", { type: "text", id: uniqueId("object"), placeholder: t("edit.object.words.example"), required: true, maxLength: 1000, autocomplete: "off" });
+  #find = h("button", { type: "submit" }, t("edit.object.words.find"));
+  #words = h(
+    "form",
+    { className: "field" },
+    h("label", { for: this.#name.id }, t("edit.object.words")),
+    h("div", { className: "field-row" }, this.#name, this.#find),
+  );
   #then = h("div", { className: "row", hidden: true }, this.#accept, this.#subtract, this.#discard);
   /** @type {Click[]} */
   #clicks = [];
@@ -40,7 +48,12 @@ export class ObjectFinder extends HTMLElement {
     this.#accept.addEventListener("click", () => this.#take(1));
     this.#subtract.addEventListener("click", () => this.#take(0));
     this.#discard.addEventListener("click", () => this.forget());
-    this.append(h("p", { className: "field-help" }, t("edit.object.help")), this.#standing, this.#then);
+    this.#words.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      this.#forgetClicks();
+      void this.#ask("segment", { text: this.#name.value.trim() });
+    });
+    this.append(h("p", { className: "field-help" }, t("edit.object.help")), this.#words, this.#standing, this.#then);
   }
 
   /** Whether there is something to accept, or it is on its way. */
@@ -71,13 +84,17 @@ export class ObjectFinder extends HTMLElement {
 
   /** Drop what was found, and what is asked. */
   forget() {
+    this.#forgetClicks();
+    this.#found = null;
+    this.canvas.propose(null);
+    this.#show();
+  }
+
+  #forgetClicks() {
     this.#asking?.abort();
     this.#asking = null;
     this.#clicks = [];
-    this.#found = null;
     this.canvas.mark({ points: [] });
-    this.canvas.propose(null);
-    this.#show();
   }
 
   /**
@@ -90,9 +107,11 @@ export class ObjectFinder extends HTMLElement {
     this.#show();
     try {
       const { mask } = await this.bench.find(task, params, asking.signal);
-      this.#found = mask;
-      this.canvas.propose(mask);
-      app.notices.announce(t("edit.object.found"));
+      const isAny = !mask.isEmpty;
+      this.#found = isAny ? mask : null;
+      this.canvas.propose(this.#found);
+      if (isAny) app.notices.announce(t("edit.object.found"));
+      else app.notices.show({ kind: "info", text: t("edit.object.none") });
     } catch (error) {
       if (!asking.signal.aborted) app.notices.tell(error);
     }

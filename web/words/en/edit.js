@@ -78,6 +78,10 @@ export const edit = {
 
   "edit.looking": "Looking…",
   "edit.object.help": "Click on an object to find all of it. Shift and click, or a right click, says what does not belong to it.",
+  "edit.object.words": "Or name it",
+  "edit.object.words.example": "For example: face, left hand",
+  "edit.object.words.find": "Find",
+  "edit.object.none": "Nothing like it was found.",
   "edit.object.found": "Found: the part shown in blue.",
   "edit.object.add": "Add to the mask",
   "edit.object.subtract": "Take from the mask",

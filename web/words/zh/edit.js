@@ -78,6 +78,10 @@ export const edit = {
 
   "edit.looking": "正在查找…",
   "edit.object.help": "点击物体即可选中整个物体。按住 Shift 点击或右键点击，表示该处不属于它。",
+  "edit.object.words": "或用文字指明（英文）",
+  "edit.object.words.example": "例如 face, left hand（脸、左手）",
+  "edit.object.words.find": "查找",
+  "edit.object.none": "没有找到。",
   "edit.object.found": "已找到：蓝色部分。",
   "edit.object.add": "加入蒙版",
   "edit.object.subtract": "从蒙版中减去",
