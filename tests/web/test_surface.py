@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
 
 def test_the_parts_of_the_client_hold_by_themselves() -> None:
     node()  # skips without it
-    command = ["node", "--test", *sorted(UNITS.glob("*.test.js"))]
+    command = ["node", "--test", "--test-reporter=tap", *sorted(UNITS.glob("*.test.js"))]
     run = subprocess.run(command, capture_output=True, text=True, timeout=6 * DEADLINE_S)
     assert run.returncode == 0, run.stdout
     assert "# pass 26" in run.stdout
