@@ -310,7 +310,13 @@ def test_a_large_picture_is_looked_at_in_its_full_size(
     box = page.get_by_role("dialog", name="Test pattern")
     shown = box.get_by_role("img", name="Test pattern")
     expect(shown).to_have_js_property("naturalWidth", 3000)
-    assert shown.evaluate("image => image.getBoundingClientRect().width") < 1500
+    assert shown.evaluate(
+        """image => {
+            const { width, bottom } = image.getBoundingClientRect();
+            const foot = document.querySelector(".lightbox-foot").getBoundingClientRect();
+            return width < 1500 && bottom <= foot.top;
+        }"""
+    )
     page.keyboard.press("z")
     assert shown.evaluate("image => image.getBoundingClientRect().width") == 3000
     expect(box.get_by_role("button", name="Full size")).to_have_attribute("aria-pressed", "true")
