@@ -166,6 +166,9 @@ export class HistoryView extends HTMLElement {
       [
         { keys: "/", words: "history.keys.search", action: () => this.#filterBar.search() },
         { keys: "Ctrl+A", words: "history.keys.all", action: () => this.#selection.all(this.#list.ids) },
+        { keys: "←↑→↓", words: "history.keys.move" },
+        { keys: "Shift+←↑→↓", words: "history.keys.through" },
+        { keys: "Enter / Space", words: "history.keys.open" },
         { keys: "Escape", words: "history.keys.none", action: () => this.#selection.leave() },
         { keys: "Delete", words: "history.keys.delete", action: () => this.#remove(this.#selection.ids) },
       ],

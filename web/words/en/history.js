@@ -44,6 +44,9 @@ export const history = {
 
   "history.keys.search": "Search the history",
   "history.keys.all": "Choose all that are listed",
+  "history.keys.move": "Go from job to job, once the list has the focus",
+  "history.keys.through": "Choose all on the way",
+  "history.keys.open": "Open the job / choose it",
   "history.keys.none": "Choose none",
   "history.keys.delete": "Delete what is chosen",
 

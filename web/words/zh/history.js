@@ -44,6 +44,9 @@ export const history = {
 
   "history.keys.search": "搜索历史",
   "history.keys.all": "选择已列出的全部任务",
+  "history.keys.move": "在列表中移动（列表获得焦点后）",
+  "history.keys.through": "选择途经的任务",
+  "history.keys.open": "打开任务 / 选择任务",
   "history.keys.none": "取消选择",
   "history.keys.delete": "删除所选任务",
 
