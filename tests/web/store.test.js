@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { SafelightError } from "../../web/client/index.js";
 import { Store } from "../../web/store.js";
 
 const AT = "2026-11-21T05:01:57.457Z";
@@ -13,6 +14,7 @@ const snapshot = (changes = {}) => ({
 
 /** A client whose events and answers come when the test says so. */
 class Client extends EventTarget {
+  connection = { phase: "connecting" };
   answers = [];
   #events = [];
   #wake = () => {};
@@ -20,6 +22,11 @@ class Client extends EventTarget {
     jobs: async () => ({ jobs: [] }),
     job: () => new Promise((resolve, reject) => this.answers.push({ resolve, reject })),
   };
+
+  become(phase) {
+    this.connection = { phase };
+    this.dispatchEvent(Object.assign(new Event("connection"), { detail: this.connection }));
+  }
 
   tell(...events) {
     this.#events.push(...events);
@@ -116,6 +123,33 @@ test("many jobs of another program are asked for in one listing", async () => {
   assert.equal(listings, 1);
   assert.equal(client.answers.length, 0);
   assert.equal([...store.state.jobs.values()].filter(({ job }) => job.status === "running").length, 50);
+  leaving.abort();
+  await following;
+});
+
+test("a listing that was refused for want of a key is asked for again once there is one", async () => {
+  const frame = frames();
+  const client = new Client();
+  let asked = 0;
+  client.api.jobs = async () => {
+    asked += 1;
+    if (asked === 1) throw new SafelightError("unauthorized", "no key");
+    return { jobs: [snapshot()] };
+  };
+  const store = new Store(client);
+  const leaving = new AbortController();
+  const following = store.follow(leaving.signal);
+  client.become("open");
+  await frame();
+  assert.deepEqual(store.state.order, []);
+  client.become("refused");
+  client.become("open");
+  await frame();
+  assert.deepEqual(store.state.order, ["01"]);
+  client.become("lost");
+  client.become("open");
+  await frame();
+  assert.equal(asked, 2, "after a break events go on from where they were: nothing is listed again");
   leaving.abort();
   await following;
 });

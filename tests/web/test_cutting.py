@@ -207,6 +207,13 @@ def test_a_server_that_stays_away_ends_the_patience_of_everyone_who_waits(
     assert "refused" in told["phases"]
 
 
+def test_a_connection_that_nobody_wants_any_more_does_not_come_back(runtime: Runtime, cutter: CuttingServer) -> None:
+    cutter.close_with = 1012
+    told = runtime.run("submitting.givenUp", cutter.url)
+    assert told == {"message": "given up", "phases": ["connecting", "open", "lost", "closed"]}
+    assert (cutter.sockets, cutter.stories) == (1, {})
+
+
 def test_a_job_that_does_not_exist_is_refused_without_harm_to_the_others(
     runtime: Runtime, cutter: CuttingServer
 ) -> None:

@@ -262,7 +262,10 @@ export class Connection {
       return;
     }
     const retryInMs = this.#backoff.delayMs();
-    this.#timer = setTimeout(() => this.#connect(), retryInMs);
+    this.#timer = setTimeout(() => {
+      if (this.#conversation.isWanted) this.#connect();
+      else this.#tell({ phase: "closed", reason });
+    }, retryInMs);
     this.#tell({ phase: "lost", reason, retryInMs });
   }
 

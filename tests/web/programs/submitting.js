@@ -22,6 +22,24 @@ export async function refused({ request = PATTERN, ...input }) {
   });
 }
 
+/** A submit that is given up while the connection is lost. */
+export async function givenUp(input) {
+  return withClient(input, async (safelight) => {
+    const phases = [];
+    const controller = new AbortController();
+    const atRest = new Promise((resolve) => {
+      safelight.addEventListener("connection", ({ detail: { phase } }) => {
+        phases.push(phase);
+        if (phase === "lost") controller.abort(new Error("given up"));
+        if (phase === "closed") resolve();
+      });
+    });
+    const { message } = await refusal(safelight.submit(PATTERN, { signal: controller.signal }));
+    await atRest;
+    return { message, phases: [...phases] };
+  });
+}
+
 /** Jobs that wait while the server goes away. */
 export async function outlived(input, ask) {
   return withClient(input, async (safelight) => {
