@@ -31,6 +31,8 @@ export class Store {
   /** @type {Map<string, SafelightEvent[]>} what was told of jobs that nothing else is known of yet. */
   #strangers = new Map();
   #isLookingUp = false;
+  /** Whether the newest jobs are known; what came before the events is in a listing alone. */
+  #isListed = false;
 
   /** @param {Safelight} client */
   constructor(client) {
@@ -94,19 +96,35 @@ export class Store {
 
   /** @param {AbortSignal} signal */
   async #followJobs(signal) {
+    // The listing waits for the connection, since neither is let in without a key; and the subscription is there before
+    // it, so that nothing falls between them.
+    const listing = () => {
+      if (!this.#isListed && this.client.connection.phase === "open") void this.#list(signal);
+    };
+    this.client.addEventListener("connection", listing, { signal });
     while (!signal.aborted) {
       try {
-        // The subscription is there before the listing is asked for, so that nothing falls between them.
         const events = this.client.mine({ signal });
-        const listing = this.client.api.jobs({ limit: NEWEST, signal }).then((page) => this.put(page.jobs));
-        listing.catch(() => {});
+        this.#isListed = false;
+        listing();
         for await (const event of events) this.#take(event);
-        await listing;
         return;
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof SafelightError) || error.code !== "cursor_expired") throw error;
       }
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #list(signal) {
+    this.#isListed = true;
+    try {
+      const { jobs } = await this.client.api.jobs({ limit: NEWEST, signal });
+      this.put(jobs);
+    } catch (error) {
+      this.#isListed = false; // the next time the connection opens
+      if (!(error instanceof SafelightError) && !signal.aborted) throw error;
     }
   }
 

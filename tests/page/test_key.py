@@ -24,8 +24,15 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(browser: "Browser", data_dir: Path) -> Iterator[ThreadServer]:
-    with thread_server(data_dir, api={"keys": ("key-of-nobody-here",)}, fake_step_s=0.05) as running:
+def keys(data_dir: Path) -> dict[str, str]:
+    """Name -> key. They are there before the server is: it looks for new ones at most once a second."""
+    rights = {"anna": JOBS, "anna again": JOBS, "reader": (Scope.JOBS_READ,)}
+    return {name: add_key(data_dir, name, scopes) for name, scopes in rights.items()}
+
+
+@pytest.fixture
+def server(browser: "Browser", data_dir: Path, keys: dict[str, str]) -> Iterator[ThreadServer]:
+    with thread_server(data_dir, fake_step_s=0.05) as running:
         yield running
 
 
@@ -36,11 +43,15 @@ def use_key(page: Page, key: str) -> None:
 
 
 def test_a_key_is_asked_for_and_pictures_come_with_it(
-    open_page: OpenPage, server: ThreadServer, data_dir: Path
+    open_page: OpenPage, server: ThreadServer, keys: dict[str, str]
 ) -> None:
+    with server.client(headers={"X-API-Key": keys["anna"]}) as http:
+        earlier = {"task": "text_to_image", "params": {"prompt": "made before"}}
+        http.post("/v1/jobs", json=earlier, headers={"Prefer": "wait=30"}).raise_for_status()
     tab = open_page(server, phase="refused")
     page = tab.page
-    use_key(page, add_key(data_dir, "anna", JOBS))
+    use_key(page, keys["anna"])
+    page.get_by_role("article", name="made before").wait_for()
     expect(page.locator("sl-connection-state")).to_contain_text("Connected")
     page.get_by_role("textbox", name="Prompt", exact=True).fill("a red apple")
     page.keyboard.press("Control+Enter")
@@ -54,16 +65,15 @@ def test_a_key_is_asked_for_and_pictures_come_with_it(
 
 
 def test_a_key_that_is_revoked_is_asked_for_again_and_work_goes_on_with_the_next(
-    open_page: OpenPage, server: ThreadServer, data_dir: Path
+    open_page: OpenPage, server: ThreadServer, data_dir: Path, keys: dict[str, str]
 ) -> None:
-    first, next_one = add_key(data_dir, "anna", JOBS), add_key(data_dir, "anna again", JOBS)
-    tab = open_page(server, storage={"safelight.key": first})
+    tab = open_page(server, storage={"safelight.key": keys["anna"]})
     page = tab.page
     revoke_key(data_dir, "anna")
     dialog = page.get_by_role("dialog", name="This server wants an API key")
     expect(dialog.get_by_text("The key was not accepted.")).to_be_visible()
     expect(page.locator("sl-connection-state")).to_contain_text("Not let in")
-    use_key(page, next_one)
+    use_key(page, keys["anna again"])
     expect(page.locator("sl-connection-state")).to_contain_text("Connected")
     page.get_by_role("textbox", name="Prompt", exact=True).fill("a blue car")
     page.keyboard.press("Control+Enter")
@@ -71,9 +81,8 @@ def test_a_key_that_is_revoked_is_asked_for_again_and_work_goes_on_with_the_next
     tab.problems.clear()
 
 
-def test_a_key_without_the_right_is_told_so(open_page: OpenPage, server: ThreadServer, data_dir: Path) -> None:
-    key = add_key(data_dir, "reader", (Scope.JOBS_READ,))
-    tab = open_page(server, storage={"safelight.key": key})
+def test_a_key_without_the_right_is_told_so(open_page: OpenPage, server: ThreadServer, keys: dict[str, str]) -> None:
+    tab = open_page(server, storage={"safelight.key": keys["reader"]})
     page = tab.page
     page.get_by_role("textbox", name="Prompt", exact=True).fill("a red apple")
     page.keyboard.press("Control+Enter")
