@@ -60,13 +60,33 @@ def _settings(page: "Page") -> None:
         summary.click()
 
 
+def _work(page: "Page") -> None:
+    page.get_by_role("progressbar").first.wait_for()
+
+
+def _recipe(page: "Page") -> None:
+    _job_is_listed(page)
+    page.evaluate(
+        """async () => {
+            const canvas = Object.assign(document.createElement("canvas"), {width: 8, height: 8});
+            const picture = await new Promise((done) => canvas.toBlob(done));
+            const view = document.querySelector("sl-history-view");
+            view.dispatchEvent(new CustomEvent("picture", {detail: new File([picture], "a.png")}));
+        }"""
+    )
+    page.get_by_text("The file does not say").wait_for()
+
+
 _STATES: dict[str, tuple[str, Callable[["Page"], None] | None]] = {
     "make": ("make", None),
     "make, unfolded": ("make", _settings),
+    "make, at work": ("make", _work),
     "edit": ("edit", None),
     "edit, with a picture": ("edit?picture=job:JOB/0", None),
     "history": ("history", _job_is_listed),
     "history, details": ("history", _details),
+    "history, at work": ("history", _work),
+    "history, a dropped picture": ("history", _recipe),
     "history, a question": ("history", _chosen),
     "models": ("models", _unfolded),
     "shortcuts": ("make", _shortcuts),
@@ -99,6 +119,8 @@ def job(server: ThreadServer) -> str:
         ids = [client.post("/v1/jobs", json=job).json()["id"] for job in jobs]
         for each in ids:
             assert client.get(f"/v1/jobs/{each}", params={"wait": DEADLINE_S}).json()["finished_at"]
+        # Goes on until the server is stopped.
+        client.post("/v1/jobs", json={"task": "test_pattern", "params": {"steps": 1000, "step_ms": 500}})
         return str(ids[-1])
 
 

@@ -225,6 +225,8 @@ def test_a_dropped_picture_tells_what_it_was_made_with(page_server: ThreadServer
         _expect(dialog.locator(f"dt:text-is('{term}') + dd")).to_have_text(value)
     dialog.get_by_role("button", name="Use in Make").click()
     _expect(page).to_have_url(re.compile("#/make"))
+    page.get_by_role("button", name="Use its settings").click()
+    _expect(page.get_by_role("textbox", name="Prompt")).to_have_value("a red apple")
 
 
 def test_a_dropped_picture_without_a_word_is_said_to_have_none(page_server: ThreadServer, open_page: OpenPage) -> None:
