@@ -106,7 +106,7 @@ export class CanvasLayers {
     context.clearRect(0, 0, this.#marks.width, this.#marks.height);
     if (marks === null || (marks.points.length === 0 && marks.boxes.length === 0 && marks.rectangle === null)) return;
     context.setTransform(this.#scale, 0, 0, this.#scale, 0, 0);
-    drawMarks(context, viewport, marks, getComputedStyle(this.#marks).getPropertyValue("--edit-tick"));
+    drawMarks(context, viewport, marks);
   }
 
   /**

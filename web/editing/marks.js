@@ -14,19 +14,20 @@ import { toScreen } from "./viewport.js";
  */
 
 const DOT_PX = 7;
+/** Of what is ticked; the same on light and dark, for the picture is neither. */
+const TICKED = "#ff7a1a";
 
 /**
  * @param {CanvasRenderingContext2D} context - in screen pixels.
  * @param {Viewport} viewport
  * @param {Marks} marks
- * @param {string} accent - a colour.
  */
-export function drawMarks(context, viewport, { points, boxes, rectangle }, accent) {
+export function drawMarks(context, viewport, { points, boxes, rectangle }) {
   for (const box of boxes) {
-    _outline(context, viewport, box, box.isTicked ? accent : "#fff");
+    _outline(context, viewport, box, box.isTicked ? TICKED : "#fff");
     if (box.isTicked) {
       context.globalAlpha = 0.25;
-      context.fillStyle = accent;
+      context.fillStyle = TICKED;
       context.fillRect(..._onScreen(viewport, box));
       context.globalAlpha = 1;
     }

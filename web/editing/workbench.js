@@ -181,7 +181,7 @@ export class Workbench extends EventTarget {
    * @returns {Promise<Picture>}
    */
   async #fetch(ref) {
-    return Picture.read(await fetchPicture(ref, this.leaving));
+    return Picture.read(await _fetched(ref, this.leaving));
   }
 
   /**
@@ -233,7 +233,8 @@ export class Workbench extends EventTarget {
       this.mask = new Mask(picture.width, picture.height);
     }
     this.#change({ ...versions, pending: versions.list === this.versions.list ? this.versions.pending : versions.pending });
-    history.replaceState(null, "", address("edit", { picture: version.ref }));
+    // A job may end while another view is looked at.
+    if (app.router.place.view === "edit") history.replaceState(null, "", address("edit", { picture: version.ref }));
     this.dispatchEvent(new Event("picture"));
   }
 
@@ -332,7 +333,7 @@ export class Workbench extends EventTarget {
  * @param {AbortSignal} signal
  * @returns {Promise<Blob>} as a browser can show it.
  */
-export async function fetchPicture(ref, signal) {
+async function _fetched(ref, signal) {
   const [kind, rest = ""] = ref.split(":", 2);
   if (kind === "upload") return app.client.api.uploaded(rest, { accept: SHOWN, signal });
   const [id = "", number = "0"] = rest.split("/", 2);

@@ -2,10 +2,11 @@
 
 import { app } from "../app.js";
 import { h, say } from "../dom.js";
+import { saveOutput } from "../downloads.js";
 import { editKeys } from "../editing/edit-keys.js";
 import { ancestors, placeOf } from "../editing/versions.js";
 import { NO_SIDES } from "../editing/viewport.js";
-import { fetchPicture, Workbench } from "../editing/workbench.js";
+import { Workbench } from "../editing/workbench.js";
 import { icon } from "../icons.js";
 import { address } from "../router.js";
 import { errorWords, number, t } from "../words/words.js";
@@ -47,6 +48,7 @@ export class EditView extends HTMLElement {
   #empty = h("section", { className: "edit-empty" });
   #desk = h("div", { className: "edit-bench", hidden: true });
   #status = h("p", { className: "soft numbers", role: "status" });
+  #saving = h("button", { type: "button", className: "small" }, icon("download"), t("edit.save"));
   #details = h("a", { className: "edit-details", hidden: true }, t("edit.details"));
   #comparing = h("select", { "aria-label": t("edit.compare.with"), hidden: true, className: "edit-compare-with" });
   #busy = h("p", { className: "edit-busy", hidden: true, role: "status" });
@@ -87,7 +89,7 @@ export class EditView extends HTMLElement {
       { className: "edit-head" },
       h("h1", { className: "for-screen-readers" }, t("edit.title")),
       h("button", { type: "button", className: "small", onclick: open }, icon("picture"), t("edit.open.other")),
-      h("button", { type: "button", className: "small", onclick: () => this.#save() }, icon("download"), t("edit.save")),
+      this.#saving,
     );
     this.#desk.append(
       this.#toolbar,
@@ -130,6 +132,7 @@ export class EditView extends HTMLElement {
     on(this.#canvas, "sides", (sides) => {
       this.#actions.sides = sides;
     });
+    on(this.#saving, "click", () => this.#save());
     on(this.#strip, "choose", (index) => this.#bench.choose(index));
     on(this.#progress, "cancel", () => this.#bench.cancel().catch((error) => app.notices.tell(error)));
     on(this.#progress, "left", () => this.#canvas.focus());
@@ -206,14 +209,11 @@ export class EditView extends HTMLElement {
   }
 
   async #save() {
-    const { version } = this.#bench;
-    if (version === undefined) return;
+    const [, id = "", index] = (this.#bench.version?.ref ?? "").split(/[:/]/);
     try {
-      const blob = await fetchPicture(version.ref, this.#leaving.signal);
-      const url = URL.createObjectURL(blob);
-      const suffix = blob.type.split("/")[1] ?? "png";
-      h("a", { href: url, download: `${version.ref.replaceAll(/\W+/g, "-").slice(-14)}.${suffix}` }).click();
-      URL.revokeObjectURL(url);
+      const job = app.store.state.jobs.get(id)?.job ?? (await app.client.api.job(id));
+      const output = job.outputs.find((each) => each.index === Number(index));
+      if (output !== undefined) await saveOutput(job, output);
     } catch (error) {
       app.notices.tell(error);
     }
@@ -295,6 +295,8 @@ export class EditView extends HTMLElement {
     if (version === undefined || mask === null) return;
     const [kind, job = ""] = version.ref.split(/[:/]/);
     this.#details.hidden = kind !== "job";
+    // What was sent is where it came from.
+    this.#saving.disabled = kind !== "job";
     this.#details.href = address("history", { job });
     const share = number(mask.area / mask.pixels.length, { style: "percent", maximumSignificantDigits: 2 });
     const masked = hasMask ? t("edit.masked", { share }) : t("edit.masked.none");

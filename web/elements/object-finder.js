@@ -14,9 +14,9 @@ import { t } from "../words/words.js";
 
 export class ObjectFinder extends HTMLElement {
   #standing = h("p", { className: "soft", role: "status" });
-  #accept = h("button", { type: "button", className: "primary" }, t("edit.object.add"));
-  #subtract = h("button", { type: "button" }, t("edit.object.subtract"));
-  #discard = h("button", { type: "button", className: "quiet" }, t("edit.object.discard"));
+  #accept = h("button", { type: "button", className: "primary small" }, t("edit.object.add"));
+  #subtract = h("button", { type: "button", className: "small" }, t("edit.object.subtract"));
+  #discard = h("button", { type: "button", className: "quiet small" }, t("edit.object.discard"));
   #name = h("input", { type: "text", id: uniqueId("object"), placeholder: t("edit.object.words.example"), required: true, maxLength: 1000, autocomplete: "off" });
   #find = h("button", { type: "submit" }, t("edit.object.words.find"));
   #words = h(

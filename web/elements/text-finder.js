@@ -17,8 +17,8 @@ export class TextFinder extends HTMLElement {
   #find = h("button", { type: "button" }, icon("text"), t("edit.text.find"));
   #standing = h("p", { className: "soft", role: "status" });
   #list = h("ul", { className: "found-list", "aria-label": t("edit.text.found") });
-  #remove = h("button", { type: "button", className: "primary" }, t("edit.text.remove"));
-  #mark = h("button", { type: "button" }, t("edit.text.mark"));
+  #remove = h("button", { type: "button", className: "primary small" }, t("edit.text.remove"));
+  #mark = h("button", { type: "button", className: "small" }, t("edit.text.mark"));
   #then = h("div", { className: "row", hidden: true }, this.#remove, this.#mark);
   /** Null: nobody has looked yet. @type {readonly FoundText[] | null} */
   #found = null;
