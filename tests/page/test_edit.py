@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from engine.images import Bytes
 from tests.page.conftest import OpenPage
-from tests.page.desk import Desk, newest, output_of, painted, uploaded
+from tests.page.desk import Desk, newest, opened, output_of, painted, uploaded
 from tests.servers import ThreadServer, thread_server
 from tests.unit.engine.pictures import png, texture
 
@@ -216,6 +216,9 @@ def test_going_on_from_an_older_version_uses_that_one(desk: Desk, http: httpx.Cl
     job = newest(http, "upscale")
     assert job["params"]["image"].startswith("upload:")
     expect(desk.page.get_by_text("640 × 400 px")).to_be_visible()
+    with desk.page.expect_download() as saved:
+        desk.press("Save")
+    assert opened(saved.value.path().read_bytes()).size == (640, 400)
     assert f"job%3A{job['id']}%2F0" in desk.address()
 
 
@@ -492,3 +495,22 @@ def test_objects_are_found_by_their_names(desk: Desk, http: httpx.Client) -> Non
     found = output_of(http, job) > 0
     assert (desk.mask() == found).all()
     assert found.any()
+
+
+def test_work_goes_on_while_another_view_is_looked_at(
+    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
+) -> None:
+    desk = Desk.open(open_page, slow_server, pixels)
+    page = desk.page
+    desk.choose("Enlarge")
+    desk.press("Enlarge")
+    expect(desk.button("Cancel")).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    page.wait_for_function("() => document.querySelector('sl-edit-view').querySelectorAll('.version').length === 2")
+    assert desk.address() == "#/models"
+    # Its keys are those of the view that is seen.
+    page.keyboard.press("Control+z")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    desk.wait_for_version(1)
+    expect(page.get_by_text(f"{2 * WIDTH} × {2 * HEIGHT} px")).to_be_visible()
+    assert "picture=job" in desk.address()
