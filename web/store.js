@@ -96,17 +96,21 @@ export class Store {
 
   /** @param {AbortSignal} signal */
   async #followJobs(signal) {
-    // The listing waits for the connection, since neither is let in without a key; and the subscription is there before
-    // it, so that nothing falls between them.
+    let hasBegun = false;
+    // The subscription is there before the listing, so that nothing falls between them.
     const listing = () => {
-      if (!this.#isListed && this.client.connection.phase === "open") void this.#list(signal);
+      if (hasBegun && !this.#isListed && this.client.connection.phase === "open") void this.#list(signal);
     };
     this.client.addEventListener("connection", listing, { signal });
     while (!signal.aborted) {
       try {
         const events = this.client.mine({ signal });
-        this.#isListed = false;
-        listing();
+        hasBegun = this.#isListed = false;
+        const begun = () => {
+          hasBegun = true;
+          listing();
+        };
+        events.begun.then(begun, () => {}); // what went wrong is told by the reading
         for await (const event of events) this.#take(event);
         return;
       } catch (error) {

@@ -33,7 +33,11 @@ class Client extends EventTarget {
     this.#wake();
   }
 
-  async *mine({ signal }) {
+  mine({ signal }) {
+    return Object.assign(this.#mine(signal), { begun: Promise.resolve() });
+  }
+
+  async *#mine(signal) {
     while (!signal.aborted) {
       while (this.#events.length > 0) yield this.#events.shift();
       await new Promise((resolve) => {

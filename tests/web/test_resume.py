@@ -64,6 +64,10 @@ def test_watching_all_ones_jobs_goes_on_from_its_cursor(runtime: Runtime, server
     assert [fact[1] for fact in told["told"] if fact[0] == second] == [1, 2, 3, 4]
 
 
+def test_whatever_happens_once_the_watching_has_begun_is_told(runtime: Runtime, server: ThreadServer) -> None:
+    assert runtime.run("following.mineFromNow", server.url) == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("cursor", ["deadbeef-3", "nonsense"])
 def test_a_cursor_that_has_expired_is_refused_as_such(runtime: Runtime, server: ThreadServer, cursor: str) -> None:
     told = runtime.run("following.expired", server.url, cursor=cursor)

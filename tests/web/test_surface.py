@@ -23,7 +23,7 @@ def test_the_parts_of_the_client_hold_by_themselves() -> None:
     command = ["node", "--test", "--test-reporter=tap", *sorted(UNITS.glob("*.test.js"))]
     run = subprocess.run(command, capture_output=True, text=True, timeout=6 * DEADLINE_S)
     assert run.returncode == 0, run.stdout
-    assert "# pass 26" in run.stdout
+    assert "# pass 27" in run.stdout
 
 
 def test_refusals_are_errors_with_their_code(runtime: Runtime, server: ThreadServer) -> None:

@@ -28,7 +28,9 @@ export class Feed {
   #readers = new Set();
   /** @type {unknown} */
   #error = undefined;
+  /** Whether what comes belongs to the present subscription. */
   #isAgreed = false;
+  #hasBegun = false;
   /** Whether the terminal fact is here, or none can come any more. */
   hasEnded = false;
   /** Whether its readers have left before the end: it is not told any more. */
@@ -69,7 +71,7 @@ export class Feed {
    * @param {{job?: Job | null}} reply
    */
   subscribed({ job }) {
-    this.#isAgreed = true;
+    this.submitted();
     const isOver = job?.status === "succeeded" || job?.status === "failed" || job?.status === "cancelled";
     if (isOver && job.seq <= this.seq) this.#finish(undefined); // there is nothing more to tell
   }
@@ -77,6 +79,8 @@ export class Feed {
   /** It was just submitted, and is told from its beginning. */
   submitted() {
     this.#isAgreed = true;
+    this.#hasBegun = true;
+    for (const reader of this.#readers) reader.begin();
   }
 
   /** A new connection begins: the server may repeat the latest hints, or count anew after a restart. */
@@ -129,6 +133,7 @@ export class Feed {
     const reader = new Reader({ after, signal, onLeave: (left) => this.#leave(left) });
     // A hint comes after the fact it follows, and before the next one.
     const known = [...this.#facts, ...this.#hints.values()].sort((a, b) => a.seq - b.seq || (a.n ?? 0) - (b.n ?? 0));
+    if (this.#hasBegun) reader.begin();
     for (const event of known) reader.put(event);
     if (this.hasEnded) reader.end(this.#error);
     else if (!signal?.aborted) this.#readers.add(reader);

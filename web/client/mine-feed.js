@@ -45,6 +45,7 @@ export class MineFeed {
    */
   subscribed({ cursor }) {
     this.#cursor ??= cursor ?? null;
+    this.reader.begin();
   }
 
   resuming() {

@@ -30,6 +30,19 @@ export class Reader {
   #error = undefined;
   #onLeave;
   #signal;
+  /** @type {() => void} */
+  #resolveBegun = () => {};
+  /** @type {(error: unknown) => void} */
+  #rejectBegun = () => {};
+  /**
+   * The server has agreed to tell: whatever happens from then on will come. What is listed afterwards leaves no gap.
+   *
+   * @type {Promise<void>}
+   */
+  begun = new Promise((resolve, reject) => {
+    this.#resolveBegun = resolve;
+    this.#rejectBegun = reject;
+  });
   #after;
 
   /**
@@ -40,8 +53,14 @@ export class Reader {
     this.#after = after;
     this.#onLeave = onLeave;
     this.#signal = signal;
+    this.begun.catch(() => {}); // who does not wait for it is told by the reading
     if (signal?.aborted) this.#abort();
     else signal?.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  /** The server has agreed; see `begun`. */
+  begin() {
+    this.#resolveBegun();
   }
 
   /**
@@ -71,6 +90,7 @@ export class Reader {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#error = error;
+    this.#rejectBegun(error ?? new Error("the reading has ended"));
     for (const pull of this.#pulls.splice(0)) this.#finish(pull);
     this.#left();
   }

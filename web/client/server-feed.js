@@ -8,6 +8,7 @@ import { Reader } from "./reader.js";
 export class ServerFeed {
   /** @type {Set<Reader>} */
   #readers = new Set();
+  #isAgreed = false;
   hasEnded = false;
   name = "server";
   /** @type {(() => void) | undefined} called when the last reader has left */
@@ -21,7 +22,11 @@ export class ServerFeed {
     return { type: "unsubscribe", topic: "server" };
   }
 
-  subscribed() {}
+  /** The server agreed. */
+  subscribed() {
+    this.#isAgreed = true;
+    for (const reader of this.#readers) reader.begin();
+  }
 
   resuming() {}
 
@@ -41,6 +46,7 @@ export class ServerFeed {
   read({ signal } = {}) {
     const reader = new Reader({ signal, onLeave: (left) => this.#leave(left) });
     if (!signal?.aborted) this.#readers.add(reader);
+    if (this.#isAgreed) reader.begin();
     return reader;
   }
 

@@ -64,6 +64,21 @@ export async function mineGoesOn(input) {
   });
 }
 
+/** What is told of jobs, from the moment on at which the server has agreed to tell. */
+export async function mineFromNow(input) {
+  return withClient(input, async (safelight) => {
+    const events = safelight.mine();
+    await events.begun;
+    const job = await safelight.submit({ task: "test_pattern", params: { steps: 0, ...SMALL } }, { subscribe: false });
+    const told = [];
+    for await (const event of events) {
+      if (event.job_id === job.id && isFact(event)) told.push(event.seq);
+      if (event.job_id === job.id && isTerminal(event)) break;
+    }
+    return told;
+  });
+}
+
 /** What an old cursor is answered, and whether the connection is of use afterwards. */
 export async function expired({ cursor, ...input }) {
   return withClient(input, async (safelight) => {
@@ -128,20 +143,14 @@ export async function serverEvents({ until, ...input }, ask) {
   return withClient(input, async (safelight) => {
     const told = [];
     const models = await safelight.api.models();
-    for await (const event of begun(safelight, ask)) {
+    const events = safelight.serverEvents();
+    void events.begun.then(() => ask("begun"));
+    for await (const event of events) {
       told.push({ type: event.type, data: event.data });
       if (event.type === until) break;
     }
     return { told, models: models.models.length };
   });
-}
-
-/** The server's events; the test is asked to do something once they are subscribed to. */
-function begun(safelight, ask) {
-  const events = safelight.serverEvents();
-  // Messages are answered in order: after the answer to this one the subscription stands.
-  void safelight.cancel("none").catch(() => ask("begun"));
-  return events;
 }
 
 /** Comes back at once when the network does, however long it would have waited. */

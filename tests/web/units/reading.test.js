@@ -174,6 +174,20 @@ test("the feed of all jobs does not tell a fact again that was read already", as
   assert.equal((await feed.reader.next()).done, true);
 });
 
+test("a reader has begun once the server has agreed, and not if it refuses", async () => {
+  const [agreed, refused, read] = [new MineFeed(), new MineFeed(), new Feed("a")];
+  let hasBegun = false;
+  void agreed.reader.begun.then(() => (hasBegun = true));
+  await Promise.resolve();
+  assert.equal(hasBegun, false);
+  agreed.subscribed({ cursor: "c-1" });
+  await agreed.reader.begun;
+  refused.fail(new Error("no"));
+  await assert.rejects(refused.reader.begun, /no/);
+  read.submitted();
+  await read.read().begun;
+});
+
 test("the feed of all jobs takes a job in the middle, as it was when the watching began", async () => {
   const feed = new MineFeed();
   feed.offer(fact(5));

@@ -28,6 +28,12 @@ export declare const isFact: (event: {
 export declare class Reader implements AsyncIterableIterator<SafelightEvent, undefined> {
     #private;
     /**
+     * The server has agreed to tell: whatever happens from then on will come. What is listed afterwards leaves no gap.
+     *
+     * @type {Promise<void>}
+     */
+    begun: Promise<void>;
+    /**
      * @param {{after?: number, signal?: AbortSignal, onLeave?: (reader: Reader) => void}} [options] `after`: facts up to
      *   this `seq` are left out. `onLeave`: called once, when nobody reads any more: at a `break`, an abort, the end
      */
@@ -36,6 +42,8 @@ export declare class Reader implements AsyncIterableIterator<SafelightEvent, und
         signal?: AbortSignal;
         onLeave?: (reader: Reader) => void;
     });
+    /** The server has agreed; see `begun`. */
+    begin(): void;
     /**
      * Add an event. Ignored after the end.
      *

@@ -17,6 +17,7 @@ export declare class ServerFeed {
         type: string;
         topic: string;
     };
+    /** The server agreed. */
     subscribed(): void;
     resuming(): void;
     /** @param {SafelightEvent} event */
