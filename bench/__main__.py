@@ -31,6 +31,7 @@ BENCHMARKS: Final = (
     "previews",
     "switching",
     "throughput",
+    "page",
 )
 """Modules of this package; each has `run(*, quick) -> list[Measure]`, which may raise `Skipped`."""
 REHEARSED: Final = frozenset({"throughput"})
