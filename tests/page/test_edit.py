@@ -1,6 +1,7 @@
 """The view Edit: masks, versions, comparing and extending, by pointer and by keyboard."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -514,3 +515,18 @@ def test_work_goes_on_while_another_view_is_looked_at(
     desk.wait_for_version(1)
     expect(page.get_by_text(f"{2 * WIDTH} × {2 * HEIGHT} px")).to_be_visible()
     assert "picture=job" in desk.address()
+
+
+def test_a_picture_that_a_key_is_needed_for_is_there_once_the_key_is(
+    open_page: OpenPage, tmp_path: Path, pixels: Bytes
+) -> None:
+    key = "a-key-for-the-page"
+    with thread_server(tmp_path / "data", api={"keys": (key,)}) as server:
+        with server.client(headers={"X-API-Key": key}) as client:
+            ref = client.post("/v1/uploads", content=png(pixels)).json()["ref"]
+        tab = open_page(server, f"edit?picture={ref}", phase="refused")
+        tab.page.get_by_role("dialog").get_by_label("API key").fill(key)
+        tab.page.keyboard.press("Enter")
+        expect(tab.page.get_by_text(f"{WIDTH} × {HEIGHT} px")).to_be_visible()
+        tab.problems.clear()
+        tab.close()

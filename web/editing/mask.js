@@ -39,7 +39,7 @@ export class Mask {
   get area() {
     if (!this.#isCounted) {
       let area = 0;
-      for (const pixel of this.pixels) area += pixel;
+      for (let index = 0; index < this.pixels.length; index += 1) area += /** @type {number} */ (this.pixels[index]);
       this.#area = area;
       this.#isCounted = true;
     }
@@ -47,7 +47,7 @@ export class Mask {
   }
 
   get isEmpty() {
-    return !this.pixels.includes(1);
+    return this.area === 0;
   }
 
   /** @returns {Rect | null} the smallest around what is 1. */

@@ -5,26 +5,22 @@
  */
 
 import { app } from "../app.js";
-import { hasEnded } from "../state.js";
 import { address } from "../router.js";
 import { areaAround } from "./area.js";
+import { endOf } from "./job-end.js";
 import { Mask } from "./mask.js";
 import { readMask, writeMask } from "./mask-file.js";
-import { Picture } from "./picture.js";
+import { PictureStore } from "./picture-store.js";
 import { NO_VERSIONS, numberOf, opened, resultOf, savedVersions, saveVersions, withResult } from "./versions.js";
 import { NO_SIDES } from "./viewport.js";
 
 /**
  * @typedef {import("./versions.js").Versions} Versions
  * @typedef {import("./versions.js").Version} Version
+ * @typedef {import("./picture.js").Picture} Picture
  * @typedef {import("./viewport.js").Sides} Sides
  * @typedef {import("../state.js").JobState} JobState
  */
-
-/** What browsers show; anything else the server turns into the first of these. */
-const SHOWN = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/avif";
-/** How many pictures are kept in memory. */
-const MOST_PICTURES = 4;
 
 export class Workbench extends EventTarget {
   /** @type {Versions} */
@@ -38,14 +34,14 @@ export class Workbench extends EventTarget {
   isBusy = false;
   /** Address of a picture of what the job at work may change of what its previews show; none if all of it. */
   changedUrl = "";
-  /** @type {Map<string, Promise<Picture>>} by what a job takes. */
-  #pictures = new Map();
+  #pictures;
   #asking = new AbortController();
 
   /** @param {AbortSignal} leaving */
   constructor(leaving) {
     super();
     this.leaving = leaving;
+    this.#pictures = new PictureStore(leaving);
   }
 
   /** @returns {Version | undefined} the one that is edited. */
@@ -58,6 +54,15 @@ export class Workbench extends EventTarget {
     const saved = savedVersions();
     if (saved.list.length === 0) return;
     this.#change(saved);
+    try {
+      await this.load(this.version?.ref ?? "");
+    } catch (error) {
+      // What is gone is gone; anything else may come back, and `choose` tells of it.
+      if (/** @type {{code?: string}} */ (error).code === "not_found") {
+        this.#change(NO_VERSIONS);
+        return;
+      }
+    }
     await this.choose(saved.current);
     const { pending } = this.versions;
     if (pending !== null) this.#await(pending.jobId).catch((error) => app.notices.tell(error));
@@ -73,10 +78,7 @@ export class Workbench extends EventTarget {
     await this.#only(async (signal) => {
       const onProgress = (/** @type {number} */ sent, /** @type {number} */ total) => tell(sent / Math.max(1, total));
       const { ref, width, height } = await app.client.api.upload(file, { name: file.name, signal, onProgress });
-      // A file that the browser cannot read may be one that the server can.
-      const read = Picture.read(file).catch(() => this.#fetch(ref));
-      this.#keep(ref, read);
-      await read;
+      await this.#pictures.read(ref, file, this.picture);
       if (signal.aborted) return;
       await this.#take(opened({ ref, width, height }), 0);
     });
@@ -156,7 +158,7 @@ export class Workbench extends EventTarget {
     const { id, snapshot } = await app.client.submit({ task, params: { image, ...params }, previews: "none" }, { subscribe: false });
     app.store.put([snapshot]);
     try {
-      const { job } = await this.#end(id, signal);
+      const { job } = await endOf(id, signal);
       const mask = await readMask(await app.client.api.output(id, 0, { signal }));
       signal.throwIfAborted();
       return { mask, data: job.outputs[0]?.data ?? {} };
@@ -172,32 +174,7 @@ export class Workbench extends EventTarget {
    * @returns {Promise<Picture>}
    */
   load(ref) {
-    const known = this.#pictures.get(ref);
-    return this.#keep(ref, known ?? this.#fetch(ref));
-  }
-
-  /**
-   * @param {string} ref
-   * @returns {Promise<Picture>}
-   */
-  async #fetch(ref) {
-    return Picture.read(await _fetched(ref, this.leaving));
-  }
-
-  /**
-   * @param {string} ref
-   * @param {Promise<Picture>} picture
-   */
-  #keep(ref, picture) {
-    this.#pictures.delete(ref);
-    this.#pictures.set(ref, picture);
-    picture.catch(() => this.#pictures.delete(ref));
-    for (const [oldest, other] of this.#pictures) {
-      if (this.#pictures.size <= MOST_PICTURES) break;
-      this.#pictures.delete(oldest);
-      other.then((each) => each !== this.picture && each.close()).catch(() => {});
-    }
-    return picture;
+    return this.#pictures.load(ref, this.picture);
   }
 
   /**
@@ -213,7 +190,9 @@ export class Workbench extends EventTarget {
     try {
       await ask(AbortSignal.any([asking.signal, this.leaving]));
     } catch (error) {
-      if (!asking.signal.aborted) app.notices.tell(error);
+      // Without a key the page asks for one; then the picture is opened again.
+      const isKeyMissing = /** @type {{code?: string}} */ (error).code === "unauthorized";
+      if (!asking.signal.aborted && !isKeyMissing) app.notices.tell(error);
     } finally {
       if (this.#asking === asking) this.#setBusy(false);
     }
@@ -245,7 +224,7 @@ export class Workbench extends EventTarget {
   async #await(id) {
     const isWanted = () => this.versions.pending?.jobId === id;
     try {
-      const { job } = await this.#end(id, this.leaving, (entry) => {
+      const { job } = await endOf(id, this.leaving, (entry) => {
         if (!isWanted()) return;
         this.job = entry;
         this.dispatchEvent(new Event("job"));
@@ -262,39 +241,6 @@ export class Workbench extends EventTarget {
       return this.version?.ref === ref;
     } finally {
       if (isWanted()) this.#change({ ...this.versions, pending: null });
-    }
-  }
-
-  /**
-   * @param {string} id
-   * @param {AbortSignal} signal
-   * @param {(entry: JobState) => void} [tell]
-   * @returns {Promise<JobState>} once it has succeeded.
-   * @throws what it failed with; an `AbortError` if it was cancelled.
-   */
-  async #end(id, signal, tell = () => {}) {
-    if (!app.store.state.jobs.has(id)) app.store.put([await app.client.api.job(id, { signal })]);
-    const watching = new AbortController();
-    try {
-      const ended = await new Promise((resolve, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: watching.signal });
-        if (signal.aborted) reject(signal.reason);
-        app.store.watch(
-          (state) => state.jobs.get(id),
-          (entry) => {
-            if (entry === undefined) return;
-            tell(entry);
-            if (hasEnded(entry)) resolve(entry);
-          },
-          { signal: watching.signal },
-        );
-      });
-      const { status, error } = ended.job;
-      if (status === "cancelled") throw new DOMException("the job was cancelled", "AbortError");
-      if (status === "failed") throw Object.assign(new Error(error?.message), error);
-      return ended;
-    } finally {
-      watching.abort();
     }
   }
 
@@ -326,16 +272,4 @@ export class Workbench extends EventTarget {
     }
     this.dispatchEvent(new Event("versions"));
   }
-}
-
-/**
- * @param {string} ref - `upload:ID` or `job:ID/N`.
- * @param {AbortSignal} signal
- * @returns {Promise<Blob>} as a browser can show it.
- */
-async function _fetched(ref, signal) {
-  const [kind, rest = ""] = ref.split(":", 2);
-  if (kind === "upload") return app.client.api.uploaded(rest, { accept: SHOWN, signal });
-  const [id = "", number = "0"] = rest.split("/", 2);
-  return app.client.api.output(id, Number(number), { accept: SHOWN, signal });
 }

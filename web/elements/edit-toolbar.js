@@ -1,6 +1,6 @@
 /**
  * The tools of the view edit, and what can be done with mask and view. Fires `tool` (detail: its name), `brush` (detail:
- * px) and `command` (detail: its name).
+ * px) and `command` (detail: its name); `pointed` after a click.
  */
 
 import { h, say, uniqueId } from "../dom.js";
@@ -26,6 +26,8 @@ export class EditToolbar extends HTMLElement {
 
   connectedCallback() {
     if (this.#buttons.size > 0) return;
+    // Whoever points goes on in the picture, where the space bar moves it; whoever uses the keyboard stays here.
+    this.addEventListener("click", ({ detail: clicks }) => clicks > 0 && this.#tell("pointed", null));
     this.#size.addEventListener("input", () => this.#tell("brush", Math.round(MOST_BRUSH_PX ** Number(this.#size.value))));
     this.#zoom.title = t("edit.actual");
     this.#zoom.addEventListener("click", () => this.#tell("command", "actual"));

@@ -125,6 +125,7 @@ export class EditView extends HTMLElement {
     on(this.#toolbar, "tool", (tool) => this.#take(tool));
     on(this.#toolbar, "brush", (px) => this.#setBrush(px));
     on(this.#toolbar, "command", (name) => this.#command(name));
+    on(this.#toolbar, "pointed", () => this.#canvas.focus({ preventScroll: true }));
     on(this.#canvas, "masked", () => this.#refresh());
     on(this.#canvas, "seen", () => this.#toolbar.showZoom(this.#canvas.viewport.zoom));
     on(this.#canvas, "pick", (click) => this.#objects.add(click));
@@ -148,6 +149,15 @@ export class EditView extends HTMLElement {
       this.#take("object");
       return this.#objects.findSubject();
     });
+    app.store.watch(
+      (state) => state.connection.phase === "open",
+      // It could not be had before, for want of a server or a key.
+      (isOpen) => {
+        const isMissing = this.#shown === null && !this.#bench.isBusy && app.router.place.view === "edit";
+        if (isOpen && isMissing) void this.#restored.then(() => this.#open(app.router.place.parameters));
+      },
+      { signal },
+    );
     on(this.#texts, "remove", (regions) => this.#run({ task: "remove_text", params: { regions } }));
   }
 
