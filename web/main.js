@@ -49,7 +49,12 @@ function show() {
   const element = views.get(view) ?? document.createElement(`sl-${view}-view`);
   views.set(view, element);
   if (!element.isConnected) frame.append(element);
-  for (const child of frame.children) /** @type {HTMLElement} */ (child).hidden = child !== element;
+  for (const child of frame.children) {
+    /** @type {HTMLElement} */ (child).hidden = child !== element;
+    if (child === element) continue;
+    // An open dialog in a view that is not shown would keep the whole page from being used.
+    for (const dialog of child.querySelectorAll("dialog")) if (dialog.open) dialog.close();
+  }
   for (const link of document.querySelectorAll(".shell-nav a")) {
     if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

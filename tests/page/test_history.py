@@ -200,6 +200,25 @@ def test_details_show_parameters_outputs_seed_times_and_what_happened(
         _expect(details.get_by_text(event).first).to_be_visible()
     details.get_by_role("button", name="Edit").click()
     _expect(page).to_have_url(re.compile(re.escape(f"#/edit?picture=job%3A{job}%2F1")))
+    # The dialog is gone with its view: nothing keeps the page from being used.
+    page.get_by_role("link", name="Models").click()
+    _expect(page.get_by_role("heading", name="Models", level=2)).to_be_visible()
+
+
+def test_a_job_that_is_deleted_from_its_details_leaves_the_list_and_the_address(
+    page_server: ThreadServer, open_page: OpenPage
+) -> None:
+    _submit(page_server)
+    _submit(page_server, task="text_to_image", prompt="a red apple", steps=1)
+    _wait_for_all(page_server)
+    page = open_page(page_server, "history").page
+    page.locator("sl-job-tile", has_text="a red apple").click()
+    details = page.get_by_role("dialog", name="a red apple")
+    details.get_by_role("button", name="Delete").click()
+    page.get_by_role("alertdialog", name="Delete this job?").get_by_role("button", name="Delete").click()
+    _expect(details).to_be_hidden()
+    _expect(page.locator("sl-job-tile")).to_have_count(1)
+    _expect(page).not_to_have_url(re.compile("job="))
 
 
 def test_details_of_a_failed_job_say_why_in_words(page_server: ThreadServer, open_page: OpenPage) -> None:

@@ -328,10 +328,12 @@ export class HistoryView extends HTMLElement {
   }
 
   #closed() {
-    if (app.router.place.view !== "history" || !app.router.place.parameters.has("job")) return;
-    if (this.#cameFromGrid) history.back();
-    else app.router.replace("history", { ...this.#list.filter });
+    const cameFromGrid = this.#cameFromGrid;
     this.#cameFromGrid = false;
+    const { view, parameters } = app.router.place;
+    if (view !== "history" || !parameters.has("job")) return;
+    if (cameFromGrid) history.back();
+    else app.router.replace("history", { ...this.#list.filter });
   }
 
   /**
