@@ -11,17 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from engine.diffusion.quiet import quieten
 from engine.images import Bytes
-from engine.interface import EngineError
-from protocol.errors import ErrorCode
+from engine.plugins.worded_network import load_worded_network
 
 _MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 _DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
 _NUCLEUS: Final = 0.9
 """The share of likelihood that words are drawn from."""
 _MOST_TOKENS: Final = 75
-_WORDS: Final = ("tokenizer.json", "vocab.txt")
 
 
 class Captioner:
@@ -64,20 +61,7 @@ def load_captioner(path: Path, device: str) -> Captioner:
     Raises:
         EngineError: `bad_model`: something of it is missing, or is another's.
     """
-    quieten()
-    from transformers import AutoTokenizer, BlipForConditionalGeneration
-
-    folder = path.parent
-    try:
-        # Without them the library makes a tokenizer that knows no words.
-        if not any((folder / file).is_file() for file in _WORDS):
-            raise OSError(f"expected one of {', '.join(_WORDS)}")
-        network: Any = BlipForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, use_safetensors=path.suffix == ".safetensors"
-        )
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0].replace(str(folder), folder.name)
-        message = f"the model {folder.name!r} cannot be used: its folder is not whole, or not of BLIP ({reason:.200})"
-        raise EngineError(ErrorCode.BAD_MODEL, message) from error
-    return Captioner(network.requires_grad_(False).eval().to(device), tokenizer)
+    loaded = load_worded_network(
+        path, device, architecture="BlipForConditionalGeneration", model_type="blip", called="BLIP"
+    )
+    return Captioner(loaded.network, loaded.tokenizer)

@@ -6,7 +6,6 @@ Source: Liu et al., "Grounding DINO: Marrying DINO with Grounded Pre-Training fo
 network is that of transformers.
 """
 
-import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,14 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
 from engine.diffusion.intercepted import intercept_forward
-from engine.diffusion.quiet import quieten
 from engine.diffusion.scope import JobScope, job_scope
 from engine.images import Floats
 from engine.interface import Call, EngineError
+from engine.plugins.worded_network import load_worded_network
 from engine.steps import blocking
 from protocol.errors import ErrorCode
 
@@ -33,11 +31,6 @@ _LONG_PX: Final = 1333
 """The shorter side is seen at so many pixels, unless the longer one were more than this."""
 _HAIR: Final = 1e-6
 """By which a whole number may be missed when it is calculated."""
-_MOST_MISSING: Final = 0.1
-"""Share of the weights that a file may leave out: some are made of others."""
-_CONFIG: Final = "config.json"
-_KIND: Final = "grounding-dino"
-_WORDS: Final = ("tokenizer.json", "vocab.txt")
 _STOP: Final = "."
 _STAGE: Final = "detect"
 
@@ -182,36 +175,16 @@ def load_detector(path: Path, device: str) -> Detector:
     Raises:
         EngineError: `bad_model`: something of it is missing, or is another's.
     """
-    quieten()
-    from transformers import AutoTokenizer, GroundingDinoForObjectDetection
-
-    folder = path.parent
-    try:
-        # Without them the library makes a tokenizer that knows no words.
-        if not any((folder / file).is_file() for file in _WORDS):
-            raise OSError(f"expected one of {', '.join(_WORDS)}")
-        kind = json.loads((folder / _CONFIG).read_text("utf-8")).get("model_type")
-        if kind != _KIND:
-            raise ValueError(f"{_CONFIG} is of {kind!r:.40}")
-        loaded: Any = GroundingDinoForObjectDetection.from_pretrained(
-            folder,
-            local_files_only=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-            use_safetensors=path.suffix == ".safetensors",
-            # Compiling them is nothing a server should begin with, and those of the hub would be downloaded.
-            disable_custom_kernels=True,
-        )
-        network, told = loaded
-        missing = told["missing_keys"]
-        if len(missing) > _MOST_MISSING * len(network.state_dict()):
-            raise ValueError(f"{len(missing)} weights are not in {path.name}")
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0].replace(str(folder), folder.name)
-        message = f"the model {folder.name!r} cannot be used: its folder is not whole, or not of Grounding DINO"
-        raise EngineError(ErrorCode.BAD_MODEL, f"{message} ({reason:.200})") from error
-    return Detector(network.requires_grad_(False).eval().to(device), tokenizer)
+    loaded = load_worded_network(
+        path,
+        device,
+        architecture="GroundingDinoForObjectDetection",
+        model_type="grounding-dino",
+        called="Grounding DINO",
+        # Compiling them is nothing a server should begin with, and those of the hub would be downloaded.
+        disable_custom_kernels=True,
+    )
+    return Detector(loaded.network, loaded.tokenizer)
 
 
 def _pieces(network: Any) -> list[torch.nn.Module]:
