@@ -54,31 +54,36 @@ class _Burst:
     jobs: tuple[Mapping[str, Any], ...]
 
 
-_DRAWN: Final = {
-    "task": "test_pattern",
-    "previews": "all",
-    "params": {"steps": _STEPS, "step_ms": 2, "width": 256, "height": 256},
-}
 _NULL: Final = {"task": "test_pattern", "previews": "none", "params": {"steps": 0, "width": 64, "height": 64}}
-_BURSTS: Final = (
-    _Burst(what=f"one job of {_STEPS:,} steps, all previews, on Make", view="make", jobs=(_DRAWN,)),
-    _Burst(what=f"one job of {_STEPS:,} steps, all previews, on History", view="history", jobs=(_DRAWN,)),
-    _Burst(what=f"{_JOBS} jobs of another program at once, on History", view="history", jobs=(_NULL,) * _JOBS),
-)
 
 
-def run(*, quick: bool = False) -> list[Measure]:
+def run(*, quick: bool = False, steps: int = _STEPS, jobs: int = _JOBS, idle_ms: int = _IDLE_MS) -> list[Measure]:
     """Frames per second while each burst lasts, beside what is wanted.
+
+    Args:
+        steps: of the one job whose previews are all shown.
+        jobs: of the other program.
+        idle_ms: how long the page is watched while nothing happens.
 
     Raises:
         Skipped: there is no browser.
     """
     rounds = 1 if quick else 3
     with _browser() as browser:
-        return [_measure(browser, burst, rounds) for burst in _BURSTS]
+        return [_measure(browser, burst, rounds, idle_ms) for burst in _bursts(steps, jobs)]
 
 
-def _measure(browser: "Browser", burst: _Burst, rounds: int) -> Measure:
+def _bursts(steps: int, jobs: int) -> tuple[_Burst, ...]:
+    size = {"width": 256, "height": 256}
+    drawn = {"task": "test_pattern", "previews": "all", "params": {"steps": steps, "step_ms": 2, **size}}
+    return (
+        _Burst(what=f"one job of {steps:,} steps, all previews, on Make", view="make", jobs=(drawn,)),
+        _Burst(what=f"one job of {steps:,} steps, all previews, on History", view="history", jobs=(drawn,)),
+        _Burst(what=f"{jobs} jobs of another program at once, on History", view="history", jobs=(_NULL,) * jobs),
+    )
+
+
+def _measure(browser: "Browser", burst: _Burst, rounds: int, idle_ms: int) -> Measure:
     results: list[Round] = []
     deltas_ms: list[float] = []
     idle_per_s: list[float] = []
@@ -87,7 +92,7 @@ def _measure(browser: "Browser", burst: _Burst, rounds: int) -> Measure:
         with tempfile.TemporaryDirectory() as folder, safelight(Path(folder)) as server, _page(browser) as page:
             page.goto(f"http://127.0.0.1:{server.port}/#/{burst.view}")
             page.wait_for_selector("sl-connection-state[phase=open]")
-            idle_per_s.append(_per_second(_frames(page, lambda page=page: page.wait_for_timeout(_IDLE_MS))))
+            idle_per_s.append(_per_second(_frames(page, lambda page=page: page.wait_for_timeout(idle_ms))))
             session = page.context.new_cdp_session(page)
             session.send("Performance.enable", {"timeDomain": "threadTicks"})
             before_s = _busy_s(session)
