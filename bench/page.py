@@ -116,6 +116,8 @@ def _frames(page: "Page", meanwhile: Callable[[], None]) -> Sequence[float]:
     """When the page drew while something went on: ms on its own clock."""
     page.evaluate(_COUNT)
     meanwhile()
+    # What came last is drawn in the next frame; and of one frame nothing can be said.
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     times: list[float] = page.evaluate("window.frameTimes.splice(0)")
     return times
 

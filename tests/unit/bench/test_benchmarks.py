@@ -38,7 +38,7 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "first_event": lambda: first_event.run(quick=True, jobs=5),
     "null_jobs": lambda: null_jobs.run(quick=True, seconds=0.1, backlog=30),
     "poll": lambda: poll.run(quick=True, count=500, polls=10),
-    "page": lambda: page.run(quick=True, steps=50, jobs=10, idle_ms=100),
+    "page": lambda: page.run(quick=True, steps=100, jobs=20, idle_ms=100),
     "waiting": lambda: waiting.run(quick=True, clients=4, pings=10),
     "latency": lambda: latency.run(quick=True, count=4, steps=3),
     "fanout": lambda: fanout.run(quick=True, sizes=((4, 10),), steps=5),
