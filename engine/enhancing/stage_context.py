@@ -1,14 +1,14 @@
 """A job's context for one stage of one of its images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from engine.interface import PREVIEW_MAX_SIDE_PX, EncodedImage, RunContext, Steps
-from protocol.events import EventBody
+from engine.forwarded import Forwarded
+from engine.interface import PREVIEW_MAX_SIDE_PX, RunContext
 
 
-class StageContext:
+class StageContext(Forwarded):
     """The same context, in which a stage is a part of an image, and warnings are told once. Implements `RunContext`.
 
     Args:
@@ -22,13 +22,12 @@ class StageContext:
     def __init__(
         self, context: RunContext, *, images: int, index: int, since: float, until: float, told: set[str]
     ) -> None:
-        self._context = context
+        super().__init__(context)
         self._images = images
         self._index = index
         self._since = since
         self._until = until
         self._told = told
-        self.run = context.run
 
     def part(self, since: float, until: float) -> "StageContext":
         """For a part of the stage, between these shares of it."""
@@ -42,13 +41,10 @@ class StageContext:
             told=self._told,
         )
 
-    def emit(self, body: EventBody) -> None:
-        self._context.emit(body)
-
     def warn(self, code: str, message: str) -> None:
         if message not in self._told:
             self._told.add(message)
-            self._context.warn(code, message)
+            super().warn(code, message)
 
     def image(self, _index: int) -> AbstractContextManager[None]:
         """Whoever goes through the stages has said so already: to skip one is to skip the image."""
@@ -63,11 +59,7 @@ class StageContext:
         of_stage = min(max(progress * (image + 1) - image, 0.0), 1.0)
         of_image = self._since + (self._until - self._since) * of_stage
         whole = (self._index + of_image) / self._images
-        self._context.step(step, steps, image=self._index, progress=whole, stage=stage)
-
-    @property
-    def wants_previews(self) -> bool:
-        return self._context.wants_previews
+        super().step(step, steps, image=self._index, progress=whole, stage=stage)
 
     def preview(
         self,
@@ -77,14 +69,4 @@ class StageContext:
         image: int = 0,  # noqa: ARG002 - the protocol's; of a stage there is one alone
         max_px: int = PREVIEW_MAX_SIDE_PX,
     ) -> None:
-        self._context.preview(step, picture, image=self._index, max_px=max_px)
-
-    def output(
-        self,
-        index: int,
-        encode: Callable[[], EncodedImage],
-        *,
-        seed: int | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> Steps:
-        return self._context.output(index, encode, seed=seed, data=data)
+        super().preview(step, picture, image=self._index, max_px=max_px)

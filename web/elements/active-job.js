@@ -3,6 +3,7 @@
 import { app } from "../app.js";
 import { h, say } from "../dom.js";
 import { standing, subject, taskName } from "../job-words.js";
+import { previewUrl } from "../preview-url.js";
 import { address } from "../router.js";
 import { t } from "../words/words.js";
 
@@ -81,13 +82,12 @@ export class ActiveJob extends HTMLElement {
   /** @param {Preview} preview */
   async #show(preview) {
     this.#preview = preview;
-    const url = URL.createObjectURL(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (preview.bytes)], { type: preview.mediaType }));
-    const next = h("img", { src: url, alt: "" });
+    /** @type {string} */
+    let url;
     try {
-      await next.decode();
+      url = await previewUrl(preview);
     } catch {
-      URL.revokeObjectURL(url);
-      return;
+      return; // the next one may be whole
     }
     if (!this.isConnected) {
       URL.revokeObjectURL(url);

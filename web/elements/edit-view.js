@@ -8,6 +8,7 @@ import { ancestors, placeOf } from "../editing/versions.js";
 import { NO_SIDES } from "../editing/viewport.js";
 import { Workbench } from "../editing/workbench.js";
 import { icon } from "../icons.js";
+import { previewUrl } from "../preview-url.js";
 import { address } from "../router.js";
 import { errorWords, number, t } from "../words/words.js";
 import { EditActions } from "./edit-actions.js";
@@ -211,7 +212,11 @@ export class EditView extends HTMLElement {
       const [kind, rest = ""] = ref.split(":", 2);
       const [id = "", index] = rest.split("/", 2);
       if (kind === "job") await app.pictures.show(image, id, Number(index), { maxSidePx: STRIP_PX });
-      else image.src = URL.createObjectURL(await (await this.#bench.load(ref)).small(STRIP_PX));
+      else {
+        const url = URL.createObjectURL(await (await this.#bench.load(ref)).small(STRIP_PX));
+        image.onload = () => URL.revokeObjectURL(url);
+        image.src = url;
+      }
     } catch (error) {
       // It has expired: its place stays empty, and choosing it says so.
       image.title = errorWords(error);
@@ -373,13 +378,10 @@ export class EditView extends HTMLElement {
     }
     if (preview.bytes === this.#previewed) return;
     this.#previewed = preview.bytes;
-    const url = URL.createObjectURL(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (preview.bytes)], { type: preview.mediaType }));
-    const image = new Image();
-    image.src = url;
-    // Decoded before it is shown, so that nothing flickers; one that is no longer the newest is dropped.
-    image.decode().then(
-      () => (this.#previewed === preview.bytes ? this.#showPreview(url, pending.shown) : URL.revokeObjectURL(url)),
-      () => URL.revokeObjectURL(url),
+    // One that is no longer the newest once it is decoded is dropped.
+    previewUrl(preview).then(
+      (url) => (this.#previewed === preview.bytes ? this.#showPreview(url, pending.shown) : URL.revokeObjectURL(url)),
+      () => {},
     );
   }
 

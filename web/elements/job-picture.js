@@ -2,6 +2,7 @@
 
 import { app } from "../app.js";
 import { h } from "../dom.js";
+import { decoded, previewUrl } from "../preview-url.js";
 
 /** @typedef {import("../state.js").Preview} Preview */
 
@@ -128,20 +129,14 @@ export class JobPicture extends HTMLElement {
    * @param {Preview} preview
    * @param {AbortSignal} signal
    */
-  async #showPreview({ bytes, mediaType, step }, signal) {
-    const url = URL.createObjectURL(new Blob([/** @type {any} */ (bytes)], { type: mediaType }));
-    try {
-      await _decoded(url);
-    } catch (error) {
-      URL.revokeObjectURL(url);
-      throw error;
-    }
+  async #showPreview(preview, signal) {
+    const url = await previewUrl(preview);
     if (signal.aborted) {
       URL.revokeObjectURL(url);
       return;
     }
     this.#image.src = url;
-    this.dataset.step = String(step);
+    this.dataset.step = String(preview.step);
     this.#letGo();
     this.#previewUrl = url;
   }
@@ -149,7 +144,7 @@ export class JobPicture extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #showOutput(signal) {
     const url = await app.pictures.url(this.#jobId, this.#index, { maxSidePx: _sidePx(this) });
-    await _decoded(url);
+    await decoded(url);
     if (signal.aborted) return;
     this.#image.src = url;
     delete this.dataset.step;
@@ -161,17 +156,6 @@ export class JobPicture extends HTMLElement {
     if (this.#previewUrl !== null) URL.revokeObjectURL(this.#previewUrl);
     this.#previewUrl = null;
   }
-}
-
-/**
- * Wait until a picture can be painted at once, so that no frame is without one.
- *
- * @param {string} url
- */
-async function _decoded(url) {
-  const image = new Image();
-  image.src = url;
-  await image.decode();
 }
 
 /**

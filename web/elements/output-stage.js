@@ -3,6 +3,7 @@
 import { app } from "../app.js";
 import { saveOutput } from "../downloads.js";
 import { h, say } from "../dom.js";
+import { previewUrl } from "../preview-url.js";
 import { TERMINAL } from "../state.js";
 import { number, size, t } from "../words/words.js";
 
@@ -31,7 +32,10 @@ export class OutputStage extends HTMLElement {
   #job;
   /** Which output is shown. */
   number = 0;
-  #shown = "";
+  #isChosen = false;
+  /** The newest preview there was, and the address of the one that is shown. @type {import("../state.js").Preview | null} */
+  #preview = null;
+  #previewUrl = "";
 
   connectedCallback() {
     if (this.childElementCount > 0) return;
@@ -44,7 +48,8 @@ export class OutputStage extends HTMLElement {
     this.#looking = new AbortController();
     this.#job = undefined;
     this.number = 0;
-    this.#shown = "";
+    this.#isChosen = false;
+    this.#letGo();
     this.#picture.hidden = true;
     this.#picture.removeAttribute("src");
     this.#words.hidden = true;
@@ -76,7 +81,7 @@ export class OutputStage extends HTMLElement {
       );
       void app.pictures.show(image, job.id, output.index, { maxSidePx: SMALL_PX, signal: this.#looking.signal }).catch(() => {});
     }
-    if (this.#shown === "") this.#choose(job.outputs[0]?.index ?? 0);
+    if (!this.#isChosen) this.#choose(job.outputs[0]?.index ?? 0);
   }
 
   /** @param {number} index */
@@ -85,7 +90,7 @@ export class OutputStage extends HTMLElement {
     const output = job?.outputs.find((each) => each.index === index);
     if (job === undefined || output === undefined) return;
     this.number = index;
-    this.#shown = `${job.id}/${index}`;
+    this.#isChosen = true;
     job.outputs.forEach((each, place) => this.#strip.children[place]?.setAttribute("aria-pressed", String(each.index === index)));
     const isPicture = output.media_type.startsWith("image/");
     this.#picture.hidden = !isPicture;
@@ -96,7 +101,10 @@ export class OutputStage extends HTMLElement {
     if (isPicture) {
       this.#picture.alt = t("details.output", { number: index + 1 });
       if (output.width && output.height) this.#picture.style.aspectRatio = `${output.width} / ${output.height}`;
-      app.pictures.show(this.#picture, job.id, index, { maxSidePx: LARGE_PX, signal }).catch((error) => app.notices.tell(error));
+      app.pictures.show(this.#picture, job.id, index, { maxSidePx: LARGE_PX, signal }).then(
+        () => this.#letGo(),
+        (error) => app.notices.tell(error),
+      );
       app.pictures.url(job.id, index).then((url) => (this.#open.href = url), () => {});
     }
     this.#open.hidden = !isPicture;
@@ -115,19 +123,31 @@ export class OutputStage extends HTMLElement {
 
   /** @param {import("../state.js").Preview} preview */
   async #develop(preview) {
-    const name = `${preview.image}/${preview.step}`;
-    if (this.#shown === name) return;
-    this.#shown = name;
+    if (this.#preview === preview) return;
+    this.#preview = preview;
     const { signal } = this.#looking;
-    const url = URL.createObjectURL(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (preview.bytes)], { type: preview.mediaType }));
-    const before = this.#picture.src;
-    await h("img", { src: url }).decode().catch(() => {});
-    if (!signal.aborted && this.#shown === name) {
-      this.#picture.src = url;
-      this.#picture.hidden = false;
-      this.#shown = "";
-      if (before.startsWith("blob:")) URL.revokeObjectURL(before);
-    } else URL.revokeObjectURL(url);
+    /** @type {string} */
+    let url;
+    try {
+      url = await previewUrl(preview);
+    } catch {
+      return; // the next one may be whole
+    }
+    if (signal.aborted || this.#isChosen || this.#preview !== preview) {
+      URL.revokeObjectURL(url);
+      return;
+    }
+    this.#picture.src = url;
+    this.#picture.hidden = false;
+    URL.revokeObjectURL(this.#previewUrl);
+    this.#previewUrl = url;
+  }
+
+  /** The browser keeps what an address stands for until it is revoked. */
+  #letGo() {
+    URL.revokeObjectURL(this.#previewUrl);
+    this.#previewUrl = "";
+    this.#preview = null;
   }
 
   #saveShown() {
