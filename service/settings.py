@@ -119,6 +119,41 @@ class Settings(DialectSettings, BaseSettings):
         None, description="endpoint, access_key, secret_key, bucket, secure, region, public_url: in place of storage_*."
     )
 
+    # Many machines: gateways and workers
+    nats_url: str | None = Field(
+        None,
+        pattern=r"^(nats|tls|ws|wss)://",
+        description="The servers that join gateways and workers, several with commas: nats://HOST:PORT.",
+    )
+    nats_credentials: Path | None = Field(None, description="A .creds file for those servers.")
+    nats_replicas: int = Field(1, ge=1, le=5, description="How many of those servers keep each stream.")
+    cluster: str = Field(
+        "safelight", pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Begins the names of its streams and subjects."
+    )
+    worker_lost_s: float = Field(
+        30.0, ge=1, le=3600, description="A worker that is not heard of for this long has lost its jobs to others."
+    )
+    objects_url: str | None = Field(
+        None, description="Where a cluster keeps inputs and outputs: s3://BUCKET[/PREFIX], or file:///FOLDER."
+    )
+    objects_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="URL of an S3 that is not Amazon's, for objects_url."
+    )
+    objects_region: str = Field("us-east-1", description="Of the bucket of objects_url.")
+    objects_access_key: str | None = Field(
+        None,
+        repr=False,
+        description="Of the bucket of objects_url; by default as Amazon's own programs find it (AWS_*).",
+    )
+    objects_secret_key: str | None = Field(None, repr=False, description="Belongs to objects_access_key.")
+    objects_timeout_s: Seconds = Field(30.0, description="To store or fetch one input or output, with all tries.")
+    objects_cache_bytes: Bytes = Field(
+        10 << 30, description="Pictures of a cluster that a gateway or worker keeps on its own disk."
+    )
+    snapshot_after: Count = Field(
+        100_000, description="After so many new facts a gateway puts a snapshot of its database beside the pictures."
+    )
+
     # The engine
     engine: EngineKind = Field(EngineKind.TORCH, description="torch, or fake: the same protocol without any model.")
     worker: str = Field("local", min_length=1, max_length=64, description="Name told in job.started.")

@@ -1,0 +1,9 @@
+"""Many machines: gateways and workers, joined by NATS JetStream. Nothing here is loaded by `safelight serve`.
+
+names          what streams, subjects and buckets are called
+connection     one connection, to a server that is new enough
+streams        the streams and buckets there are, made and compared with what they have to be
+envelope       what a fact carries on its way
+fact_writer    facts into their stream, each fenced by the one before it
+work_queue     work from gateways to workers
+"""
