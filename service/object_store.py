@@ -1,4 +1,8 @@
-"""Puts files where others can fetch them: into a bucket, or a folder. Whole, or not at all."""
+"""Puts files where others can fetch them: into a bucket, or a folder. Whole, or not at all.
+
+ObjectStore   does it
+connect       a client of such a place; also for the pictures of a cluster
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +18,8 @@ if TYPE_CHECKING:
     Client: TypeAlias = S3Store | LocalStore
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=200)
-_LONGEST_PAUSE: Final = timedelta(seconds=5)
-_MOST_RETRIES: Final = 20
+_LONGEST_PAUSE_S: Final = 5.0
+_MOST_RETRIES: Final = 1000
 """Within the time there is; that is what ends them."""
 
 
@@ -46,7 +50,7 @@ class ObjectStore:
             NotStored: it was refused, or nobody answers.
         """
         if self._client is None:
-            self._client = await anyio.to_thread.run_sync(_connect, self._place)
+            self._client = await anyio.to_thread.run_sync(_connected, self._place)
         # The thread has imported them; a server that stores nowhere else does not need them.
         import obstore
         from obstore.exceptions import BaseError
@@ -67,12 +71,12 @@ class ObjectStore:
                 holds = timedelta(seconds=place.signed_url_s)
                 return await obstore.sign_async(self._client, "GET", name, holds)
         except (BaseError, OSError, ValueError) as error:
-            raise NotStored(_first_line(error)) from error
+            raise NotStored(first_line(error)) from error
         return f"{place.public_url}/{name}"
 
 
-def _connect(place: StoragePlace) -> "Client":
-    """Blocks: it imports a library, and reads what the machine says of itself.
+def _connected(place: StoragePlace) -> "Client":
+    """See `connect`.
 
     Raises:
         NotStored: the place cannot be.
@@ -80,12 +84,28 @@ def _connect(place: StoragePlace) -> "Client":
     from obstore.exceptions import BaseError
 
     try:
-        return _client(place)
+        return connect(place)
     except (BaseError, OSError, ValueError) as error:
-        raise NotStored(_first_line(error)) from error
+        raise NotStored(first_line(error)) from error
 
 
-def _client(place: StoragePlace) -> "Client":
+def connect(
+    place: StoragePlace,
+    *,
+    attempt_s: float | None = None,
+    tries_for_s: float | None = None,
+    pause_s: float = _LONGEST_PAUSE_S,
+) -> "Client":
+    """A client of a place; nobody is asked anything yet. Blocks: it imports a library, and reads what the machine says.
+
+    Args:
+        attempt_s: for one attempt; by default the place's `timeout_s`.
+        tries_for_s: no attempt begins later than this; by default the place's `timeout_s`.
+        pause_s: the longest between two attempts.
+
+    Raises:
+        BaseError of obstore, OSError, ValueError: the place cannot be.
+    """
     from obstore.store import LocalStore, S3Store
 
     if place.folder is not None:
@@ -99,19 +119,23 @@ def _client(place: StoragePlace) -> "Client":
         config["secret_access_key"] = place.secret_key
     # MinIO and its like have one host name for all buckets.
     config["virtual_hosted_style_request"] = place.endpoint is None
-    whole = timedelta(seconds=place.timeout_s)
+    attempt = timedelta(seconds=attempt_s or place.timeout_s)
     return S3Store(
         place.bucket,
         config=config,
-        client_options={"allow_http": (place.endpoint or "").startswith("http://"), "timeout": whole},
+        client_options={"allow_http": (place.endpoint or "").startswith("http://"), "timeout": attempt},
         retry_config={
             "max_retries": _MOST_RETRIES,
-            "retry_timeout": whole,
-            "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": 2},
+            "retry_timeout": timedelta(seconds=tries_for_s or place.timeout_s),
+            "backoff": {
+                "init_backoff": _FIRST_PAUSE,
+                "max_backoff": max(_FIRST_PAUSE, timedelta(seconds=pause_s)),
+                "base": 2,
+            },
         },
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """What it is; the lines after it are the library's own state."""
     return str(error).partition("\n")[0][:500]

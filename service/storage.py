@@ -60,7 +60,7 @@ class StoragePlace:
         prefix: begins the names of objects; empty, or it ends in a slash.
         endpoint: of an S3 that is not Amazon's.
         access_key, secret_key: without them those of the machine, as Amazon's own programs find them.
-        public_url: begins the URLs of objects, without a slash at its end.
+        public_url: begins the URLs of objects, without a slash at its end; empty where nobody is told of any.
         signed_url_s: how long a URL with a signature holds; None for URLs without one.
         timeout_s: for one object, with all tries.
         dialects: whose jobs are stored; empty for all jobs.
@@ -73,7 +73,7 @@ class StoragePlace:
     region: str = "us-east-1"
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
-    public_url: str
+    public_url: str = ""
     signed_url_s: float | None = None
     timeout_s: float = 20.0
     dialects: tuple[str, ...] = ()
@@ -104,26 +104,22 @@ class StoragePlace:
             )
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        where = _parsed(url, "storage_url")
+        if where.bucket is None:
             if settings.storage_public_url is None:
                 raise BadPlace("storage_public_url: a folder needs it: where its files can be had")
             public_url = settings.storage_public_url.rstrip("/")
             return cls(
-                folder=Path(unquote(parts.path)),
+                folder=where.folder,
                 public_url=public_url,
                 timeout_s=settings.storage_timeout_s,
                 dialects=settings.storage_dialects,
             )
-        if parts.scheme != "s3":
-            raise BadPlace(f"storage_url: expected s3://BUCKET[/PREFIX] or file:///FOLDER, got {url!r:.100}")
-        bucket, prefix = _checked_bucket(parts.netloc, "storage_url"), parts.path.strip("/")
-        prefix = f"{prefix}/" if prefix else ""
-        endpoint = settings.storage_endpoint.rstrip("/") if settings.storage_endpoint is not None else None
+        bucket, endpoint = where.bucket, _endpoint(settings.storage_endpoint)
         own_url = f"{endpoint}/{bucket}" if endpoint else f"https://{bucket}.s3.{settings.storage_region}.amazonaws.com"
         return cls(
             bucket=bucket,
-            prefix=prefix,
+            prefix=where.prefix,
             endpoint=endpoint,
             region=settings.storage_region,
             access_key=settings.storage_access_key,
@@ -134,8 +130,52 @@ class StoragePlace:
             dialects=settings.storage_dialects,
         )
 
+    @classmethod
+    def of_cluster(cls, settings: "Settings") -> Self | None:
+        """Where the machines of a cluster keep inputs and outputs; None if the settings do not say.
+
+        Raises:
+            BadPlace: it cannot be.
+        """
+        if settings.objects_url is None:
+            return None
+        where = _parsed(settings.objects_url, "objects_url")
+        return cls(
+            bucket=where.bucket,
+            folder=where.folder,
+            prefix=where.prefix,
+            endpoint=_endpoint(settings.objects_endpoint),
+            region=settings.objects_region,
+            access_key=settings.objects_access_key,
+            secret_key=settings.objects_secret_key,
+            timeout_s=settings.objects_timeout_s,
+        )
+
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}" if self.bucket is not None else f"file://{self.folder}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What a URL of ours names: a bucket and a prefix in it, or a folder."""
+
+    bucket: str | None = None
+    prefix: str = ""
+    folder: Path | None = None
+
+
+def _parsed(url: str, setting: str) -> _Where:
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return _Where(folder=Path(unquote(parts.path)))
+    if parts.scheme != "s3":
+        raise BadPlace(f"{setting}: expected s3://BUCKET[/PREFIX] or file:///FOLDER, got {url!r:.100}")
+    prefix = parts.path.strip("/")
+    return _Where(bucket=_checked_bucket(parts.netloc, setting), prefix=f"{prefix}/" if prefix else "")
+
+
+def _endpoint(url: str | None) -> str | None:
+    return url.rstrip("/") if url is not None else None
 
 
 def _checked_bucket(name: str, setting: str) -> str:
