@@ -4,15 +4,14 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-import anyio.to_thread
 import structlog
 
 from service.clock import now, timestamp
 from service.database import StoreUnavailable
-from service.files import Files
 from service.removal import Removal
 from service.settings import Settings
 from service.store import Store
+from service.uploads import Uploads
 
 logger = structlog.get_logger(__name__)
 
@@ -23,10 +22,10 @@ _REASON: Final = "it was kept for as long as the server keeps jobs"
 class Expiry:
     """A background task that looks for expired things, again and again."""
 
-    def __init__(self, settings: Settings, store: Store, files: Files, removal: Removal) -> None:
+    def __init__(self, settings: Settings, store: Store, uploads: Uploads, removal: Removal) -> None:
         self._settings = settings
         self._store = store
-        self._files = files
+        self._uploads = uploads
         self._removal = removal
 
     async def run(self) -> None:
@@ -44,8 +43,5 @@ class Expiry:
         while jobs := await self._store.expired_jobs(at, _PAGE):
             await self._removal.remove(jobs, _REASON)
             logger.info("jobs.expired", count=len(jobs))
-        while upload_ids := await self._store.expired_uploads(at, _PAGE):
-            await self._store.delete_uploads(upload_ids)
-            for upload_id in upload_ids:
-                await anyio.to_thread.run_sync(self._files.remove_upload, upload_id)
+        await self._uploads.remove_expired(at)
         await self._store.delete_old_idempotency(timestamp(now() - timedelta(seconds=self._settings.idempotency_ttl_s)))

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -130,6 +130,25 @@ class Files:
 
     def remove_upload(self, upload_id: str) -> None:
         self.upload(upload_id).unlink(missing_ok=True)
+
+    # ---- other machines --------------------------------------------------------------------------------------
+
+    async def bring(self, path: Path) -> Path:
+        """Have a file of this store on this machine, if there is one at all. Awaited before a file is read.
+
+        Here all files are; see `service.cluster.shared_files`.
+
+        Raises:
+            ServiceError: `not_ready`: it cannot be had at the moment.
+        """
+        return path
+
+    async def share(self, paths: Iterable[Path]) -> None:
+        """Let every machine that works with this one have these files of this store.
+
+        Raises:
+            ServiceError: `not_ready`: they cannot be stored at the moment.
+        """
 
     # ---- what is left over -----------------------------------------------------------------------------------
 

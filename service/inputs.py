@@ -26,6 +26,7 @@ from service.files import SUFFIXES, Files, link_or_copy
 from service.probe import Probe, probe
 from service.settings import Settings
 from service.store import Store
+from service.uploads import Uploads
 
 _DATA_URL: Final = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[^;,]*)*(?P<base64>;base64)?,", re.ASCII)
 _JOB_OUTPUT: Final = re.compile(r"job:(?P<id>[0-9a-f-]{36})/(?P<number>\d{1,6})", re.ASCII)
@@ -71,10 +72,11 @@ class _Admitted:
 class Inputs:
     """Brings the pictures of requests into the file store."""
 
-    def __init__(self, settings: Settings, files: Files, store: Store, fetcher: Fetcher) -> None:
+    def __init__(self, settings: Settings, files: Files, store: Store, uploads: Uploads, fetcher: Fetcher) -> None:
         self._settings = settings
         self._files = files
         self._store = store
+        self._uploads = uploads
         self._fetcher = fetcher
 
     async def prepare(
@@ -93,8 +95,8 @@ class Inputs:
             attached: files that came with it, not from a client of ours: `attached:NAME` refers to one.
 
         Raises:
-            ProtocolError: one is missing, not a picture, too large, not to be had, or does not fit the others. Nothing
-                is left behind.
+            ProtocolError: one is missing, not a picture, too large, not to be had, or does not fit the others; or
+                `not_ready`: they cannot be kept where others have them. Nothing is left behind here.
         """
         refs = picture_refs(request)
         if not refs:
@@ -114,6 +116,7 @@ class Inputs:
                 if found.shown is not None:
                     shown[name] = found.shown
             _check_fit(request, probes, at)
+            await self._files.share(folder / name for name in names.values())
         except BaseException:
             await self.discard(job_id)
             raise
@@ -155,7 +158,7 @@ class Inputs:
 
     async def _upload(self, ref: str, key: Key, at: str) -> Path:
         upload_id = ref.removeprefix("upload:")
-        row = await self._store.upload(upload_id, key.id, timestamp()) if is_id(upload_id) else None
+        row = await self._uploads.find(upload_id, key.id, timestamp()) if is_id(upload_id) else None
         if row is None:
             raise _not_there(at, f"there is no upload {upload_id!r:.60}, it has expired, or it is not yours")
         return self._files.upload(upload_id)
@@ -171,6 +174,7 @@ class Inputs:
         raise _not_there(at, f"job {job.id} has {len(job.outputs)} outputs so far, and none numbered {match['number']}")
 
     async def _link(self, source: Path, part: Path, name: str, at: str) -> None:
+        await self._files.bring(source)
         try:
             await anyio.to_thread.run_sync(link_or_copy, source, part)
         except FileNotFoundError:

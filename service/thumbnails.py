@@ -57,6 +57,13 @@ class Thumbnails:
         """Of all that is kept."""
         return self._size_bytes
 
+    def found(self, wanted: Wanted) -> bytes | None:
+        """A thumbnail that is kept; None if it has to be made."""
+        found = self._kept.get(wanted)
+        if found is not None:
+            self._kept.move_to_end(wanted)
+        return found
+
     async def get(self, wanted: Wanted, path: Path) -> bytes:
         """A thumbnail, made now if it is not there.
 
@@ -66,11 +73,11 @@ class Thumbnails:
         Raises:
             FileNotFoundError: the picture is gone.
         """
-        if (found := self._found(wanted)) is not None:
+        if (found := self.found(wanted)) is not None:
             return found
         removals = self._removals
         async with self._making:
-            if (found := self._found(wanted)) is not None:  # made for somebody else meanwhile
+            if (found := self.found(wanted)) is not None:  # made for somebody else meanwhile
                 return found
             content = await anyio.to_thread.run_sync(
                 lambda: converted(path, wanted.media_type, longest_px=wanted.max_side_px, quality=_QUALITY)
@@ -84,12 +91,6 @@ class Thumbnails:
         self._removals += 1
         for wanted in self._of_job.pop(job_id, ()):
             self._size_bytes -= len(self._kept.pop(wanted))
-
-    def _found(self, wanted: Wanted) -> bytes | None:
-        found = self._kept.get(wanted)
-        if found is not None:
-            self._kept.move_to_end(wanted)
-        return found
 
     def _keep(self, wanted: Wanted, content: bytes) -> None:
         self._size_bytes += len(content) - len(self._kept.get(wanted, b""))

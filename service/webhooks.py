@@ -28,6 +28,7 @@ import orjson
 import structlog
 
 from protocol.events import Event
+from service.errors import ServiceError
 from service.outbound import Outbound, Refused
 from service.records import JobRecord
 from service.settings import Settings, SettingsError
@@ -218,7 +219,10 @@ class Webhooks:
     async def _post(self, row: Mapping[str, Any]) -> _Answer:
         event = orjson.loads(row["event"])
         form = self.forms.get(row.get("dialect") or "")
-        body = await form(row["job_id"], event) if form is not None else None
+        try:
+            body = await form(row["job_id"], event) if form is not None else None
+        except ServiceError as error:  # the picture in it cannot be had at the moment
+            return _Answer(error.message)
         if body is None:
             body = orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
         timeout_s = self._settings.webhook_timeout_s

@@ -55,6 +55,7 @@ from service.store import Store
 from service.styles import Styles
 from service.submissions import Submissions
 from service.thumbnails import Thumbnails
+from service.uploads import StoredUploads, Uploads
 from service.wanted_files import WantedFiles
 from service.webhooks import Webhooks
 
@@ -81,6 +82,7 @@ class Services:
     keys: KeyRing
     store: Store
     files: Files
+    uploads: Uploads
     ledger: Ledger
     bus: Bus
     pump: Pump
@@ -138,7 +140,8 @@ def wire(settings: Settings) -> Services:
     model_loads = ModelLoads()
     feeds = Feeds(ledger, store, bus, pump, model_loads)
     fetcher = Fetcher(settings)
-    inputs = Inputs(settings, files, store, fetcher)
+    uploads = StoredUploads(store, files)
+    inputs = Inputs(settings, files, store, uploads, fetcher)
     model_check = ModelCheck(_wanted(settings, library))
     presets = Presets(PresetBook(_preset_folders(settings)), model_check)
     submissions = Submissions(
@@ -168,6 +171,7 @@ def wire(settings: Settings) -> Services:
         keys=KeyRing(settings.api.keys, _load_keys(store)),
         store=store,
         files=files,
+        uploads=uploads,
         ledger=ledger,
         bus=bus,
         pump=pump,
@@ -183,7 +187,7 @@ def wire(settings: Settings) -> Services:
         announcer=announcer,
         thumbnails=thumbnails,
         removal=removal,
-        expiry=Expiry(settings, store, files, removal),
+        expiry=Expiry(settings, store, uploads, removal),
         webhooks=Webhooks(settings, store),
         metrics=metrics,
         models=Models(shelf, engine, downloads),

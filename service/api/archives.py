@@ -48,6 +48,8 @@ async def pack(request: Request) -> Response:
         raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.outputs")
     entries = [_entry(jobs[job_id], ready, services.files) for (job_id, _), ready in found.items()]
     sizes = [ready.size_bytes for ready in found.values()]
+    for entry in entries:
+        await services.files.bring(entry.path)
     await anyio.to_thread.run_sync(_check, entries, sizes)
     return StreamingResponse(_sent(entries), media_type=_MEDIA_TYPE, headers=_HEADERS)
 

@@ -50,7 +50,7 @@ async def upload(request: Request) -> Response:
         "size_bytes": size_bytes,
         "expires_at": timestamp(plus_s=services.settings.upload_ttl_s),
     }
-    await services.store.add_upload(row)
+    await services.uploads.add(row)
     shown = {name: value for name, value in row.items() if name != "key_id" and value is not None}
     return JSONResponse({**shown, "ref": f"upload:{upload_id}"}, status_code=201)
 
@@ -73,6 +73,7 @@ async def output(request: Request) -> Response:
     headers = _headers(job.id, ready, chosen)
     if _etags(request) & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
+    await services.files.bring(path)
     try:
         if (await anyio.to_thread.run_sync(path.stat)).st_size != ready.size_bytes:
             # A power loss can do this, unless `synchronous` is full.
@@ -95,9 +96,12 @@ async def _thumbnail(request: Request, job_id: str, ready: OutputReady) -> Respo
     if _etags(request) & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
     services = services_of(request)
-    path = services.files.output(job_id, ready.index, ready.media_type)
+    wanted = Wanted(job_id, ready.index, chosen, side_px)
+    if (made := services.thumbnails.found(wanted)) is not None:
+        return Response(made, media_type=chosen, headers=headers)
+    path = await services.files.bring(services.files.output(job_id, ready.index, ready.media_type))
     try:
-        content = await services.thumbnails.get(Wanted(job_id, ready.index, chosen, side_px), path)
+        content = await services.thumbnails.get(wanted, path)
     except FileNotFoundError:
         raise _gone() from None
     except OSError as error:

@@ -28,7 +28,7 @@ async def show(request: Request) -> Response:
     services = services_of(request)
     key = await caller(request, Scope.JOBS_READ)
     upload_id = request.path_params["upload_id"]
-    row = await services.store.upload(upload_id, key.id, timestamp()) if is_id(upload_id) else None
+    row = await services.uploads.find(upload_id, key.id, timestamp()) if is_id(upload_id) else None
     if row is None:
         message = f"there is no upload {upload_id!r:.60}, it has expired, or it is not yours"
         raise ProtocolError(ErrorCode.NOT_FOUND, message)
@@ -37,8 +37,8 @@ async def show(request: Request) -> Response:
     chosen = acceptable(request.headers.get("accept"), offered)
     if chosen is None:
         raise ProtocolError(ErrorCode.NOT_ACCEPTABLE, f"accept: this picture can be had as {', '.join(offered)}")
-    path = services.files.upload(upload_id)
     headers = {**_HEADERS, "ETag": f'"{upload_id}-{chosen.partition("/")[2]}"'}
+    path = await services.files.bring(services.files.upload(upload_id))
     try:
         if chosen == given:
             await anyio.to_thread.run_sync(path.stat)

@@ -184,7 +184,7 @@ class Desk:
             subscription.close()
 
     def output(self, job: Job, index: int = 0) -> StoredFile:
-        """What a job made.
+        """What a job made; see `file` to read it.
 
         Raises:
             ProtocolError: `not_found`: it has no output of that number.
@@ -193,6 +193,16 @@ class Desk:
         if ready is None:
             raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job.id}: has no output {index}")
         return StoredFile.of(self.services.files, job.id, ready)
+
+    async def file(self, job: Job, index: int = 0) -> StoredFile:
+        """What a job made, with its file on this machine, unless it is gone.
+
+        Raises:
+            ProtocolError: `not_found`, see `output`; `not_ready`: the file cannot be had at the moment.
+        """
+        stored = self.output(job, index)
+        await self.services.files.bring(stored.path)
+        return stored
 
     async def get(self, job_id: str, key: Key) -> Job:
         """A job as it is now.

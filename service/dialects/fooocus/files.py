@@ -42,7 +42,8 @@ def published_by(dialect: str) -> Callable[[Request], Awaitable[Response]]:
             stored = desk.output(job, name.index)
         except ProtocolError:
             return Response(status_code=404)
-        return await picture_file(request, stored.path, stored.media_type)
+        path = await desk.services.files.bring(stored.path)
+        return await picture_file(request, path, stored.media_type)
 
     return get_file
 

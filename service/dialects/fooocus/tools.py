@@ -118,7 +118,7 @@ async def generate_mask(request: Request) -> Response:
         task, params = TaskName.REMOVE_BACKGROUND, {**params, **_subject(asked, notes)}
     job = await desk.submit(task, params, key=key, labels=_LABELS, notes=tuple(notes))
     ended = await desk.finish(job, key, request=request)
-    content = await anyio.to_thread.run_sync(desk.output(ended).path.read_bytes)
+    content = await anyio.to_thread.run_sync((await desk.file(ended)).path.read_bytes)
     return await json_answer(request, base64.b64encode(content).decode())
 
 

@@ -146,7 +146,7 @@ async def _picture(desk: Desk, job: Job, headers: Mapping[str, str]) -> Response
     """The picture alone. Without one there is no saying why but the status, and in version 0.4 one word."""
     if job.outputs:
         # Those before it are its earlier stages.
-        stored = desk.output(job, job.outputs[-1].index)
+        stored = await desk.file(job, job.outputs[-1].index)
         if stored.media_type == _PNG:
             content = await anyio.to_thread.run_sync(stored.path.read_bytes)
         else:

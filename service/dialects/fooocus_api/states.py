@@ -162,7 +162,7 @@ def _has_model(desk: Desk, job: Job) -> bool:
 
 async def _content(desk: Desk, job: Job, ready: OutputReady) -> str | None:
     """A picture within JSON: a data URL of its file; in version 0.4 always a PNG, and nothing around it."""
-    path = desk.output(job, ready.index).path
+    path = (await desk.file(job, ready.index)).path
     try:
         if desk.services.settings.fooocus_api_version is FooocusApiVersion.V0_5:
             content = await anyio.to_thread.run_sync(path.read_bytes)
@@ -185,7 +185,7 @@ async def _preview(desk: Desk, job: Job, key: Key) -> str | None:
         elif job.status.is_terminal and job.outputs:
             last = job.outputs[-1]
             longest_px = max(1, max(last.width or 1, last.height or 1) // _PREVIEW_SHARE)
-            path = desk.output(job, last.index).path
+            path = (await desk.file(job, last.index)).path
             content = await anyio.to_thread.run_sync(lambda: converted(path, "image/png", longest_px=longest_px))
         else:
             return None

@@ -99,6 +99,6 @@ async def _picture(desk: Desk, job: Job, headers: dict[str, str]) -> Response:
     if not job.outputs:
         return Response(status_code=204, headers=headers)
     # Those before it are its earlier stages.
-    stored = desk.output(job, job.outputs[-1].index)
+    stored = await desk.file(job, job.outputs[-1].index)
     content = await anyio.to_thread.run_sync(stored.path.read_bytes)
     return Response(content, headers=headers, media_type=stored.media_type)

@@ -26,7 +26,10 @@ async def get_input(request: Request) -> Response:
         return Response(status_code=404)
     files = desk.services.files
     names = list(orjson.loads(row["inputs"]).values())
-    path = await anyio.to_thread.run_sync(lambda: _with_hash(files.inputs(found[0]), names, found[1]))
+    folder = await anyio.to_thread.run_sync(files.inputs, found[0])
+    for name in names:
+        await files.bring(folder / name)
+    path = await anyio.to_thread.run_sync(_with_hash, folder, names, found[1])
     if path is None:
         return Response(status_code=404)
     media_type = next((kind for kind, suffix in SUFFIXES.items() if suffix == path.suffix), "")

@@ -44,7 +44,7 @@ async def run_plugin_gen_image(request: Request) -> Response:
     if plugin.image is None:
         raise Refused(422, "Plugin does not support output image")
     job = await _plugged(desk, key, request, asked, plugin, plugin.image)
-    return file_answer(desk.output(job))
+    return file_answer(await desk.file(job))
 
 
 async def run_plugin_gen_mask(request: Request) -> Response:
@@ -104,7 +104,7 @@ async def adjust_mask(request: Request) -> Response:
 
 async def _adjusted(desk: Desk, key: Key, request: Request, params: dict[str, Any]) -> Response:
     job = await desk.run(TaskName.ADJUST_MASK, params, key=key, request=request, labels=LABELS)
-    content = await anyio.to_thread.run_sync(painted, desk.output(job).path)
+    content = await anyio.to_thread.run_sync(painted, (await desk.file(job)).path)
     return Response(content, media_type="image/png")
 
 

@@ -98,7 +98,7 @@ async def inpaint(request: Request) -> Response:
     progress = SocketIo.of(request).progress(request, key)
     job = await desk.run(order.task, order.params, key=key, request=request, labels=LABELS, on_event=progress.on_event)
     await progress.finish()
-    return file_answer(desk.output(job), headers={"X-Seed": str(order.seed)})
+    return file_answer(await desk.file(job), headers={"X-Seed": str(order.seed)})
 
 
 async def example_in(desk: Desk, asked: requests.InpaintRequest, model: Listed) -> bytes | None:

@@ -89,7 +89,10 @@ async def picture(desk: Desk, name: str) -> StoredFile | None:
         stored = desk.output(job, int(match["index"]))
     except ProtocolError:
         return None
-    return stored if stored.path.suffix == match["suffix"] else None
+    if stored.path.suffix != match["suffix"]:
+        return None
+    await desk.services.files.bring(stored.path)
+    return stored
 
 
 def local_iso(moment: str) -> str:

@@ -16,7 +16,7 @@ async def callback_body(desk: Desk, job: Job) -> bytes | None:
     """The body; None also where there is no picture any more. See `service.dialects.webhook_form.Body`."""
     if not job.outputs or job.task is not TaskName.ERASE or "foreign_id" not in job.labels:
         return None
-    stored, state = desk.output(job), TaskState.of(job)
+    stored, state = await desk.file(job), TaskState.of(job)
 
     def body() -> bytes | None:
         try:

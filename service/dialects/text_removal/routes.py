@@ -127,7 +127,7 @@ async def task_result(request: Request) -> Response:
     state = TaskState.of(job)
     if state.status is TaskStatus.COMPLETED:
         told = {"X-Regions-Count": str(state.regions)}
-        return _picture(desk.output(job), "inpainted_regions.png", state.elapsed_s, told)
+        return _picture(await desk.file(job), "inpainted_regions.png", state.elapsed_s, told)
     if state.status.is_final:
         raise Refused(410, f"Task {state.task_id} has no result: {state.message}")
     raise Refused(409, f"Task {state.task_id} has no result yet: it is {state.status}")
@@ -202,7 +202,7 @@ async def _erased(desk: Desk, request: Request, key: Key, params: Mapping[str, A
             job = await desk.run(TaskName.ERASE, params, key=key, request=request, labels=LABELS)
     except TimeoutError:
         raise Refused(504, f"not done within {timeout_s:g} s; the work was stopped") from None
-    return desk.output(job)
+    return await desk.file(job)
 
 
 def _picture(

@@ -51,20 +51,20 @@ class OneJob:
 
 
 class Shelf:
-    """A store that knows one upload and one job, and a fetcher that has one picture."""
+    """A store that knows one job, uploads with one of them, and a fetcher that has one picture."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.folder = tmp_path
         self.files = Files(tmp_path)
         self.upload_id, self.job_id, self.new = new_id(), new_id(), new_id()
         self.settings = Settings(data_dir=tmp_path, max_pixels=1000, max_upload_bytes=4000)
-        self.inputs = Inputs(self.settings, self.files, self, self)  # type: ignore[arg-type] # all it uses of them
+        self.inputs = Inputs(self.settings, self.files, self, self, self)  # type: ignore[arg-type] # all it uses of them
         path = self.files.upload(self.upload_id)
         path.parent.mkdir(parents=True)
         path.write_bytes(PNG)
         self.files.write(self.job_id, 2, "image/png", PNG)
 
-    async def upload(self, upload_id: str, key_id: str, _now: str) -> dict[str, Any] | None:
+    async def find(self, upload_id: str, key_id: str, _now: str) -> dict[str, Any] | None:
         return {"id": upload_id} if (upload_id, key_id) == (self.upload_id, LOCAL.id) else None
 
     async def job(self, job_id: str, _key_id: str) -> OneJob | None:
