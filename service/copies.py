@@ -1,4 +1,4 @@
-"""Between the engine and the pump: has outputs stored elsewhere before anybody is told that they are ready.
+"""Between the engine and the broker: has outputs stored elsewhere before anybody is told that they are ready.
 
 While an output of a job is on its way, the facts of that job wait, in order; hints pass, and so does every other job.
 An output that cannot be stored is told of all the same, after a `job.warning`: it is on this server.
@@ -14,10 +14,11 @@ import orjson
 import structlog
 
 from protocol.events import FACTS, JobWarning, OutputReady
+from service.broker import Doer
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.files import Files
 from service.object_store import NotStored, Storing
-from service.pump import Draft, Pump
 from service.storage import StoragePlace
 from service.store import Store
 
@@ -38,9 +39,9 @@ class Copies:
     """
 
     def __init__(
-        self, pump: Pump, store: Store, files: Files, *, place: StoragePlace | None, storing: Storing | None
+        self, broker: Doer, store: Store, files: Files, *, place: StoragePlace | None, storing: Storing | None
     ) -> None:
-        self._pump = pump
+        self._broker = broker
         self._store = store
         self._files = files
         self._place = place
@@ -64,7 +65,7 @@ class Copies:
     def take(self, drafts: Iterable[Draft]) -> None:
         """Take what the engine told; returns at once."""
         if self._storing is None or self._group is None:
-            self._pump.put(drafts)
+            self._broker.publish(drafts)
             return
         passed = []
         for draft in drafts:
@@ -78,7 +79,7 @@ class Copies:
                 self._held[job_id].append(draft)
             else:
                 passed.append(draft)
-        self._pump.put(passed)
+        self._broker.publish(passed)
 
     async def settle(self, timeout_s: float) -> None:
         """Wait until all that was taken is passed on; what is not stored after `timeout_s` is told of as not stored."""
@@ -106,7 +107,7 @@ class Copies:
             first = held[0]
             drafts = [first] if isinstance(first, Draft) else await first
             held.popleft()
-            self._pump.put(drafts)
+            self._broker.publish(drafts)
         del self._held[job_id]
 
     async def _copied(self, draft: Draft, output: OutputReady, job_id: str) -> Sequence[Draft]:

@@ -9,11 +9,11 @@ from typing import Final
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, JobRequeued
+from service.broker import FactLog, Taker
 from service.bus import Bus
 from service.ledger import Ledger
 from service.model_loads import ModelLoads
 from service.outlet import Outlet
-from service.pump import Pump
 from service.records import JobRecord
 from service.store import Store, UnknownCursor
 
@@ -113,12 +113,13 @@ class ServerSubscription:
 class Feeds:
     """Opens subscriptions."""
 
-    def __init__(self, ledger: Ledger, store: Store, bus: Bus, pump: Pump, loads: ModelLoads) -> None:
+    def __init__(self, ledger: Ledger, store: Store, bus: Bus, log: FactLog, broker: Taker, loads: ModelLoads) -> None:
         self._loads = loads
         self._ledger = ledger
         self._store = store
         self._bus = bus
-        self._pump = pump
+        self._log = log
+        self._broker = broker
 
     async def follow_job(
         self, job_id: str, key_id: str | None, after: int, outlet: Outlet, *, facts_only: bool = False
@@ -147,11 +148,13 @@ class Feeds:
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.after")
         subscription = JobSubscription(self._bus, outlet, job_id, after)
         self._bus.watch_job(job_id, subscription, facts_only=facts_only)
+        if record is not None and not facts_only:
+            self._broker.watch(record)
         try:
             if record is not None and after >= record.facts_after:
                 past = [fact for fact in record.facts if fact.seq > after]  # no await: nothing can come between
             else:
-                past = await self._store.facts(job_id, after)
+                past = await self._broker.replay(job_id, after)
             subscription.release(past, () if record is None or facts_only else _latest_hints(record))
             if is_over:  # whatever there is has been told, even if that is nothing
                 subscription.close()
@@ -167,7 +170,7 @@ class Feeds:
         Raises:
             ProtocolError: `cursor_expired`; start from a listing.
         """
-        begin = self._store.cursor(self._pump.stored_cursor)
+        begin = self._store.cursor(self._log.stored_cursor)
         subscription = KeySubscription(self._bus, outlet, key_id, cursor or begin)
         self._bus.watch_key(key_id, subscription)
         upto = self._store.cursor_number(begin)

@@ -3,19 +3,17 @@
 import asyncio
 from typing import Final
 
-from engine.interface.engine import Engine
 from protocol.errors import ErrorCode, ProtocolError
-from protocol.events import JobCancelled, StepFinished
+from protocol.events import StepFinished
 from protocol.jobs import Job, JobPage, JobStatus
 from protocol.requests import TASKS
 from service.admission import Admission
 from service.auth import Key
-from service.dispatcher import Dispatcher
+from service.broker import Taker
 from service.feeds import Feeds
 from service.job_filter import EVERY_JOB, JobFilter
 from service.ledger import Ledger
 from service.outlet import BufferedOutlet, Lagging
-from service.pump import Draft, Pump
 from service.settings import Settings
 from service.store import Store
 
@@ -33,20 +31,16 @@ class JobManager:
         *,
         ledger: Ledger,
         store: Store,
-        pump: Pump,
+        broker: Taker,
         feeds: Feeds,
         admission: Admission,
-        dispatcher: Dispatcher,
-        engine: Engine,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._store = store
-        self._pump = pump
+        self._broker = broker
         self._feeds = feeds
         self._admission = admission
-        self._dispatcher = dispatcher
-        self._engine = engine
         self.outlets: set[BufferedOutlet] = set()
         """Of those who wait for a job; closed, they are answered with the job as it is."""
 
@@ -64,13 +58,7 @@ class JobManager:
             raise _ended(job.id, job.status)
         if record.status is not None and record.status.is_terminal:
             raise _ended(job_id, record.status)
-        record.cancel_requested = True
-        if self._dispatcher.withdraw(job_id):
-            await self._pump.put_and_wait(Draft(JobCancelled(reason=_CANCEL_REASON), job_id, record.attempt))
-        else:
-            # Remembered first: should the server end before the job does, the job must not start again.
-            await self._pump.put_and_wait(Draft(None, job_id))
-            self._engine.cancel(job_id, _CANCEL_REASON)
+        await self._broker.cancel(record, _CANCEL_REASON)
         return await self.get(job_id, key)
 
     async def skip(self, job_id: str, key: Key) -> Job:
@@ -87,7 +75,7 @@ class JobManager:
         if _IMAGES not in TASKS[job.task].params.model_fields:
             message = f"job {job_id}: {job.task} has no images to skip between; cancel it instead"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message)
-        self._engine.skip(job_id)
+        self._broker.skip(job_id)
         return job
 
     # ---- get -------------------------------------------------------------------------------------------------

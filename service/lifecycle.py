@@ -1,18 +1,14 @@
 """Starting and stopping a server, in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import anyio.to_thread
 import structlog
 
-from engine.interface.engine import EngineStatus
-from protocol.events import SERVER_HINTS, ServerDraining
-from service.bridge import Bridge, Emitted
-from service.pump import Draft
-from service.recovery import recover, remove_orphans
+from protocol.events import ServerDraining
+from service.drafts import Draft
 from service.wiring import Services
 
 logger = structlog.get_logger(__name__)
@@ -34,50 +30,43 @@ class Lifecycle:
         self._draining: asyncio.Task[None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
         """Called when a background task has failed: the server cannot go on."""
-        self.on_ready: Callable[[], None] = lambda: None
-        """Called once the engine is loaded: what is in memory then stays there, what comes later are mostly jobs."""
-        self._is_ready = False
+
+    @property
+    def on_ready(self) -> Callable[[], None]:
+        """Called once what is loaded late is there; see `service.role.Role`."""
+        return self._services.role.on_ready
+
+    @on_ready.setter
+    def on_ready(self, told: Callable[[], None]) -> None:
+        self._services.role.on_ready = told
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The server's work, from an open store to a closed one."""
-        services = self._services
-        await services.store.open()
+        services, role = self._services, self._services.role
+        await role.prepare()
         try:
+            await services.store.open()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(work, name=name)
                     for name, work in (
-                        ("pump", services.pump.run()),
-                        ("copies", services.copies.run()),
-                        ("dispatcher", services.dispatcher.run()),
-                        ("moves", services.dispatcher.tell_moves()),
+                        ("log", services.log.run()),
+                        ("moves", services.queue.tell_moves()),
                         ("expiry", services.expiry.run()),
                         ("webhooks", services.webhooks.run()),
                         ("downloads", services.downloads.run()),
-                        ("wanted files", services.wanted_files.run()),
                         ("keys", self._check_keys()),
+                        *role.tasks(),
                     )
                 ]
-                await asyncio.sleep(0)  # the pump reads where to go on numbering before anything is given to it
-                await recover(
-                    services.store,
-                    services.ledger,
-                    services.submissions,
-                    services.dispatcher,
-                    services.pump,
-                    max_attempts=services.settings.max_attempts,
-                )
-                tasks.append(group.create_task(remove_orphans(services.store, services.files), name="orphans"))
+                await asyncio.sleep(0)  # the log reads where to go on numbering before anything is given to it
                 await services.keys.refresh()
-                bridge = Bridge(asyncio.get_running_loop(), self._take, self._engine_changed)
-                services.announcer.connect(bridge)
-                services.engine.start(bridge, services.files, bridge.changed)
+                await role.take_over()
                 try:
                     yield
                 finally:
                     await self.drain()
-                    bridge.drain()
                     await self._tell_the_rest()
                     for task in tasks:
                         task.cancel()
@@ -87,6 +76,7 @@ class Lifecycle:
             raise
         finally:
             await services.store.close()
+            await role.close()
 
     async def _check_keys(self) -> None:
         """See to it that a key that is revoked stops working on sockets that are open, too."""
@@ -105,13 +95,10 @@ class Lifecycle:
         services = self._services
         logger.info("server.draining", live=services.engine.state().live_jobs, waiting=len(services.admission))
         services.submissions.is_draining = True
-        services.pump.put([Draft(ServerDraining(reconnect_to=services.settings.reconnect_to), None)])
-        services.dispatcher.pause()
+        services.log.put([Draft(ServerDraining(reconnect_to=services.settings.reconnect_to), None)])
+        services.role.pause()
         await services.submissions.settle()
-        timeout_s = services.settings.shutdown_timeout_s
-        if not await anyio.to_thread.run_sync(services.engine.stop, timeout_s):
-            logger.error("engine.left_behind", timeout_s=timeout_s)
-        await asyncio.sleep(0)  # what the engine told last is on its way through the bridge
+        await services.role.stop(services.settings.shutdown_timeout_s)
         await self._tell_the_rest()
         for outlet in (*services.outlets, *services.jobs.outlets):
             outlet.close()
@@ -125,21 +112,9 @@ class Lifecycle:
     async def _tell_the_rest(self) -> None:
         """Wait until what has happened is stored and told, but not for ever: the disk may be full."""
         timeout_s = self._services.settings.shutdown_timeout_s
-        await self._services.copies.settle(timeout_s)
+        await self._services.role.settle(timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._services.pump.drained()
+                await self._services.log.drained()
         except TimeoutError:  # the next server finds these jobs as they were stored last, and takes them over
             logger.error("pump.left_behind")
-
-    def _engine_changed(self) -> None:
-        self._services.dispatcher.wake()
-        if not self._is_ready and self._services.engine.state().status is EngineStatus.READY:
-            self._is_ready = True
-            self.on_ready()
-
-    def _take(self, emitted: Sequence[Emitted]) -> None:
-        self._services.copies.take(
-            Draft(item.body, None if isinstance(item.body, SERVER_HINTS) else item.job_id, item.attempt)
-            for item in emitted
-        )

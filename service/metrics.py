@@ -81,7 +81,7 @@ class Metrics:
         self._registry.register(_Present(gauges))
 
     def published(self, event: Event, record: JobRecord | None) -> None:
-        """Count an event. A listener of the pump."""
+        """Count an event. A listener of `service.projection`."""
         self._events[event.type].inc()
         body = event.body
         if record is None or not event.is_fact:

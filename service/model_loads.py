@@ -5,7 +5,7 @@ from service.records import JobRecord
 
 
 class ModelLoads:
-    """The newest `model.loading` of each model that is not there yet. A listener of the pump."""
+    """The newest `model.loading` of each model that is not there yet. A listener of `service.projection`."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Event] = {}

@@ -7,20 +7,18 @@ waits for a commit the next batch gathers, and a busy server commits many facts 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import structlog
 
-from protocol.codec import body_text, event_text
-from protocol.events import FACTS, Event, EventBody, OutputReady
-from protocol.ids import new_id
-from protocol.requests import WebhookEvent
+from protocol.events import FACTS, Event
 from service.bus import Bus
-from service.clock import now, timestamp
+from service.clock import timestamp
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.ledger import Ledger
+from service.projection import Projection
 from service.records import JobRecord
 from service.store import Batch, Store
 
@@ -30,48 +28,14 @@ _MOST_PER_BATCH: Final = 2000
 _RETRY_AFTER_S: Final = 0.5
 
 
-@dataclass(slots=True)
-class Draft:
-    """Something that happened, not yet numbered, stored or told.
-
-    Attributes:
-        record: of a new job, for its first facts; others are found by `job_id`.
-        rows: what a new job puts into the store beside its facts: `job`, and perhaps `idempotency` and `foreign`.
-        is_crash: this requeueing follows the end of a server, which counts against the job.
-        done: resolved with the event once it is published, with None if it was refused.
-    """
-
-    body: EventBody | None
-    job_id: str | None
-    attempt: int = 1
-    record: JobRecord | None = None
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    is_crash: bool = False
-    done: asyncio.Future[Event | None] | None = None
-
-    @property
-    def makes_job(self) -> bool:
-        return "job" in self.rows
-
-
-class Listener(Protocol):
-    """Hears of every published event after the subscribers; for the service's own book-keeping."""
-
-    def published(self, event: Event, record: JobRecord | None) -> None: ...
-
-
 class Pump:
-    """The one writer of facts.
+    """The one writer of facts. Implements `service.broker.FactLog`."""
 
-    Args:
-        job_ttl_s: an ended job expires this long after its end.
-    """
-
-    def __init__(self, ledger: Ledger, store: Store, bus: Bus, *, job_ttl_s: float) -> None:
+    def __init__(self, ledger: Ledger, store: Store, bus: Bus, projection: Projection) -> None:
         self._ledger = ledger
         self._store = store
         self._bus = bus
-        self._job_ttl_s = job_ttl_s
+        self._projection = projection
         self._waiting: list[Draft] = []
         self._in_hand: list[Draft] = []
         self._wake = asyncio.Event()
@@ -80,8 +44,6 @@ class Pump:
         self._has_ended = False
         self._cursor = 0
         self._stored_cursor = 0
-        self.listeners: list[Listener] = []
-        self.on_commit: Callable[[float, int], None] = lambda _seconds, _facts: None
         self.is_healthy = True
 
     @property
@@ -113,16 +75,6 @@ class Pump:
         draft.done = asyncio.get_running_loop().create_future()
         self.put([draft, *after])
         return await draft.done  # the caller's going away does not undo what is being stored
-
-    def tell(self, event: Event, key_id: str) -> None:
-        """Publish a hint of a job that is no longer in the ledger.
-
-        Args:
-            key_id: whose job it was.
-        """
-        self._bus.publish(event, key_id)
-        for listener in self.listeners:
-            listener.published(event, None)
 
     async def drained(self) -> None:
         """Wait until everything taken so far is published."""
@@ -180,7 +132,7 @@ class Pump:
         with self._bus.cork.put_in() if len(stamped) > 1 else contextlib.nullcontext():
             for draft, event, record in stamped:
                 if event is not None:
-                    self._publish(event, record)
+                    self._projection.publish(event, record)
                 if draft.done is not None and not draft.done.done():
                     draft.done.set_result(event)
 
@@ -200,32 +152,7 @@ class Pump:
         if event is None or not is_fact:
             return event, record
         self._cursor += 1
-        if draft.is_crash:
-            record.crashes += 1
-        if event.is_terminal:
-            record.expires_at = timestamp(now(), plus_s=self._job_ttl_s)
-        batch.facts.append((event, self._cursor, record.key_id))
-        if draft.makes_job:
-            batch.new_jobs.append(draft.rows["job"])
-            if "idempotency" in draft.rows:
-                batch.idempotency.append(draft.rows["idempotency"])
-            if "foreign" in draft.rows:
-                batch.foreign_requests.append(draft.rows["foreign"])
-        else:
-            batch.changed[record.id] = record
-        if isinstance(event.body, OutputReady):
-            data = body_text(event).decode()
-            batch.outputs.append({"job_id": record.id, "number": event.body.index, "data": data})
-        if record.webhook is not None and WebhookEvent(event.type) in record.webhook.events:
-            batch.webhooks.append(
-                {
-                    "id": f"msg_{new_id()}",
-                    "job_id": record.id,
-                    "url": str(record.webhook.url),
-                    "event": event_text(event).decode(),
-                    "next_at": time.time(),
-                }
-            )
+        self._projection.apply(batch, event, record, self._cursor, rows=draft.rows, is_crash=draft.is_crash)
         return event, record
 
     async def _commit(
@@ -245,19 +172,8 @@ class Pump:
                 await asyncio.sleep(_RETRY_AFTER_S)
             else:
                 self.is_healthy = True
-                self.on_commit(time.monotonic() - started_at, len(batch.facts))
+                self._projection.on_commit(time.monotonic() - started_at, len(batch.facts))
                 return stamped
-
-    def _publish(self, event: Event, record: JobRecord | None) -> None:
-        if record is not None:
-            if event.is_fact and event.seq == 1:
-                self._ledger.add(record)
-            self._ledger.remember(record, event)
-        self._bus.publish(event, record.key_id if record else None)
-        if record is not None and event.is_terminal:
-            self._ledger.remove(record.id)
-        for listener in self.listeners:
-            listener.published(event, record)
 
 
 def _refuse_new(

@@ -11,11 +11,12 @@ from protocol.events import JobCancelled, JobFailed, JobRequeued
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
 from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
+from service.broker import FactLog
 from service.database import Row
-from service.dispatcher import Dispatcher
+from service.drafts import Draft
 from service.files import Files
 from service.ledger import Ledger
-from service.pump import Draft, Pump
+from service.queue_view import QueueView
 from service.records import JobRecord
 from service.store import Store
 from service.submissions import Submissions
@@ -26,7 +27,7 @@ _REASON: Final = "the server ended while the job was running"
 
 
 async def recover(
-    store: Store, ledger: Ledger, submissions: Submissions, dispatcher: Dispatcher, pump: Pump, *, max_attempts: int
+    store: Store, ledger: Ledger, submissions: Submissions, queue: QueueView, log: FactLog, *, max_attempts: int
 ) -> None:
     """Take over every job that has not ended: queued ones wait again, running ones are requeued.
 
@@ -44,8 +45,8 @@ async def recover(
         elif record.cancel_requested:
             drafts.append(Draft(JobCancelled(reason="cancelled by the client"), record.id, record.attempt))
         else:
-            dispatcher.enqueue(record)
-    pump.put(drafts)
+            queue.enqueue(record)
+    log.put(drafts)
     if rows:
         logger.info("jobs.recovered", queued=len(rows) - len(drafts), ended_or_requeued=len(drafts))
 

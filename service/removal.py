@@ -8,12 +8,13 @@ import anyio.to_thread
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, JobRemoved
 from service.auth import Key
+from service.broker import FactLog
 from service.clock import timestamp
 from service.files import Files
 from service.job_views import EndedJob
 from service.jobs import JobManager
 from service.ledger import Ledger
-from service.pump import Pump
+from service.projection import Projection
 from service.store import Store
 from service.thumbnails import Thumbnails
 
@@ -26,13 +27,21 @@ class Removal:
     """See the module. For the event loop only."""
 
     def __init__(
-        self, store: Store, files: Files, thumbnails: Thumbnails, ledger: Ledger, pump: Pump, jobs: JobManager
+        self,
+        store: Store,
+        files: Files,
+        thumbnails: Thumbnails,
+        ledger: Ledger,
+        log: FactLog,
+        projection: Projection,
+        jobs: JobManager,
     ) -> None:
         self._store = store
         self._files = files
         self._thumbnails = thumbnails
         self._ledger = ledger
-        self._pump = pump
+        self._log = log
+        self._projection = projection
         self._jobs = jobs
         self._going: set[str] = set()
 
@@ -61,7 +70,7 @@ class Removal:
             reason: told to those who watch.
         """
         if any(job.id in self._ledger for job in jobs):
-            await self._pump.drained()  # the end is stored, and about to be told: nothing may come before that
+            await self._log.drained()  # the end is stored, and about to be told: nothing may come before that
         told = [job for job in jobs if job.id not in self._ledger]
         ids = [job.id for job in told]
         self._going.update(ids)
@@ -71,7 +80,7 @@ class Removal:
             for job in told:
                 body = JobRemoved(reason=reason)
                 event = Event(body, at=at, job_id=job.id, seq=job.seq, attempt=job.attempt, n=_LAST_N)
-                self._pump.tell(event, job.key_id)
+                self._projection.tell(event, job.key_id)
             for job_id in ids:
                 self._thumbnails.remove(job_id)
                 await anyio.to_thread.run_sync(self._files.remove_job, job_id)

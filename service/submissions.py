@@ -17,13 +17,14 @@ from protocol.pictures import with_pictures
 from protocol.requests import TASKS, JobRequest, parse_job_request
 from service.admission import Admission
 from service.auth import Key
+from service.broker import Taker
 from service.clock import now, timestamp
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.errors import ServiceError
 from service.inputs import Inputs, PreparedInputs
 from service.model_check import ModelCheck
 from service.presets.layer import Presets
-from service.pump import Draft, Pump
 from service.records import JobRecord
 from service.settings import Settings
 from service.store import Store
@@ -79,7 +80,7 @@ class Submissions:
         settings: Settings,
         *,
         store: Store,
-        pump: Pump,
+        broker: Taker,
         admission: Admission,
         inputs: Inputs,
         models: ModelCheck,
@@ -88,7 +89,7 @@ class Submissions:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._pump = pump
+        self._broker = broker
         self._admission = admission
         self._inputs = inputs
         self._models = models
@@ -208,7 +209,7 @@ class Submissions:
         draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
         notes = [Draft(note, job_id, record=record) for note in (*submission.notes, *preset_notes)]
         try:
-            await self._pump.put_and_wait(draft, *notes)
+            await self._broker.submit(draft, *notes)
         except StoreUnavailable:
             if inputs.names:
                 await self._inputs.discard(job_id)

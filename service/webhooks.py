@@ -124,7 +124,7 @@ class Webhooks:
         """Label `dialect` of a job -> the form its clients expect; other jobs are told of in ours."""
 
     def published(self, event: Event, record: JobRecord | None) -> None:
-        """A listener of the pump: a row may have been added."""
+        """A listener of `service.projection`: a row may have been added."""
         if record is not None and record.webhook is not None and event.is_fact:
             self.wake()
 

@@ -26,6 +26,7 @@ from protocol.models import ModelInfo
 from service.admission import Admission
 from service.auth import KeyRecord, KeyRing, Load
 from service.bridge import Announcer
+from service.broker import FactLog, Taker
 from service.bus import Bus
 from service.clock import timestamp
 from service.copies import Copies
@@ -38,6 +39,7 @@ from service.files import Files
 from service.inputs import Inputs
 from service.jobs import JobManager
 from service.ledger import Ledger
+from service.local_broker import LocalBroker
 from service.metrics import Gauges, Metrics
 from service.model_check import ModelCheck
 from service.model_loads import ModelLoads
@@ -46,10 +48,14 @@ from service.object_store import ObjectStore
 from service.outlet import BufferedOutlet
 from service.presets.book import PresetBook
 from service.presets.layer import Presets
+from service.projection import Projection
 from service.pump import Pump
+from service.queue_view import QueueView
 from service.removal import Removal
+from service.role import Role
 from service.setting_values import EngineKind, Synchronous
 from service.settings import Settings, SettingsError
+from service.standalone import Standalone
 from service.storage import BadPlace, StoragePlace
 from service.store import Store
 from service.styles import Styles
@@ -58,6 +64,7 @@ from service.thumbnails import Thumbnails
 from service.uploads import StoredUploads, Uploads
 from service.wanted_files import WantedFiles
 from service.webhooks import Webhooks
+from service.workbench import Workbench
 
 
 class Socket(Protocol):
@@ -85,10 +92,11 @@ class Services:
     uploads: Uploads
     ledger: Ledger
     bus: Bus
-    pump: Pump
-    copies: Copies
+    projection: Projection
+    log: FactLog
+    broker: Taker
     admission: Admission
-    dispatcher: Dispatcher
+    queue: QueueView
     feeds: Feeds
     inputs: Inputs
     fetcher: Fetcher
@@ -106,7 +114,7 @@ class Services:
     styles: Styles
     presets: Presets
     downloads: Downloads
-    wanted_files: WantedFiles
+    role: Role
     sockets: set[Socket] = field(default_factory=set)
     """Open WebSockets."""
     started_at: str = field(default_factory=timestamp)
@@ -126,8 +134,11 @@ def wire(settings: Settings) -> Services:
     store = Store(settings.data_dir, settings.synchronous)
     files = Files(settings.data_dir, survives_power_loss=settings.synchronous is Synchronous.FULL)
     ledger, bus, admission = Ledger(), Bus(), Admission()
-    pump = Pump(ledger, store, bus, job_ttl_s=settings.job_ttl_s)
-    copies = Copies(pump, store, files, place=place, storing=ObjectStore(place) if place is not None else None)
+    projection = Projection(ledger, bus, job_ttl_s=settings.job_ttl_s)
+    pump = Pump(ledger, store, bus, projection)
+    broker = LocalBroker(admission, ledger, store, pump)
+    queue = QueueView(admission, ledger, bus, pump)
+    copies = Copies(broker, store, files, place=place, storing=ObjectStore(place) if place is not None else None)
     announcer = Announcer()
     library = _library(settings)
     shelf = _shelf(settings, library)
@@ -135,10 +146,19 @@ def wire(settings: Settings) -> Services:
     styles = Styles(wordsmith.styles)
     wanted_files = WantedFiles(settings, announcer)
     engine = _engine(settings, library, wordsmith, announcer, wanted_files)
+    broker.on_cancel, broker.on_skip, queue.on_change = engine.cancel, engine.skip, broker.wake
+    workbench = Workbench(
+        broker,
+        engine,
+        files,
+        dispatcher=Dispatcher(broker, files, engine),
+        copies=copies,
+        announcer=announcer,
+        wanted_files=wanted_files,
+    )
     downloads = Downloads(settings, shelf, announcer)
-    dispatcher = Dispatcher(admission, ledger, store, files, engine, bus, pump)
     model_loads = ModelLoads()
-    feeds = Feeds(ledger, store, bus, pump, model_loads)
+    feeds = Feeds(ledger, store, bus, pump, broker, model_loads)
     fetcher = Fetcher(settings)
     uploads = StoredUploads(store, files)
     inputs = Inputs(settings, files, store, uploads, fetcher)
@@ -147,7 +167,7 @@ def wire(settings: Settings) -> Services:
     submissions = Submissions(
         settings,
         store=store,
-        pump=pump,
+        broker=broker,
         admission=admission,
         inputs=inputs,
         models=model_check,
@@ -158,14 +178,12 @@ def wire(settings: Settings) -> Services:
         settings,
         ledger=ledger,
         store=store,
-        pump=pump,
+        broker=broker,
         feeds=feeds,
         admission=admission,
-        dispatcher=dispatcher,
-        engine=engine,
     )
     thumbnails = Thumbnails()
-    removal = Removal(store, files, thumbnails, ledger, pump, jobs)
+    removal = Removal(store, files, thumbnails, ledger, pump, projection, jobs)
     services = Services(
         settings=settings,
         keys=KeyRing(settings.api.keys, _load_keys(store)),
@@ -174,10 +192,11 @@ def wire(settings: Settings) -> Services:
         uploads=uploads,
         ledger=ledger,
         bus=bus,
-        pump=pump,
-        copies=copies,
+        projection=projection,
+        log=pump,
+        broker=broker,
         admission=admission,
-        dispatcher=dispatcher,
+        queue=queue,
         feeds=feeds,
         inputs=inputs,
         fetcher=fetcher,
@@ -195,10 +214,19 @@ def wire(settings: Settings) -> Services:
         styles=styles,
         presets=presets,
         downloads=downloads,
-        wanted_files=wanted_files,
+        role=Standalone(
+            workbench,
+            pump,
+            store=store,
+            files=files,
+            ledger=ledger,
+            submissions=submissions,
+            queue=queue,
+            max_attempts=settings.max_attempts,
+        ),
     )
-    pump.listeners += [dispatcher, services.webhooks, metrics, model_loads]
-    pump.on_commit = metrics.observe_commit
+    projection.listeners += [queue, services.webhooks, metrics, model_loads]
+    projection.on_commit = metrics.observe_commit
     services.webhooks.on_result = metrics.observe_webhook
     copies.on_result = metrics.observe_copy
     metrics.watch(

@@ -21,7 +21,7 @@ async def ready(request: Request) -> Response:
     problems = []
     if engine.status is not EngineStatus.READY:
         problems.append(f"engine {engine.status}" + (f": {engine.detail}" if engine.detail else ""))
-    if not services.pump.is_healthy:
+    if not services.log.is_healthy:
         problems.append("the store cannot be written")
     if services.submissions.is_draining:
         problems.append("draining")

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from service.pump import Draft
+from service.drafts import Draft
 from tests.servers import DEADLINE_S, thread_server, until
 
 
@@ -13,7 +13,7 @@ class _Broken(Exception):
 
 def test_a_server_whose_pump_fails_ends_and_answers_those_who_wait(tmp_path: Path) -> None:
     with thread_server(tmp_path) as server, server.client() as http:
-        pump = server.services.pump
+        pump = server.services.log
 
         async def fail(_drafts: list[Draft]) -> None:
             raise _Broken

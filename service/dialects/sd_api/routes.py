@@ -29,7 +29,7 @@ async def health(request: Request) -> Response:
     """Also for callers without a key. Models are read when a job first wants them: told is whether jobs can be done."""
     services = Desk.of(request).services
     engine = services.engine.state()
-    is_well = engine.status not in _UNFIT and services.pump.is_healthy
+    is_well = engine.status not in _UNFIT and services.log.is_healthy
     body = {"status": "ok" if is_well else "error", "model_loaded": engine.status is EngineStatus.READY}
     return JSONResponse(body, 200 if is_well else 503)
 

@@ -46,7 +46,7 @@ async def health(request: Request) -> Response:
     services = Desk.of(request).services
     engine = services.engine.state()
     problems = [] if engine.status is EngineStatus.READY else [f"the engine is {engine.status}"]
-    if not services.pump.is_healthy:
+    if not services.log.is_healthy:
         problems.append("the store cannot be written")
     return JSONResponse(
         {

@@ -6,10 +6,14 @@ from typing import Any
 from protocol.events import Event, JobQueued
 from protocol.ids import new_id
 from protocol.requests import Previews, Priority, TaskName, Webhook
+from service.admission import Admission
 from service.bus import Bus
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.ledger import Ledger
-from service.pump import Draft, Pump
+from service.local_broker import LocalBroker
+from service.projection import Projection
+from service.pump import Pump
 from service.records import JobRecord
 from service.store import Batch, UnknownCursor
 
@@ -106,9 +110,12 @@ class Table:
         self.store = FakeStore()
         self.ledger = Ledger()
         self.bus = Bus()
-        self.pump = Pump(self.ledger, self.store, self.bus, job_ttl_s=60)  # type: ignore[arg-type] # all it uses of one
+        self.projection = Projection(self.ledger, self.bus, job_ttl_s=60)
+        self.pump = Pump(self.ledger, self.store, self.bus, self.projection)  # type: ignore[arg-type] # all it uses of one
+        self.admission = Admission()
+        self.broker = LocalBroker(self.admission, self.ledger, self.store, self.pump)  # type: ignore[arg-type] # likewise
         self.heard: list[Event] = []
-        self.pump.listeners.append(self)
+        self.projection.listeners.append(self)
 
     def published(self, event: Event, job: JobRecord | None) -> None:
         self.heard.append(event)

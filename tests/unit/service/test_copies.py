@@ -9,9 +9,9 @@ import pytest
 
 from protocol.events import JobStarted, JobSucceeded, JobWarning, OutputReady, StepFinished
 from service.copies import _AT_ONCE, Copies
+from service.drafts import Draft
 from service.files import Files
 from service.object_store import NotStored
-from service.pump import Draft
 from service.records import JobRecord
 from service.storage import StoragePlace
 from tests.servers import DEADLINE_S
@@ -60,7 +60,7 @@ class Stage:
         self.table.store.row = self._row  # type: ignore[attr-defined] # what a real one has
         self.storing = Storing()
         self.copies = Copies(
-            self.table.pump, self.table.store, Files(folder), place=place, storing=self.storing  # type: ignore[arg-type] # all it uses of one
+            self.table.broker, self.table.store, Files(folder), place=place, storing=self.storing  # type: ignore[arg-type] # all it uses of one
         )  # fmt: skip
 
     async def _row(self, job_id: str) -> dict[str, Any] | None:
@@ -192,6 +192,6 @@ async def test_only_outputs_of_the_dialects_named_are_copied(tmp_path: Path) -> 
 
 async def test_without_a_place_everything_passes_at_once(tmp_path: Path) -> None:
     table = Table()
-    copies = Copies(table.pump, table.store, Files(tmp_path), place=None, storing=None)  # type: ignore[arg-type] # all it uses of one
+    copies = Copies(table.broker, table.store, Files(tmp_path), place=None, storing=None)  # type: ignore[arg-type] # all it uses of one
     copies.take([Draft(output(), "j"), Draft(SUCCEEDED, "j")])
     assert [draft.body for draft in table.pump._waiting] == [output(), SUCCEEDED]

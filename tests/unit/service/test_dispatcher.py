@@ -15,11 +15,11 @@ from protocol.editing import TestPatternParams
 from protocol.errors import ErrorCode
 from protocol.events import Event, EventBody, JobCancelled, JobFailed, JobRequeued, JobStarted, JobSucceeded, QueueMoved
 from protocol.requests import Priority, parse_job_request
-from service import dispatcher as dispatcher_module
-from service.admission import Admission
+from service import queue_view
 from service.dispatcher import Dispatcher
+from service.drafts import Draft
 from service.files import Files
-from service.pump import Draft
+from service.queue_view import QueueView
 from service.records import JobRecord
 from tests.servers import DEADLINE_S
 from tests.unit.service.parts import Table, queued, record
@@ -68,22 +68,17 @@ class Desk:
     def __init__(self, tmp_path: Path, free: int) -> None:
         self.table = Table()
         self.engine = Room(free)
-        self.admission = Admission()
         self.rows: dict[str, dict[str, Any]] = {}
         self.any_row: dict[str, Any] | None = None
         self.table.store.row = self._row  # type: ignore[attr-defined] # beside what a pump needs
-        self.dispatcher = Dispatcher(
-            self.admission,
-            self.table.ledger,
-            self.table.store,  # type: ignore[arg-type] # all it uses of one
-            Files(tmp_path),
-            self.engine,  # type: ignore[arg-type] # all it uses of one
-            self.table.bus,
-            self.table.pump,
-        )
-        self.dispatcher._wake = self.wake = WatchedEvent()
-        self.dispatcher._moved = self.moved = WatchedEvent()
-        self.table.pump.listeners.extend((self.dispatcher, self))
+        table = self.table
+        self.queue = QueueView(table.admission, table.ledger, table.bus, table.pump)
+        self.broker = table.broker
+        self.dispatcher = Dispatcher(self.broker, Files(tmp_path), self.engine)  # type: ignore[arg-type] # all it uses of one
+        self.broker._wake = self.wake = WatchedEvent()
+        self.queue._moved = self.moved = WatchedEvent()
+        self.queue.on_change = self.broker.wake
+        table.projection.listeners.extend((self.queue, self))
         self._told: dict[type[EventBody], Tally] = defaultdict(Tally)
         self._arrivals = 0
 
@@ -143,7 +138,7 @@ async def test_jobs_are_numbered_in_the_order_they_are_let_through(tmp_path: Pat
         high = await desk.accept(priority=Priority.HIGH)
         click = await desk.accept(is_interactive=True)
         desk.engine.free = 9
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.until(3)
     assert desk.engine.taken == [click.id, high.id, low.id]
     turns = [run.order.turn for run in desk.engine.runs]
@@ -156,31 +151,31 @@ async def test_jobs_wait_until_there_is_room(tmp_path: Path) -> None:
         await desk.settle()
         assert desk.engine.taken == [jobs[0].id]
         desk.engine.free = 1
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.settle()
         assert desk.engine.taken == [jobs[0].id, jobs[1].id]
-        assert jobs[2].id in desk.admission
+        assert jobs[2].id in desk.table.admission
 
 
 async def test_the_end_of_a_job_makes_room_and_tells_how_long_its_task_takes(tmp_path: Path) -> None:
     async with working(tmp_path, free=1) as desk:
         first, second = await desk.accept(), await desk.accept()
+        await desk.until(1)
         desk.table.pump.put([Draft(JobStarted(worker="w", device="d", attempt=1), first.id)])
         await desk.settle()
         desk.engine.free = 1
         desk.table.pump.put([Draft(JobSucceeded(duration_s=2.5), first.id)])
         await desk.until(2)
     assert desk.engine.taken == [first.id, second.id]
-    assert desk.admission.mean_s(first.task) == 2.5
+    assert desk.table.admission.mean_s(first.task) == 2.5
 
 
 async def test_a_job_withdrawn_from_the_queue_never_reaches_the_engine(tmp_path: Path) -> None:
     async with working(tmp_path, free=0) as desk:
         job, other = await desk.accept(), await desk.accept()
-        assert desk.dispatcher.withdraw(job.id)
-        assert not desk.dispatcher.withdraw(job.id)
+        await desk.broker.cancel(job, "no longer wanted")
         desk.engine.free = 9
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.until(1)
         await desk.settle()
     assert desk.engine.taken == [other.id]
@@ -188,7 +183,7 @@ async def test_a_job_withdrawn_from_the_queue_never_reaches_the_engine(tmp_path:
 
 async def test_a_paused_dispatcher_gives_nothing_more(tmp_path: Path) -> None:
     async with working(tmp_path) as desk:
-        desk.dispatcher.pause()
+        desk.broker.pause()
         await desk.accept()
         await desk.settle()
     assert desk.engine.taken == []
@@ -199,7 +194,7 @@ async def test_a_request_that_was_not_kept_is_read_back(tmp_path: Path) -> None:
         desk.any_row = ROW
         job, following = await desk.accept(request=None), await desk.accept()
         desk.engine.free = 9
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.until(2)
     assert desk.engine.taken == [job.id, following.id]
     assert desk.engine.runs[0].params == TestPatternParams(seed=6)
@@ -210,11 +205,11 @@ async def test_a_job_whose_row_is_gone_is_passed_over(tmp_path: Path) -> None:
     async with working(tmp_path, free=0) as desk:
         gone, following = await desk.accept(request=None), await desk.accept()
         desk.engine.free = 9
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.until(1)
         await desk.settle()
     assert desk.engine.taken == [following.id]
-    assert gone.id not in desk.admission
+    assert gone.id not in desk.table.admission
 
 
 async def test_a_request_that_cannot_be_read_any_more_costs_its_job_and_no_other(tmp_path: Path) -> None:
@@ -235,7 +230,7 @@ async def test_a_request_that_cannot_be_read_any_more_costs_its_job_and_no_other
 async def test_of_very_many_waiting_jobs_the_requests_are_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_REQUESTS_KEPT", 2)
+    monkeypatch.setattr(queue_view, "_REQUESTS_KEPT", 2)
     async with working(tmp_path, free=0) as desk:
         jobs = [await desk.accept() for _ in range(4)]
     assert [job.request is not None for job in jobs] == [True, True, False, False]
@@ -273,19 +268,19 @@ class Ear:
 async def test_those_who_watch_are_told_their_place_whenever_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_MOVES_INTERVAL_S", 0)
-    monkeypatch.setattr(dispatcher_module, "_MOVES_PER_JOB_S", 0)
+    monkeypatch.setattr(queue_view, "_MOVES_INTERVAL_S", 0)
+    monkeypatch.setattr(queue_view, "_MOVES_PER_JOB_S", 0)
     async with working(tmp_path, free=0) as desk:
-        moves = asyncio.create_task(desk.dispatcher.tell_moves())
+        moves = asyncio.create_task(desk.queue.tell_moves())
         jobs = [await desk.accept() for _ in range(3)]
         desk.table.bus.watch_job(jobs[2].id, Ear())
-        desk.dispatcher.wake()
+        desk.queue.changed()
 
         await desk.told(QueueMoved, 1)
-        desk.dispatcher.withdraw(jobs[0].id)
+        await desk.broker.cancel(jobs[0], "no longer wanted")
         await desk.told(QueueMoved, 2)
         for _ in range(5):  # it is looked at again, and stands where it stood
-            desk.dispatcher.wake()
+            desk.queue.changed()
             await desk.moved.wait_clear()
             await desk.table.pump.drained()
         moves.cancel()
@@ -316,14 +311,14 @@ class Turns:
 async def test_of_many_who_watch_only_a_few_are_told_before_others_have_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_MOVES_PER_JOB_S", 0)
+    monkeypatch.setattr(queue_view, "_MOVES_PER_JOB_S", 0)
     async with working(tmp_path, free=0) as desk:
         jobs = [await desk.accept() for _ in range(21)]
         for job in jobs:
             desk.table.bus.watch_job(job.id, Ear())
         turns = Turns()
-        desk.table.pump.listeners.append(turns)
-        moves = asyncio.create_task(desk.dispatcher.tell_moves())
+        desk.table.projection.listeners.append(turns)
+        moves = asyncio.create_task(desk.queue.tell_moves())
         await desk.told(QueueMoved, len(jobs))
         moves.cancel()
     assert sum(turns.told) == len(jobs)
@@ -334,14 +329,14 @@ async def test_of_many_who_watch_only_a_few_are_told_before_others_have_their_tu
 async def test_whoever_only_waits_for_the_end_is_not_told_a_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "_MOVES_INTERVAL_S", 0)
+    monkeypatch.setattr(queue_view, "_MOVES_INTERVAL_S", 0)
     async with working(tmp_path, free=0) as desk:
         waits, watches = await desk.accept(), await desk.accept()
         desk.table.bus.watch_job(waits.id, Ear(), facts_only=True)
         desk.table.bus.watch_job(watches.id, Ear())
-        moves = asyncio.create_task(desk.dispatcher.tell_moves())
+        moves = asyncio.create_task(desk.queue.tell_moves())
         await desk.told(QueueMoved)
-        desk.dispatcher.wake()
+        desk.queue.changed()
         await desk.moved.wait_clear()
         await desk.table.pump.drained()
         moves.cancel()

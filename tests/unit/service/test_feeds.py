@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, EventBody, JobRequeued, JobStarted, JobSucceeded, JobWarning, StepFinished
+from service.drafts import Draft
 from service.feeds import Feeds
 from service.model_loads import ModelLoads
 from service.outlet import BufferedOutlet
-from service.pump import Draft
 from service.records import JobRecord
 from tests.unit.service.parts import Table, queued, record
 
@@ -46,7 +46,8 @@ class World:
     def __init__(self) -> None:
         self.table = Table()
         self.loads = ModelLoads()
-        self.feeds = Feeds(self.table.ledger, self.table.store, self.table.bus, self.table.pump, self.loads)  # type: ignore[arg-type]
+        table = self.table
+        self.feeds = Feeds(table.ledger, table.store, table.bus, table.pump, table.broker, self.loads)  # type: ignore[arg-type]
         self.reads = asyncio.Event()
 
     async def accept(self) -> JobRecord:

@@ -13,9 +13,11 @@ from protocol.events import JobRequeued, JobStarted, JobSucceeded, JobWarning, P
 from protocol.jobs import JobStatus
 from service.auth import LOCAL, Key, Scope
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.errors import ServiceError
-from service.pump import Draft
+from service.local_broker import LocalBroker
 from service.settings import Settings
+from service.standalone import Standalone
 from service.submissions import Submission
 from service.wiring import Services, wire
 from tests.servers import DEADLINE_S
@@ -43,20 +45,21 @@ class Desk:
         self.has_room = False
         services.engine.has_room = lambda _run: self.has_room  # type: ignore[method-assign]
         services.engine.submit = self.runs.append  # type: ignore[method-assign]
-        services.engine.cancel = lambda job_id, _reason: self.cancelled.append(job_id)  # type: ignore[method-assign]
+        assert isinstance(services.broker, LocalBroker)
+        services.broker.on_cancel = lambda job_id, _reason: self.cancelled.append(job_id)
 
     async def submit(self, key: Key = ALICE, *, idempotency_key: str | None = None, body: object = BODY) -> str:
         return (await self.submissions.submit(Submission(body, key, idempotency_key))).job.id
 
     async def start(self, job_id: str) -> None:
         self.has_room = True
-        self.services.dispatcher.wake()
+        self.services.queue.changed()
         while job_id not in [run.job_id for run in self.runs]:
             await asyncio.sleep(0)
         await self.tell(job_id, JobStarted(worker="w", device="d", attempt=1))
 
     async def tell(self, job_id: str, body: Any) -> None:
-        await self.services.pump.put_and_wait(Draft(body, job_id))
+        await self.services.log.put_and_wait(Draft(body, job_id))
 
 
 @pytest.fixture
@@ -66,8 +69,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     )  # fmt: skip
     services = wire(settings)
     made = Desk(services)
+    assert isinstance(services.role, Standalone)
     await services.store.open()
-    tasks = [asyncio.create_task(work) for work in (services.pump.run(), services.dispatcher.run())]
+    tasks = [asyncio.create_task(work) for work in (services.log.run(), services.role.workbench.dispatcher.run())]
     async with asyncio.timeout(DEADLINE_S):
         await asyncio.sleep(0)
         yield made

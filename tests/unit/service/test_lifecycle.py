@@ -10,8 +10,8 @@ from protocol.events import JobStarted
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
 from service.database import StoreUnavailable
+from service.drafts import Draft
 from service.lifecycle import Lifecycle
-from service.pump import Draft
 from service.settings import Settings
 from service.submissions import Submission
 from service.wiring import wire
@@ -38,8 +38,8 @@ async def test_a_server_that_cannot_store_any_more_can_still_be_stopped(tmp_path
         async with Lifecycle(services).running():
             job_id = (await services.submissions.submit(Submission(BODY, LOCAL))).job.id
             services.store._write = refuse  # type: ignore[method-assign]
-            services.pump.put([Draft(JobStarted(worker="w", device="d", attempt=1), job_id)])
-            while services.pump.is_healthy:
+            services.log.put([Draft(JobStarted(worker="w", device="d", attempt=1), job_id)])
+            while services.log.is_healthy:
                 await asyncio.sleep(0)
         again = wire(settings)
         async with Lifecycle(again).running():  # the job is as it was stored last, and goes on

@@ -19,7 +19,7 @@ from protocol.events import (
 from protocol.requests import Webhook
 from service import pump as pump_module
 from service.database import StoreUnavailable
-from service.pump import Draft
+from service.drafts import Draft
 from service.records import JobRecord
 from tests.servers import DEADLINE_S
 from tests.unit.service.parts import Table, queued, record

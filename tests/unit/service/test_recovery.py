@@ -13,9 +13,10 @@ from protocol.events import Event, JobCancelled, JobFailed, JobRequeued, JobStar
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
 from service.auth import LOCAL
-from service.pump import Draft
+from service.drafts import Draft
 from service.recovery import recover, remove_orphans
 from service.settings import Settings
+from service.standalone import Standalone
 from service.submissions import Submission
 from service.wiring import Services, wire
 from tests.servers import DEADLINE_S
@@ -38,11 +39,13 @@ def settings(tmp_path: Path) -> Settings:
 async def life(settings: Settings, *, room: bool = False) -> AsyncIterator[tuple[Services, list[Run]]]:
     """A server from start to a sudden end; its engine takes jobs if it has room, and never does anything."""
     services = wire(settings)
+    assert isinstance(services.role, Standalone)
+    bench = services.role.workbench
     taken: list[Run] = []
     services.engine.has_room = lambda _run: room  # type: ignore[method-assign]
     services.engine.submit = taken.append  # type: ignore[method-assign]
     await services.store.open()
-    tasks = [asyncio.create_task(services.pump.run()), asyncio.create_task(services.dispatcher.run())]
+    tasks = [asyncio.create_task(services.log.run()), asyncio.create_task(bench.dispatcher.run())]
     try:
         async with asyncio.timeout(DEADLINE_S):
             await asyncio.sleep(0)
@@ -50,11 +53,11 @@ async def life(settings: Settings, *, room: bool = False) -> AsyncIterator[tuple
                 services.store,
                 services.ledger,
                 services.submissions,
-                services.dispatcher,
-                services.pump,
+                services.queue,
+                services.log,
                 max_attempts=settings.max_attempts,
             )
-            await services.pump.drained()
+            await services.log.drained()
             yield services, taken
     finally:
         for task in tasks:
@@ -68,7 +71,7 @@ async def submit(services: Services) -> str:
 
 
 async def start(services: Services, job_id: str, attempt: int = 1) -> None:
-    await services.pump.put_and_wait(Draft(JobStarted(worker="w", device="d", attempt=attempt), job_id, attempt))
+    await services.log.put_and_wait(Draft(JobStarted(worker="w", device="d", attempt=attempt), job_id, attempt))
 
 
 async def make_output(services: Services, job_id: str, index: int) -> None:
@@ -76,7 +79,7 @@ async def make_output(services: Services, job_id: str, index: int) -> None:
     body = OutputReady(
         index=index, url=stored.url, media_type="image/png", size_bytes=stored.size_bytes, sha256=stored.sha256
     )
-    await services.pump.put_and_wait(Draft(body, job_id))
+    await services.log.put_and_wait(Draft(body, job_id))
 
 
 async def last_fact(services: Services, job_id: str) -> Event:
@@ -117,7 +120,7 @@ async def test_a_job_that_was_asked_to_end_is_cancelled_instead(settings: Settin
         waiting, running = await submit(services), await submit(services)
         await start(services, running)
         for job_id in (waiting, running):
-            await services.pump.put_and_wait(Draft(None, job_id))
+            await services.log.put_and_wait(Draft(None, job_id))
     async with life(settings, room=True) as (services, taken):
         for job_id in (waiting, running):
             assert isinstance((await last_fact(services, job_id)).body, JobCancelled)
@@ -148,7 +151,7 @@ async def test_being_handed_back_at_a_shutdown_does_not_count_against_a_job(sett
         async with life(settings) as (services, _):
             await start(services, job_id, attempt)
             body = JobRequeued(attempt=attempt + 1, reason="shutdown")
-            await services.pump.put_and_wait(Draft(body, job_id, attempt))
+            await services.log.put_and_wait(Draft(body, job_id, attempt))
             attempt += 1
     async with life(settings) as (services, _):
         assert (await services.jobs.get(job_id, LOCAL)).status is JobStatus.QUEUED

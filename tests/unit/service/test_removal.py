@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protocol.events import Event, JobCancelled, JobRemoved
-from service.pump import Draft
+from service.drafts import Draft
 from service.removal import Removal
 from service.store import EndedJob
 from service.thumbnails import Thumbnails
@@ -38,6 +38,7 @@ class Desk:
             Thumbnails(),
             self.table.ledger,
             self.table.pump,
+            self.table.projection,
             None,  # type: ignore[arg-type] # not asked here
         )
 
