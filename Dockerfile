@@ -2,6 +2,7 @@
 #
 #   docker build --target cpu -t safelight:cpu .        (also what no --target gives)
 #   docker build --target cuda -t safelight:cuda .
+#   docker build --target gateway -t safelight:gateway .    (of a cluster: neither torch nor any model library)
 #
 # --build-arg TORCH_INDEX=... names the package index the CPU build of torch is taken from.
 
@@ -30,6 +31,10 @@ RUN pip install -c constraints.txt '.[engine]' \
  && pip uninstall --yes onnxruntime \
  && pip install "onnxruntime-gpu==$(sed -n 's/^onnxruntime==//p' constraints.txt)"
 
+FROM base AS build-gateway
+COPY . .
+RUN pip install -c constraints.txt .
+
 FROM python:${PYTHON} AS run
 ENV PYTHONUNBUFFERED=1 \
     PATH=/opt/safelight/bin:$PATH \
@@ -52,5 +57,10 @@ CMD ["serve", "--host", "0.0.0.0", "--port", "8765"]
 FROM run AS cuda
 COPY --from=build-cuda /opt/safelight /opt/safelight
 
+FROM run AS gateway
+COPY --from=build-gateway /opt/safelight /opt/safelight
+CMD ["gateway", "--host", "0.0.0.0", "--port", "8765"]
+
+# A worker is one of the other two with the command `worker`; its health is asked for at the port it is given.
 FROM run AS cpu
 COPY --from=build-cpu /opt/safelight /opt/safelight
