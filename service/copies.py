@@ -114,7 +114,7 @@ class Copies:
         """What is told of an output once it is stored, or cannot be."""
         assert self._place is not None
         assert self._storing is not None
-        path = self._files.output(job_id, output.index, output.media_type)
+        path = self._files.output(job_id, output.index, output.media_type, output.sha256)
         log = logger.bind(job_id=job_id, index=output.index, place=str(self._place))
         try:
             async with asyncio.timeout(self._place.timeout_s) as deadline:

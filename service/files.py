@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import anyio
 import anyio.to_thread
@@ -35,7 +35,8 @@ SUFFIXES: Final = {
     "image/x-tga": ".tga",
     "application/json": ".json",
 }
-_PART: Final = ".part"
+PART: Final = ".part"
+_DIGITS: Final = 16
 _FLUSH_BYTES: Final = 1 << 20
 
 
@@ -45,6 +46,9 @@ class Files:
     Args:
         survives_power_loss: wait for the disk before a file counts as written; else a crash of the process is survived.
     """
+
+    _names_contents: ClassVar[bool] = False
+    """Whether the name of an output has a part of its hash: where one that nobody waits for any more may come late."""
 
     def __init__(self, data_dir: Path, *, survives_power_loss: bool = False) -> None:
         self._survives_power_loss = survives_power_loss
@@ -56,18 +60,24 @@ class Files:
     # ---- outputs: engine.interface.engine.OutputStore ---------------------------------------------------------
 
     def write(self, job_id: str, index: int, media_type: str, content: bytes) -> StoredOutput:
-        path = self.output(job_id, index, media_type)
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.output(job_id, index, media_type, sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
         self.secure(path)
         return StoredOutput(
             url=f"/v1/jobs/{job_id}/outputs/{index}",
             size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=sha256,
         )
 
-    def output(self, job_id: str, index: int, media_type: str) -> Path:
-        return self._job(job_id) / "outputs" / f"{index}{SUFFIXES[media_type]}"
+    def output(self, job_id: str, index: int, media_type: str, sha256: str = "") -> Path:
+        """
+        Args:
+            sha256: of the content, as `output.ready` tells it.
+        """
+        stem = f"{index}-{sha256[:_DIGITS]}" if self._names_contents else str(index)
+        return self._job(job_id) / "outputs" / f"{stem}{SUFFIXES[media_type]}"
 
     # ---- inputs ----------------------------------------------------------------------------------------------
 
@@ -92,7 +102,7 @@ class Files:
             ProtocolError: `too_large`, as soon as it is; nothing is left behind.
         """
         path = self.upload(upload_id)
-        part = path.with_name(path.name + _PART)
+        part = path.with_name(path.name + PART)
         await anyio.to_thread.run_sync(lambda: part.parent.mkdir(parents=True, exist_ok=True))
         return part, await self.receive_to(part, chunks, max_bytes)
 
@@ -117,7 +127,7 @@ class Files:
 
     def keep(self, part: Path) -> Path:
         """Give a checked partial file its name. Blocks."""
-        path = part.with_name(part.name.removesuffix(_PART))
+        path = part.with_name(part.name.removesuffix(PART))
         part.replace(path)
         self.secure(path)
         return path
@@ -167,7 +177,7 @@ class Files:
     def remove_partial(self, before: float) -> None:
         """Remove what was left half written before the Unix time `before`."""
         for folder in (self._jobs, self._uploads):
-            for part in folder.rglob(f"*{_PART}"):
+            for part in folder.rglob(f"*{PART}"):
                 with contextlib.suppress(FileNotFoundError):
                     # Not the time of the last write: a link made just now to an old upload carries the upload's.
                     if part.stat().st_ctime < before:
@@ -179,7 +189,7 @@ class Files:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears under `path` complete, or not at all. Blocks."""
-    part = path.with_name(path.name + _PART)
+    part = path.with_name(path.name + PART)
     try:
         with part.open("wb") as file:
             file.write(content)

@@ -170,7 +170,7 @@ class Inputs:
             raise _not_there(at, f"{ref!r:.60} is no job of yours; expected job:ID/N")
         for output in job.outputs:
             if output.index == int(match["number"]):
-                return self._files.output(job.id, output.index, output.media_type)
+                return self._files.output(job.id, output.index, output.media_type, output.sha256)
         raise _not_there(at, f"job {job.id} has {len(job.outputs)} outputs so far, and none numbered {match['number']}")
 
     async def _link(self, source: Path, part: Path, name: str, at: str) -> None:

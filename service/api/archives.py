@@ -64,7 +64,7 @@ def _meant(job: Job, index: int | None, at: str) -> Sequence[OutputReady]:
 
 def _entry(job: Job, ready: OutputReady, files: Files) -> Entry:
     name = f"{job.id[-12:]}-{ready.index}{SUFFIXES[ready.media_type]}"
-    path = files.output(job.id, ready.index, ready.media_type)
+    path = files.output(job.id, ready.index, ready.media_type, ready.sha256)
     return Entry(name, path, datetime.fromisoformat(job.finished_at or job.created_at))
 
 

@@ -69,7 +69,7 @@ async def output(request: Request) -> Response:
     is_picture = ready.media_type.startswith("image/")
     offered = (ready.media_type, *(kind for kind in PICTURES if is_picture and kind != ready.media_type))
     chosen = _acceptable(request, offered)
-    path = services.files.output(job.id, number, ready.media_type)
+    path = services.files.output(job.id, number, ready.media_type, ready.sha256)
     headers = _headers(job.id, ready, chosen)
     if _etags(request) & {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)
@@ -99,7 +99,8 @@ async def _thumbnail(request: Request, job_id: str, ready: OutputReady) -> Respo
     wanted = Wanted(job_id, ready.index, chosen, side_px)
     if (made := services.thumbnails.found(wanted)) is not None:
         return Response(made, media_type=chosen, headers=headers)
-    path = await services.files.bring(services.files.output(job_id, ready.index, ready.media_type))
+    path = services.files.output(job_id, ready.index, ready.media_type, ready.sha256)
+    await services.files.bring(path)
     try:
         content = await services.thumbnails.get(wanted, path)
     except FileNotFoundError:

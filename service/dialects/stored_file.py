@@ -33,7 +33,7 @@ class StoredFile:
     def of(cls, files: Files, job_id: str, ready: OutputReady) -> Self:
         """The file of an output that is ready."""
         return cls(
-            path=files.output(job_id, ready.index, ready.media_type),
+            path=files.output(job_id, ready.index, ready.media_type, ready.sha256),
             media_type=ready.media_type,
             size_bytes=ready.size_bytes,
             width=ready.width,
