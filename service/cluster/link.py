@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import ParseResult
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 
 OLDEST: Final = "2.11"
@@ -44,13 +44,20 @@ class Link(Client):
 
     def abandon(self) -> None:
         """Drop the connection, with what has not been taken yet, and tell those who wait for an answer."""
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
+        self._drop()
         for answer in list(self._resp_map.values()):
             if not answer.done():
                 answer.set_exception(nats.errors.ConnectionReconnectingError())
                 answer.exception()  # looked at: of an answer nobody waits for any more nothing is to be logged
+
+    def _drop(self) -> None:
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        self._drop()  # of an attempt that came to nothing: the library forgets it as it is
+        await super()._connect_to_server(s)
 
     async def request(
         self,
@@ -68,7 +75,6 @@ class Link(Client):
         if initial_connection:  # of this connection to this server, not of the process
             version = str(info.get("version", "of an unknown version"))
             if not is_new_enough(version):
-                self.abandon()
                 url: ParseResult | None = self._current_server.uri if self._current_server is not None else None
                 raise OldServer(version, f"{url.hostname}:{url.port}" if url is not None else "an unknown address")
         await super()._process_info(info, initial_connection)
