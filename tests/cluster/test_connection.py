@@ -161,10 +161,15 @@ async def test_who_waits_for_an_answer_is_told_when_the_connection_breaks(
     nats: NatsServer, connection: Connection
 ) -> None:
     await connection.nats.subscribe("silence")
-    asked = asyncio.create_task(connection.nats.request("silence", timeout=1000))
+
+    async def ask() -> None:
+        with asking("silence"):
+            await connection.nats.request("silence", timeout=1000)
+
+    asked = asyncio.create_task(ask())
     await connection.nats.flush()
     nats.kill()
-    with pytest.raises(Unavailable, match="no answer of NATS"), asking("silence"):
+    with pytest.raises(Unavailable, match="no answer of NATS"):
         await asyncio.wait_for(asked, 3 * DEADLINE_S)
 
 
@@ -176,6 +181,7 @@ async def test_nothing_is_kept_back_while_nats_is_away(nats: NatsServer, connect
         await connection.nats.publish("late", b"what was refused")
     with pytest.raises(Unavailable), asking("asking"):
         await connection.nats.request("late", timeout=1000)
+    assert not connection.nats._resp_map, "the place for an answer that never comes is kept"
     nats.start()
     await connection.until_connected()
     heard = await connection.nats.subscribe("late")
