@@ -5,5 +5,9 @@ connection     one connection, to a server that is new enough
 streams        the streams and buckets there are, made and compared with what they have to be
 envelope       what a fact carries on its way
 fact_writer    facts into their stream, each fenced by the one before it
-work_queue     work from gateways to workers
+jetstream      what the client library cannot ask JetStream
+work_rows      waiting work as NATS has it: a consumer for each row
+work_publisher gateways put work into its rows
+work_queue     workers take it out, the most urgent first (row_list, alarm, puller, delivery)
+kv, watch      a key-value bucket, and what changes in it
 """
