@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.cluster.names import Names
+from service.cluster.stream_settings import Bucket
 from tests import manifests
 from tests.nats_servers import binary
 from tests.servers import REPOSITORY
@@ -71,10 +72,14 @@ def test_a_volume_is_larger_than_what_is_stored_in_it() -> None:
     assert int(stored[1]) < int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi"))
 
 
+def subjects() -> set[str]:
+    """Those of ours that roles name."""
+    return set(re.findall(r'"(safelight\.[^"]+)"', ROLES.read_text("utf-8")))
+
+
 def test_roles_are_told_subjects_that_the_cluster_has() -> None:
     names = Names()
-    text = ROLES.read_text("utf-8")
-    ours = set(re.findall(r'"(safelight\.[^"]+)"', text))
+    ours = subjects()
     assert ours == {
         names.all_facts,
         names.all_notes,
@@ -84,3 +89,19 @@ def test_roles_are_told_subjects_that_the_cluster_has() -> None:
         f"{names.cluster}.tell.*.*",
         names.tell_all("*"),
     }
+
+
+def test_roles_name_streams_and_buckets_that_the_cluster_has() -> None:
+    names = Names()
+    known = {names.facts_stream, names.work_stream, *(names.bucket(bucket) for bucket in Bucket)}
+    named = re.findall(r"SAFELIGHT[-_]\w+", ROLES.read_text("utf-8"))
+    assert set(named) <= known
+    assert {names.bucket(bucket) for bucket in Bucket} <= set(named)
+
+
+def test_the_page_says_what_each_role_may() -> None:
+    page = (REPOSITORY / "docs" / "cluster.md").read_text("utf-8").partition("## Security")[2].partition("\n## ")[0]
+    for subject in subjects():
+        assert f"`{subject}`" in page
+    for bucket in Bucket:
+        assert f"`{bucket}`" in page
