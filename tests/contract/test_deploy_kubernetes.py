@@ -312,6 +312,13 @@ def test_every_path_that_is_asked_for_is_a_route(workload: Manifest) -> None:
     assert workload.spec["template"]["metadata"]["annotations"]["prometheus.io/path"] in routes
 
 
+@OURS
+def test_a_rollout_is_not_called_failed_before_a_pod_may_be(workload: Manifest) -> None:
+    for container in manifests.pod(workload)["containers"]:
+        probe = container["startupProbe"]
+        assert workload.spec["progressDeadlineSeconds"] > probe["periodSeconds"] * probe["failureThreshold"]
+
+
 def test_a_rolling_update_never_has_fewer_gateways() -> None:
     (gateway,) = [each for each in manifests.of_kind("Deployment") if each.name == "gateway"]
     assert gateway.spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
