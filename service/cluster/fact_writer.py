@@ -89,25 +89,22 @@ class FactWriter:
         subject = self._names.fact(message.job_id)
         message_id = secrets.token_hex(12)
         headers: dict[str, str] = {Header.MSG_ID: message_id, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(after)}
-        is_known, pause_s = True, _FIRST_PAUSE_S
-        problem: Exception | None = None
+        pause_s, problem = _FIRST_PAUSE_S, "it does not answer"
         try:
             async with asyncio.timeout(within_s):
                 while True:
                     try:
-                        if not is_known and (place := await self._found(message, after, message_id)) is not None:
-                            return place
+                        # Stored before, NATS knows the id and tells the place; or, minutes later, refuses.
                         return await self._publish(subject, payload, headers)
                     except _Refused:
                         if (place := await self._settled(message, after, message_id)) is not None:
                             return place
                     except Unavailable as error:
-                        problem, is_known = error, False
+                        problem = str(error)
                     await self._rest(pause_s)
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         except TimeoutError:
-            reason = problem or "it does not answer"
-            raise Unavailable(f"{subject}: not known to be stored after {within_s:g} s: {reason}") from None
+            raise Unavailable(f"{subject}: not known to be stored after {within_s:g} s: {problem}") from None
 
     async def note(self, note: Note, *, within_s: float | None = None) -> int:
         """Tell all gateways what is no fact. Noted twice within minutes, it is stored once.
@@ -215,29 +212,18 @@ class FactWriter:
             raise
         return ack.seq
 
-    async def _found(self, message: FactMessage, after: int, message_id: str) -> int | None:
-        """The place of our fact, if it was stored; None if its place is free.
-
-        Raises:
-            Fenced: another one is there.
-            Unavailable: NATS does not answer.
-        """
-        there = await self._read(message.job_id, after + 1, is_exact=True)
-        if there is None:
-            return None
-        if there.message_id == message_id:
-            return there.sequence
-        raise Fenced(message.job_id, await self._read(message.job_id, None, is_exact=True))
-
     async def _settled(self, message: FactMessage, after: int, message_id: str) -> int | None:
         """After a refusal: the place of our fact, if it was stored; None if that cannot be said yet.
+
+        What stands right behind `after` says so, also when the job has gone on since.
 
         Raises:
             Fenced: it was not.
         """
         try:
-            if (place := await self._found(message, after, message_id)) is not None:
-                return place
+            there = await self._read(message.job_id, after + 1, is_exact=True)
+            if there is not None and there.message_id == message_id:
+                return there.sequence
             last = await self._read(message.job_id, None, is_exact=True)
         except Unavailable:
             return None
