@@ -10,7 +10,7 @@ import nkeys  # type: ignore[import-untyped] # it has no types
 
 from service.settings import SettingsError
 
-_PART: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----\s*(\S+)\s*-+END \1-+")
+_PART: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----\s*(?!-----)(\S+)\s*-+END \1-+")
 _JWT: Final = "NATS USER JWT"
 _SEED: Final = "USER NKEY SEED"
 
