@@ -125,10 +125,9 @@ def test_gateways_and_nats_have_the_same_passwords() -> None:
 
 
 def test_a_worker_is_healthy_where_it_listens() -> None:
-    (command,) = [part for part in SERVICES["worker"]["entrypoint"] if "safelight worker" in part]
-    port = re.search(r"--port (\d+)", command)
-    assert port
-    assert f"127.0.0.1:{port[1]}/v1/health/live" in SERVICES["worker"]["healthcheck"]["test"][-1]
+    command = SERVICES["worker"]["command"]
+    port = command[command.index("--port") + 1]
+    assert f"127.0.0.1:{port}/v1/health/live" in SERVICES["worker"]["healthcheck"]["test"][-1]
 
 
 def test_the_image_of_a_gateway_has_no_torch() -> None:
