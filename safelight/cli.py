@@ -1,4 +1,4 @@
-"""The command line: `safelight serve | demo | run | watch | jobs | models | keys | version`.
+"""The command line: `safelight serve | gateway | worker | demo | run | watch | jobs | models | keys | version`.
 
 Heavy imports are made inside the commands: `safelight --help` loads neither the server nor the engine, nor torch.
 """
@@ -11,7 +11,7 @@ from rich.console import Console
 from safelight.commands.jobs import jobs, run, watch
 from safelight.commands.keys import keys_app
 from safelight.commands.models import models_app
-from safelight.commands.serving import demo, serve
+from safelight.commands.serving import demo, gateway, serve, worker
 from safelight.version import VERSION
 
 app: Final = typer.Typer(
@@ -30,7 +30,7 @@ def version() -> None:
     Console().print(f"safelight {VERSION}, protocol {PROTOCOL_VERSION}", highlight=False)
 
 
-for command in (serve, demo, run, watch, jobs, version):  # in the order of the help
+for command in (serve, gateway, worker, demo, run, watch, jobs, version):  # in the order of the help
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")

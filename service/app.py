@@ -54,10 +54,13 @@ ROUTES: Final[tuple[BaseRoute, ...]] = (
 """Of our own API; beside them there is the page at `/`."""
 
 
-def create_apps(settings: Settings) -> list[Starlette]:
+def create_apps(settings: Settings, services: Services | None = None) -> list[Starlette]:
     """Build the applications of one server, one for each of `settings.places`. Nothing runs yet.
 
     They share one set of services. The lifespan of the first opens the store and starts the engine, for all of them.
+    Args:
+        services: of a gateway; by default those of a server that is everything in one.
+
     `app.state.services` holds the parts of the server, `app.state.parts` those of its dialects, and
     `app.state.lifecycle` can drain it.
 
@@ -68,7 +71,7 @@ def create_apps(settings: Settings) -> list[Starlette]:
         if place.profile is not None and place.profile not in DIALECTS:
             built = ", ".join(DIALECTS) or "none"
             raise ListenFailed(f"cannot listen at {place}: there is no dialect {place.profile} yet, but: {built}")
-    services = wire(settings)
+    services = services or wire(settings)
     lifecycle = Lifecycle(services)
     parts = {profile: [make(services) for make in dialect.parts] for profile, dialect in DIALECTS.items()}
 

@@ -30,12 +30,39 @@ class Claim:
     inputs: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an idempotency key was used for before.
+
+    Attributes:
+        body_sha256: of the request it came with.
+        is_made: whether its job was accepted. If not, who was to do it has gone away: the job is to be made now, with
+            this id, so that it is made once.
+    """
+
+    job_id: str
+    body_sha256: str
+    is_made: bool = True
+
+
 Fits: TypeAlias = Callable[[Claim], bool]
 """Whether there is room for a job now."""
 
 
 class Taker(Protocol):
     """Takes jobs in, and asks of them: what a gateway does. For the event loop only."""
+
+    async def reserve(self, key_id: str, idempotency_key: str, body_sha256: str, job_id: str) -> Earlier | None:
+        """Note which job an idempotency key of an API key makes, unless it is used already.
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
+        ...
+
+    async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
+        """The job was not accepted: the key may make another one."""
+        ...
 
     async def submit(self, draft: Draft, *notes: Draft) -> None:
         """Accept a job: when this returns, it is stored, everybody can see it, and it will come to one end.
@@ -68,6 +95,10 @@ class Taker(Protocol):
         """Somebody looks at this job: whoever does it may have hints to tell."""
         ...
 
+    def watch_key(self, key_id: str) -> None:
+        """Somebody looks at all jobs of this API key."""
+        ...
+
 
 class Doer(Protocol):
     """Does jobs, and tells of them: what a worker does. For the event loop only."""
@@ -84,7 +115,7 @@ class Doer(Protocol):
         """Claim nothing more."""
         ...
 
-    def beat(self) -> None:
+    async def beat(self) -> None:
         """We are alive, and at every job we have claimed. Without it others take them over, where there are others."""
         ...
 
@@ -104,8 +135,10 @@ class Doer(Protocol):
 class FactLog(Protocol):
     """Takes what happened, in order. For the event loop only."""
 
-    is_healthy: bool
-    """Whether facts can be stored."""
+    @property
+    def is_healthy(self) -> bool:
+        """Whether facts can be stored."""
+        ...
 
     @property
     def stored_cursor(self) -> int:

@@ -6,11 +6,10 @@ An output that cannot be stored is told of all the same, after a `job.warning`: 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-import orjson
 import structlog
 
 from protocol.events import FACTS, JobWarning, OutputReady
@@ -20,10 +19,10 @@ from service.drafts import Draft
 from service.files import Files
 from service.object_store import NotStored, Storing
 from service.storage import StoragePlace
-from service.store import Store
 
 logger = structlog.get_logger(__name__)
 
+LabelsOf: TypeAlias = Callable[[str], Awaitable[Mapping[str, str] | None]]
 _Copying: TypeAlias = asyncio.Task[Sequence[Draft]]
 WARNING: Final = "storage_failed"
 _AT_ONCE: Final = 16
@@ -34,15 +33,16 @@ class Copies:
     """Passes on what the engine tells. For the event loop only.
 
     Args:
+        labels_of: reads the labels of a job; None if there is none.
         place: where outputs are stored beside this server; None for nowhere.
         storing: does it; needed with a place.
     """
 
     def __init__(
-        self, broker: Doer, store: Store, files: Files, *, place: StoragePlace | None, storing: Storing | None
+        self, broker: Doer, labels_of: LabelsOf, files: Files, *, place: StoragePlace | None, storing: Storing | None
     ) -> None:
         self._broker = broker
-        self._store = store
+        self._labels_of = labels_of
         self._files = files
         self._place = place
         self._storing = storing
@@ -147,5 +147,5 @@ class Copies:
         assert self._place is not None
         if not self._place.dialects:
             return True
-        row = await self._store.row(job_id)
-        return row is not None and orjson.loads(row["labels"]).get("dialect") in self._place.dialects
+        labels = await self._labels_of(job_id)
+        return labels is not None and labels.get("dialect") in self._place.dialects

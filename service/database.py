@@ -73,6 +73,18 @@ class Database:
         except (sqlite3.Error, ValueError) as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def _copy(self, path: Path) -> None:
+        """Write all there is at one moment to a file; readers and the writer go on meanwhile."""
+        try:
+            reader = aiosqlite.connect(self._path)
+            try:
+                await self._prepare(reader)
+                await reader.execute("VACUUM INTO ?", (str(path),))
+            finally:
+                await reader.close()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(str(error)) from error
+
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
         await connection
         connection.row_factory = sqlite3.Row

@@ -173,6 +173,7 @@ class Feeds:
         begin = self._store.cursor(self._log.stored_cursor)
         subscription = KeySubscription(self._bus, outlet, key_id, cursor or begin)
         self._bus.watch_key(key_id, subscription)
+        self._broker.watch_key(key_id)
         upto = self._store.cursor_number(begin)
         try:
             if cursor is not None and self._store.cursor_number(cursor) > upto:

@@ -4,7 +4,8 @@ import orjson
 
 from protocol.codec import body_text
 from protocol.events import Event
-from protocol.jobs import Job
+from protocol.jobs import Job, JobStatus
+from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
 from service.database import Row
 from service.records import JobRecord
 
@@ -49,3 +50,34 @@ def job_update(record: JobRecord) -> Row:
         "expires_at": record.expires_at,
         "error": record.error.model_dump_json() if record.error else None,
     }
+
+
+def record_from_row(row: Row, arrival: int, outputs: int = 0) -> JobRecord:
+    """A job that has not ended, as it is kept in memory.
+
+    Args:
+        row: of `jobs`; of a job that was just made, as it is inserted.
+        outputs: images that earlier attempts are through with.
+    """
+    task = TaskName(row["task"])
+    is_new = "status" not in row
+    return JobRecord(
+        id=row["id"],
+        key_id=row["key_id"],
+        task=task,
+        is_interactive=TASKS[task].is_interactive,
+        priority=Priority(row["priority"]),
+        previews=Previews(row["previews"]),
+        input_pixels=row["input_pixels"],
+        created_at=row["created_at"],
+        arrival=arrival,
+        webhook=Webhook.model_validate_json(row["webhook"]) if row["webhook"] else None,
+        status=None if is_new else JobStatus(row["status"]),
+        seq=0 if is_new else row["seq"],
+        attempt=1 if is_new else row["attempt"],
+        crashes=0 if is_new else row["crashes"],
+        outputs=outputs,
+        started_at=None if is_new else row["started_at"],
+        cancel_requested=False if is_new else bool(row["cancel_requested"]),
+        facts_after=0 if is_new else row["seq"],
+    )

@@ -145,6 +145,8 @@ class JobManager:
         record = self._ledger.get(job.id)
         if record is None or job.status.is_terminal:
             return job
+        if job.status is JobStatus.RUNNING:
+            self._broker.watch(record)  # who asks once asks again
         position = record.position
         if job.status is JobStatus.QUEUED and (place := self._admission.place(job.id)) is not None:
             position = place.position

@@ -17,15 +17,22 @@ from protocol.events import (
     QueueMoved,
 )
 from protocol.jobs import IllegalTransition, JobStatus
+from service.clock import seconds_between
 from service.records import JobRecord, apply
 
 logger = structlog.get_logger(__name__)
 
 
 class Ledger:
-    """Records by job id, from acceptance to the publishing of the end. For the event loop only."""
+    """Records by job id, from acceptance to the publishing of the end. For the event loop only.
 
-    def __init__(self) -> None:
+    Args:
+        numbers_by_clock: hints are numbered by the milliseconds since their job was accepted, where that is more than
+            the last number: so they rise from one machine to the next.
+    """
+
+    def __init__(self, *, numbers_by_clock: bool = False) -> None:
+        self._numbers_by_clock = numbers_by_clock
         self._records: dict[str, JobRecord] = {}
         self.running: dict[str, JobRecord] = {}
         """Those that are live in the engine."""
@@ -78,6 +85,8 @@ class Ledger:
         if isinstance(body, QueueMoved) and record.status is not JobStatus.QUEUED:
             return None
         record.n += 1
+        if self._numbers_by_clock:
+            record.n = max(record.n, int(seconds_between(record.created_at, at) * 1000))
         return Event(body, job_id=record.id, seq=record.seq, at=at, attempt=record.attempt, n=record.n)
 
     def remember(self, record: JobRecord, event: Event) -> None:

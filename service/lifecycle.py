@@ -44,7 +44,6 @@ class Lifecycle:
     async def running(self) -> AsyncIterator[None]:
         """The server's work, from an open store to a closed one."""
         services, role = self._services, self._services.role
-        await role.prepare()
         try:
             await services.store.open()
             async with asyncio.TaskGroup() as group:

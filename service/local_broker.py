@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Final
 
 import orjson
@@ -10,7 +11,8 @@ from protocol.errors import ProtocolError
 from protocol.events import Event, JobCancelled, JobFailed
 from protocol.requests import JobRequest, parse_job_request
 from service.admission import Admission, Waiting
-from service.broker import Claim, FactLog, Fits
+from service.broker import Claim, Earlier, FactLog, Fits
+from service.clock import now, timestamp
 from service.database import Row
 from service.drafts import Draft
 from service.ledger import Ledger
@@ -25,7 +27,10 @@ to the submit, and from the first event."""
 class LocalBroker:
     """Both ends of `service.broker`, `Taker` and `Doer`, in this process. For the event loop only."""
 
-    def __init__(self, admission: Admission, ledger: Ledger, store: Store, log: FactLog) -> None:
+    def __init__(
+        self, admission: Admission, ledger: Ledger, store: Store, log: FactLog, *, idempotency_ttl_s: float = 86_400.0
+    ) -> None:
+        self._idempotency_ttl_s = idempotency_ttl_s
         self._admission = admission
         self._ledger = ledger
         self._store = store
@@ -40,6 +45,14 @@ class LocalBroker:
         """Called with a running job that is to leave out the image it is at."""
 
     # ---- taking jobs in --------------------------------------------------------------------------------------
+
+    async def reserve(self, key_id: str, idempotency_key: str, _body_sha256: str, _job_id: str) -> Earlier | None:
+        since = timestamp(now() - timedelta(seconds=self._idempotency_ttl_s))
+        row = await self._store.idempotent_job(key_id, idempotency_key, since)
+        return None if row is None else Earlier(row["job_id"], row["body_sha256"])
+
+    async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
+        """It is noted with the job, and not before."""
 
     async def submit(self, draft: Draft, *notes: Draft) -> None:
         await self._log.put_and_wait(draft, *notes)
@@ -61,6 +74,9 @@ class LocalBroker:
 
     def watch(self, record: JobRecord) -> None:
         """Hints are told whoever looks: they cost no more than a call."""
+
+    def watch_key(self, key_id: str) -> None:
+        """Likewise."""
 
     # ---- doing them ------------------------------------------------------------------------------------------
 
@@ -86,7 +102,7 @@ class LocalBroker:
     def pause(self) -> None:
         self._is_paused = True
 
-    def beat(self) -> None:
+    async def beat(self) -> None:
         """Nobody could take over; what a process that is gone was at, the next one finds in its store."""
 
     def publish(self, drafts: Iterable[Draft]) -> None:

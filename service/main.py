@@ -13,12 +13,14 @@ from starlette.applications import Starlette
 
 from service.app import create_apps
 from service.data_folder import DataFolderInUse, DataFolderLock
+from service.gateway_wiring import gateway
 from service.lifecycle import Lifecycle
 from service.listeners import Listener, ListenFailed, open_listeners
 from service.logs import configure
 from service.profiles import Part
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.transports.shared_frames import SharedFrameProtocol
+from service.wiring import Services
 
 logger = structlog.get_logger(__name__)
 
@@ -104,16 +106,19 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> Server:
+def make_server(
+    settings: Settings, on_ready: Callable[[], None] = lambda: None, *, services: Services | None = None
+) -> Server:
     """A server that is ready to run; `started` turns true once it answers.
 
     Args:
         on_ready: called on the event loop once the engine is loaded.
+        services: of a gateway; by default those of a server that is everything in one.
 
     Raises:
         ListenFailed: a listener has a profile that is not built.
     """
-    apps = create_apps(settings)
+    apps = create_apps(settings, services)
     state = apps[0].state
     state.lifecycle.on_ready = on_ready
     return Server(settings, [_config(settings, app) for app in apps], state.lifecycle, state.parts.values())
@@ -153,3 +158,33 @@ def serve(settings: Settings) -> None:
         raise SystemExit(f"error: {error}") from None
     if server.has_failed or not server.started:
         raise SystemExit(1)
+
+
+def serve_gateway(settings: Settings) -> None:
+    """Run the gateway of a cluster until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: it could not start, or a part of it failed.
+    """
+    configure(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    servers: list[Server] = []
+
+    async def run() -> None:
+        async with gateway(settings) as services:
+            server = make_server(services.settings, gc.freeze, services=services)
+            servers.append(server)
+            await server.serve()
+
+    try:
+        with DataFolderLock(settings.data_dir), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run())
+    except (DataFolderInUse, ListenFailed, SettingsError) as error:
+        raise SystemExit(f"error: {error}") from None
+    if any(server.has_failed or not server.started for server in servers):
+        raise SystemExit(1)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop uvicorn would run on."""
+    return uvicorn.Config("").get_loop_factory()

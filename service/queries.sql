@@ -47,6 +47,15 @@ UPDATE jobs SET cancel_requested = 1 WHERE id = :id;
 -- A write that changes nothing, to see whether one is possible.
 UPDATE meta SET value = value WHERE name = 'database_id';
 
+-- name: move_position
+-- How far in the stream of facts of a cluster the database of a gateway is.
+INSERT INTO meta (name, value) VALUES ('position', :position)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: adopt
+-- Cursors are those of the cluster this gateway is of.
+UPDATE meta SET value = :database_id WHERE name = 'database_id';
+
 -- name: insert_upload
 -- A finished upload.
 INSERT INTO uploads (id, key_id, name, media_type, width, height, size_bytes, expires_at)

@@ -48,6 +48,8 @@ class JobRecord:
     attempt: int = 1
     crashes: int = 0
     outputs: int = 0
+    worker: str | None = None
+    """Who has it, while it runs."""
     started_at: str | None = None
     finished_at: str | None = None
     expires_at: str | None = None
@@ -95,6 +97,7 @@ def apply(record: JobRecord, event: Event) -> None:
         case JobStarted():
             record.status = transition(record.status, JobStatus.RUNNING)
             record.started_at = record.started_at or event.at
+            record.worker = body.worker
         case JobRequeued():
             record.status = transition(record.status, JobStatus.QUEUED)
             record.attempt = body.attempt

@@ -1,6 +1,7 @@
 """What a server finds when it starts: jobs of an earlier one that have not ended, and files nobody knows."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import anyio.to_thread
@@ -10,16 +11,14 @@ from protocol.errors import ErrorBody, ErrorCode
 from protocol.events import JobCancelled, JobFailed, JobRequeued
 from protocol.ids import new_id
 from protocol.jobs import JobStatus
-from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
 from service.broker import FactLog
-from service.database import Row
 from service.drafts import Draft
 from service.files import Files
+from service.job_rows import record_from_row
 from service.ledger import Ledger
 from service.queue_view import QueueView
 from service.records import JobRecord
 from service.store import Store
-from service.submissions import Submissions
 
 logger = structlog.get_logger(__name__)
 
@@ -27,7 +26,7 @@ _REASON: Final = "the server ended while the job was running"
 
 
 async def recover(
-    store: Store, ledger: Ledger, submissions: Submissions, queue: QueueView, log: FactLog, *, max_attempts: int
+    store: Store, ledger: Ledger, arrivals: Iterator[int], queue: QueueView, log: FactLog, *, max_attempts: int
 ) -> None:
     """Take over every job that has not ended: queued ones wait again, running ones are requeued.
 
@@ -38,7 +37,7 @@ async def recover(
     drafts = []
     rows = await store.active_jobs()
     for row in rows:
-        record = _record(row, submissions.next_arrival(), outputs.get(row["id"], 0))
+        record = record_from_row(row, next(arrivals), outputs.get(row["id"], 0))
         ledger.add(record)
         if record.status is JobStatus.RUNNING:
             drafts.append(_after_crash(record, max_attempts))
@@ -74,27 +73,3 @@ def _after_crash(record: JobRecord, max_attempts: int) -> Draft:
         error = ErrorBody(code=ErrorCode.ATTEMPTS_EXHAUSTED, message=message)
         return Draft(JobFailed(error=error), record.id, record.attempt, is_crash=True)
     return Draft(JobRequeued(attempt=record.attempt + 1, reason=_REASON), record.id, record.attempt, is_crash=True)
-
-
-def _record(row: Row, arrival: int, outputs: int) -> JobRecord:
-    task = TaskName(row["task"])
-    return JobRecord(
-        id=row["id"],
-        key_id=row["key_id"],
-        task=task,
-        is_interactive=TASKS[task].is_interactive,
-        priority=Priority(row["priority"]),
-        previews=Previews(row["previews"]),
-        input_pixels=row["input_pixels"],
-        created_at=row["created_at"],
-        arrival=arrival,
-        webhook=Webhook.model_validate_json(row["webhook"]) if row["webhook"] else None,
-        status=JobStatus(row["status"]),
-        seq=row["seq"],
-        attempt=row["attempt"],
-        crashes=row["crashes"],
-        outputs=outputs,
-        started_at=row["started_at"],
-        cancel_requested=bool(row["cancel_requested"]),
-        facts_after=row["seq"],
-    )

@@ -1,7 +1,7 @@
 """Takes ended jobs away for good, with everything that hangs on them, and tells those who watch."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import anyio.to_thread
 
@@ -23,6 +23,17 @@ _LAST_N: Final = 2**53 - 1
 _ASKED: Final = "removed by the client"
 
 
+class Removing(Protocol):
+    """Has jobs taken away on all machines of a cluster; this one then hears of it as the others do."""
+
+    async def remove(self, jobs: Sequence[EndedJob], reason: str) -> None:
+        """
+        Raises:
+            StoreUnavailable: some are left.
+        """
+        ...
+
+
 class Removal:
     """See the module. For the event loop only."""
 
@@ -35,6 +46,8 @@ class Removal:
         log: FactLog,
         projection: Projection,
         jobs: JobManager,
+        *,
+        removing: Removing | None = None,
     ) -> None:
         self._store = store
         self._files = files
@@ -43,6 +56,7 @@ class Removal:
         self._log = log
         self._projection = projection
         self._jobs = jobs
+        self._removing = removing
         self._going: set[str] = set()
 
     async def forget(self, job_id: str, key: Key) -> None:
@@ -61,7 +75,18 @@ class Removal:
         await self.remove([ended], _ASKED)
 
     async def remove(self, jobs: Sequence[EndedJob], reason: str) -> None:
-        """Remove ended jobs with everything that hangs on them; not yet one whose end has not been told.
+        """Remove ended jobs with everything that hangs on them, wherever there is something of them.
+
+        Args:
+            reason: told to those who watch.
+        """
+        if self._removing is not None:
+            await self._removing.remove(jobs, reason)
+        else:
+            await self.take_away(jobs, reason)
+
+    async def take_away(self, jobs: Sequence[EndedJob], reason: str) -> None:
+        """Remove what this server has of ended jobs; nothing yet of one whose end has not been told.
 
         Rows go before files: a file without a row is found at the next start, a row without a file would be a promise
         that cannot be kept.

@@ -10,14 +10,6 @@ class Role(Protocol):
     on_ready: Callable[[], None]
     """Called once what is loaded late is there: what is in memory then stays, what comes later are mostly jobs."""
 
-    async def prepare(self) -> None:
-        """Before the store is opened, and anything runs. What it opened is closed again if it fails.
-
-        Raises:
-            SettingsError: it cannot be what it is to be.
-        """
-        ...
-
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What is to run in the background, with its name."""
         ...

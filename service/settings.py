@@ -133,6 +133,9 @@ class Settings(DialectSettings, BaseSettings):
     worker_lost_s: float = Field(
         30.0, ge=1, le=3600, description="A worker that is not heard of for this long has lost its jobs to others."
     )
+    drain_s: float = Field(
+        0.0, ge=0, description="A worker told to stop finishes its jobs for so long; then it hands them back."
+    )
     objects_url: str | None = Field(
         None, description="Where a cluster keeps inputs and outputs: s3://BUCKET[/PREFIX], or file:///FOLDER."
     )

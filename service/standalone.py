@@ -10,7 +10,6 @@ from service.ledger import Ledger
 from service.queue_view import QueueView
 from service.recovery import recover, remove_orphans
 from service.store import Store
-from service.submissions import Submissions
 from service.workbench import Workbench
 
 
@@ -25,7 +24,7 @@ class Standalone:
         store: Store,
         files: Files,
         ledger: Ledger,
-        submissions: Submissions,
+        arrivals: Iterator[int],
         queue: QueueView,
         max_attempts: int,
     ) -> None:
@@ -34,7 +33,7 @@ class Standalone:
         self._store = store
         self._files = files
         self._ledger = ledger
-        self._submissions = submissions
+        self._arrivals = arrivals
         self._queue = queue
         self._max_attempts = max_attempts
         self._knows_jobs = asyncio.Event()
@@ -48,9 +47,6 @@ class Standalone:
     def on_ready(self, told: Callable[[], None]) -> None:
         self.workbench.on_ready = told
 
-    async def prepare(self) -> None:
-        """There is nothing to reach."""
-
     def tasks(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         yield from self.workbench.tasks()
         yield "orphans", self._remove_orphans()
@@ -59,7 +55,7 @@ class Standalone:
         await recover(
             self._store,
             self._ledger,
-            self._submissions,
+            self._arrivals,
             self._queue,
             self._log,
             max_attempts=self._max_attempts,

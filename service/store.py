@@ -1,7 +1,10 @@
 """What a server keeps of jobs, uploads, keys and webhooks, and finds again. Every statement is in `queries.sql`."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -36,9 +39,11 @@ class Batch:
     webhooks: list[Row] = field(default_factory=list)
     foreign_requests: list[Row] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
+    position: int | None = None
+    """Of a gateway in a cluster: how far in the stream of facts this is."""
 
     def __bool__(self) -> bool:
-        return bool(self.facts or self.cancels)
+        return bool(self.facts or self.cancels or self.position is not None)
 
 
 class Store(Database):
@@ -62,8 +67,33 @@ class Store(Database):
                 ("insert_webhook", batch.webhooks),
                 ("insert_foreign_request", batch.foreign_requests),
                 ("request_cancel", [{"id": job_id} for job_id in batch.cancels]),
+                ("move_position", [] if batch.position is None else [{"position": str(batch.position)}]),
             ]
         )
+
+    async def adopt(self, database_id: str) -> None:
+        """Let cursors be those of another history: of a cluster's, which all its gateways tell.
+
+        Raises:
+            StoreUnavailable: that could not be stored.
+        """
+        await self._write([("adopt", [{"database_id": database_id}])])
+        self.database_id = database_id
+
+    async def position(self) -> int:
+        """How far in the stream of facts of its cluster this database is; 0 for not at all."""
+        return int((await self._meta()).get("position", "0"))
+
+    async def copy_to(self, path: Path) -> int:
+        """Write a copy of the database as it is at one moment to `path`, where nothing is yet; returns its position.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        await self._copy(path)
+        with closing(sqlite3.connect(path)) as copy:
+            rows = copy.execute("SELECT value FROM meta WHERE name = 'position'").fetchall()
+        return int(rows[0][0]) if rows else 0
 
     async def probe(self) -> None:
         """Write something that changes nothing.
@@ -173,6 +203,12 @@ class Store(Database):
         """A job's row as it is, for the dispatcher."""
         rows = await self._read("job", id=job_id, key_id=None)
         return rows[0] if rows else None
+
+    async def labels(self, job_id: str) -> Mapping[str, str] | None:
+        """The labels of a job; None if there is none."""
+        row = await self.row(job_id)
+        found: Mapping[str, str] | None = None if row is None else orjson.loads(row["labels"])
+        return found
 
     async def active_jobs(self) -> list[Row]:
         return await self._read("active_jobs")

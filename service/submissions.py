@@ -1,10 +1,10 @@
 """Submits: from what a client sent to a job that is stored, and will come to one end."""
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -18,7 +18,7 @@ from protocol.requests import TASKS, JobRequest, parse_job_request
 from service.admission import Admission
 from service.auth import Key
 from service.broker import Taker
-from service.clock import now, timestamp
+from service.clock import timestamp
 from service.database import StoreUnavailable
 from service.drafts import Draft
 from service.errors import ServiceError
@@ -73,7 +73,11 @@ class Submission:
 
 
 class Submissions:
-    """Takes jobs in. For the event loop only."""
+    """Takes jobs in. For the event loop only.
+
+    Args:
+        arrivals: rise; jobs are older the smaller theirs is.
+    """
 
     def __init__(
         self,
@@ -86,6 +90,7 @@ class Submissions:
         models: ModelCheck,
         styles: Styles,
         presets: Presets,
+        arrivals: Iterator[int],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -95,16 +100,11 @@ class Submissions:
         self._models = models
         self._styles = styles
         self._presets = presets
-        self._arrival = 0
+        self._arrivals = arrivals
         self._under_way: dict[tuple[str, str], asyncio.Future[tuple[str, Job] | None]] = {}
         self._accepting: set[asyncio.Task[Accepted]] = set()
         self.is_draining = False
         """Set, no more are taken."""
-
-    def next_arrival(self) -> int:
-        """Jobs are older the smaller this is."""
-        self._arrival += 1
-        return self._arrival
 
     async def submit(self, submission: Submission) -> Accepted:
         """Accept a job: when this returns, it is stored and will come to one end.
@@ -131,7 +131,7 @@ class Submissions:
 
     async def _submit(self, submission: Submission) -> Accepted:
         if submission.idempotency_key is None:
-            return Accepted(await self._accept(submission))
+            return Accepted(await self._accept(submission, new_id()))
         slot = (submission.key.id, submission.idempotency_key)
         while (under_way := self._under_way.get(slot)) is not None:
             first = await asyncio.shield(under_way)
@@ -141,29 +141,39 @@ class Submissions:
         mine = self._under_way[slot] = asyncio.get_running_loop().create_future()
         accepted: Job | None = None
         try:
-            earlier = await self._earlier(submission, submission.idempotency_key)
-            if earlier is not None:
+            job_id = new_id()
+            earlier = await self._earlier(submission, submission.idempotency_key, job_id)
+            if isinstance(earlier, Job):
                 accepted = earlier
                 return Accepted(earlier, is_repeat=True)
-            accepted = await self._accept(submission)
+            try:
+                accepted = await self._accept(submission, earlier or job_id)
+            except BaseException:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._broker.release(*slot, earlier or job_id)
+                raise
             return Accepted(accepted)
         finally:
             del self._under_way[slot]
             mine.set_result((submission.digest, accepted) if accepted else None)
 
-    async def _earlier(self, submission: Submission, idempotency_key: str) -> Job | None:
-        since = timestamp(now() - timedelta(seconds=self._settings.idempotency_ttl_s))
-        row = await self._store.idempotent_job(submission.key.id, idempotency_key, since)
-        if row is None:
+    async def _earlier(self, submission: Submission, idempotency_key: str, job_id: str) -> Job | str | None:
+        """The job that this key has made; or the id of one that it was to make, and did not."""
+        try:
+            earlier = await self._broker.reserve(submission.key.id, idempotency_key, submission.digest, job_id)
+        except StoreUnavailable:
+            raise _cannot_store() from None
+        if earlier is None:
             return None
-        _check_same(submission, row["body_sha256"])
-        job = await self._store.job(row["job_id"], submission.key.id)
+        _check_same(submission, earlier.body_sha256)
+        if not earlier.is_made:
+            return earlier.job_id
+        job = await self._store.job(earlier.job_id, submission.key.id)
         return None if job is None else _as_accepted(job)
 
-    async def _accept(self, submission: Submission) -> Job:
+    async def _accept(self, submission: Submission, job_id: str) -> Job:
         laid = await self._presets.lay_under(submission.body, at=submission.at)
         request = parse_job_request(laid.body, at=submission.at)
-        job_id = new_id()
         self._reserve(job_id, submission.key)
         try:
             return await self._make(job_id, request, submission, laid.notes)
@@ -190,7 +200,7 @@ class Submissions:
             previews=request.previews,
             input_pixels=inputs.pixels,
             created_at=created_at,
-            arrival=self.next_arrival(),
+            arrival=next(self._arrivals),
             request=request,
             inputs=inputs.names,
             webhook=request.webhook,
@@ -213,8 +223,7 @@ class Submissions:
         except StoreUnavailable:
             if inputs.names:
                 await self._inputs.discard(job_id)
-            message = "the server cannot store jobs at the moment; nothing was accepted"
-            raise ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S) from None
+            raise _cannot_store() from None
         return job
 
     def _reserve(self, job_id: str, key: Key) -> None:
@@ -240,6 +249,11 @@ def _check_same(submission: Submission, digest: str) -> None:
     if digest != submission.digest:
         message = f"Idempotency-Key {submission.idempotency_key!r:.60} was used for another request"
         raise ProtocolError(ErrorCode.IDEMPOTENCY_MISMATCH, message)
+
+
+def _cannot_store() -> ServiceError:
+    message = "the server cannot store jobs at the moment; nothing was accepted"
+    return ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_RETRY_AFTER_S)
 
 
 def _new_job(job_id: str, request: JobRequest, inputs: PreparedInputs, created_at: str) -> Job:

@@ -50,7 +50,8 @@ class Alarm:
     async def wait(self, most_s: float) -> bool:
         """Wait for a wake, or for the connection to break or come back; False if nothing came in time."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rings.wait(), most_s)
+            async with asyncio.timeout(most_s):
+                await self._rings.wait()
         return self._rings.is_set()
 
     def take(self) -> set[Row]:

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from nats.js.api import Header
+from nats.js.api import Header, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
 from service.cluster.connection import Connection, Unavailable, asking
@@ -10,6 +10,7 @@ from service.cluster.jetstream import NO_MESSAGE, WRONG_LAST_SEQUENCE
 
 OPERATION: Final = "KV-Operation"
 MARKER: Final = "Nats-Marker-Reason"
+_HEADERS_BYTES: Final = 4096
 _DELETED: Final = {OPERATION: "DEL"}
 
 
@@ -38,15 +39,14 @@ class Bucket:
         self.stream = f"KV_{name}"
         self.prefix = f"$KV.{name}."
 
+    @property
+    def room_bytes(self) -> int:
+        """The longest value NATS takes."""
+        return self._connection.max_payload - _HEADERS_BYTES
+
     async def get(self, key: str) -> Entry | None:
-        with asking(f"reading {self.name}"):
-            try:
-                message = await self._connection.js.get_msg(self.stream, subject=self.prefix + key)
-            except NotFoundError as error:
-                if error.err_code != NO_MESSAGE:
-                    raise Unavailable(f"reading {self.name}: the bucket is not there") from error
-                return None
-        if is_removal(message.headers or {}):
+        message = await self._last(key)
+        if message is None or is_removal(message.headers or {}):
             return None
         return Entry(key, message.data or b"", message.seq or 0)
 
@@ -59,7 +59,7 @@ class Bucket:
         revision = await self.update(key, value, 0)
         if revision is None:
             # One that was removed leaves a mark behind, and that counts as there.
-            removed = await self._removal(key)
+            removed = await self.removal(key)
             revision = await self.update(key, value, removed) if removed is not None else None
         return revision
 
@@ -74,14 +74,19 @@ class Bucket:
             return True
         return await self._fenced(key, b"", _DELETED, revision) is not None
 
-    async def _removal(self, key: str) -> int | None:
-        """The revision of the mark of a removed one; None if it is there, or nothing is."""
+    async def removal(self, key: str) -> int | None:
+        """The revision with which it was deleted, as long as that is remembered; None if it is there, or never was."""
+        message = await self._last(key)
+        return message.seq if message is not None and is_removal(message.headers or {}) else None
+
+    async def _last(self, key: str) -> RawStreamMsg | None:
         with asking(f"reading {self.name}"):
             try:
-                message = await self._connection.js.get_msg(self.stream, subject=self.prefix + key)
-            except NotFoundError:
+                return await self._connection.js.get_msg(self.stream, subject=self.prefix + key)
+            except NotFoundError as error:
+                if error.err_code != NO_MESSAGE:
+                    raise Unavailable(f"reading {self.name}: the bucket is not there") from error
                 return None
-        return message.seq if is_removal(message.headers or {}) else None
 
     async def _fenced(self, key: str, value: bytes, headers: dict[str, str], revision: int) -> int | None:
         try:

@@ -4,6 +4,7 @@
 <cluster>.notes.<what>.<job>                            the same stream: no facts, but all gateways have to know
 <cluster>.work.<class>.<share>.<model>.<job>            stream <CLUSTER>_WORK
 <cluster>.hints.<key>.<job>                             core NATS
+<cluster>.server                                        core NATS: hints of no job, of models that come and go
 <cluster>.wake.<model>                                  core NATS: there is work
 <cluster>.tell.<worker>.<verb>, <cluster>.tell-all.<verb>   core NATS: what workers are asked to do
 <CLUSTER>-cancels, -workers, -idempotency, -leases, -keys   key-value buckets
@@ -138,6 +139,10 @@ class Names:
 
     def tell(self, worker: str, verb: str) -> str:
         return f"{self.cluster}.tell.{token(worker)}.{verb}"
+
+    @property
+    def server_hints(self) -> str:
+        return f"{self.cluster}.server"
 
     def tell_all(self, verb: str) -> str:
         return f"{self.cluster}.tell-all.{verb}"

@@ -143,7 +143,8 @@ class Watch:
             self._begin(found)
         while True:
             try:
-                message = await asyncio.wait_for(self._arrived.get(), _MISSED_HEARTBEATS * _HEARTBEAT_S)
+                async with asyncio.timeout(_MISSED_HEARTBEATS * _HEARTBEAT_S):
+                    message = await self._arrived.get()
             except TimeoutError:
                 raise _Broken("the heartbeats have stopped") from None
             if message is None:

@@ -14,7 +14,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocol", "engine", "service", "safelight")
-SEES_ALL = ("service.wiring", "safelight.cli", "safelight.commands", "safelight.demo", "safelight.__main__")
+SEES_ALL = (
+    "service.wiring",
+    "service.engine_wiring",
+    "service.gateway_wiring",
+    "service.worker_wiring",
+    "safelight.cli",
+    "safelight.commands",
+    "safelight.demo",
+    "safelight.__main__",
+)
 """The modules, and the package, that put the parts together."""
 
 MAY_IMPORT = {

@@ -76,6 +76,9 @@ class FakeStore:
         if self.broken:
             raise StoreUnavailable("disk full")
 
+    async def labels(self, job_id: str) -> dict[str, str] | None:
+        return None
+
     async def job(self, job_id: str, key_id: str | None) -> None:
         return None
 

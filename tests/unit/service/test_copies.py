@@ -55,17 +55,14 @@ class Stage:
 
     def __init__(self, folder: Path, place: StoragePlace = PLACE) -> None:
         self.table = Table()
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.labels: dict[str, dict[str, str]] = {}
         self.looked_up = Tally()
-        self.table.store.row = self._row  # type: ignore[attr-defined] # what a real one has
         self.storing = Storing()
-        self.copies = Copies(
-            self.table.broker, self.table.store, Files(folder), place=place, storing=self.storing  # type: ignore[arg-type] # all it uses of one
-        )  # fmt: skip
+        self.copies = Copies(self.table.broker, self._labels, Files(folder), place=place, storing=self.storing)
 
-    async def _row(self, job_id: str) -> dict[str, Any] | None:
+    async def _labels(self, job_id: str) -> dict[str, str] | None:
         self.looked_up.add()
-        return self.rows.get(job_id)
+        return self.labels.get(job_id)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -166,7 +163,7 @@ async def test_a_store_that_is_slow_gets_so_many_at_once_and_no_more(tmp_path: P
     stage.copies.on_result = results.append
     async with stage.working():
         jobs = [await stage.started() for _ in range(_AT_ONCE + 4)]
-        stage.rows = {job.id: {"labels": '{"dialect": "sd_api"}'} for job in jobs}
+        stage.labels = {job.id: {"dialect": "sd_api"} for job in jobs}
         for job in jobs:
             stage.take(job, output(), SUCCEEDED)
         # Behind the look at its row each has asked the store, or waits for its turn to.
@@ -182,7 +179,7 @@ async def test_only_outputs_of_the_dialects_named_are_copied(tmp_path: Path) -> 
     stage = Stage(tmp_path, StoragePlace(folder=Path("/x"), public_url="http://h", dialects=("sd_api",)))
     async with stage.working():
         ours, theirs, unknown = [await stage.started() for _ in range(3)]
-        stage.rows = {ours.id: {"labels": "{}"}, theirs.id: {"labels": '{"dialect": "sd_api"}'}}
+        stage.labels = {ours.id: {}, theirs.id: {"dialect": "sd_api"}}
         for job in (ours, theirs, unknown):
             stage.take(job, output(), SUCCEEDED)
         await stage.told()
@@ -192,6 +189,6 @@ async def test_only_outputs_of_the_dialects_named_are_copied(tmp_path: Path) -> 
 
 async def test_without_a_place_everything_passes_at_once(tmp_path: Path) -> None:
     table = Table()
-    copies = Copies(table.broker, table.store, Files(tmp_path), place=None, storing=None)  # type: ignore[arg-type] # all it uses of one
+    copies = Copies(table.broker, table.store.labels, Files(tmp_path), place=None, storing=None)
     copies.take([Draft(output(), "j"), Draft(SUCCEEDED, "j")])
     assert [draft.body for draft in table.pump._waiting] == [output(), SUCCEEDED]

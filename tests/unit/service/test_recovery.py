@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ async def life(settings: Settings, *, room: bool = False) -> AsyncIterator[tuple
             await recover(
                 services.store,
                 services.ledger,
-                services.submissions,
+                count(1),
                 services.queue,
                 services.log,
                 max_attempts=settings.max_attempts,

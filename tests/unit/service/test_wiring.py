@@ -7,15 +7,15 @@ import torch
 from engine.backend import Backend
 from engine.prompting.expand import make_wordsmith
 from service.bridge import Announcer
+from service.engine_wiring import _backend, make_library_of
 from service.settings import SettingsError, load
 from service.wanted_files import WantedFiles
-from service.wiring import _backend, _library
 
 
 def test_the_engine_calculates_where_and_on_as_many_cores_as_the_settings_say(tmp_path: Path) -> None:
     settings = load(overrides={"device": "cpu", "cpu_threads": 3, "models_dir": tmp_path, "data_dir": tmp_path})
     wordsmith = make_wordsmith(tmp_path)
-    backend = _backend(settings, _library(settings), wordsmith, Announcer(), WantedFiles(settings, Announcer()))
+    backend = _backend(settings, make_library_of(settings), wordsmith, Announcer(), WantedFiles(settings, Announcer()))
 
     def cores_of(backend: Backend) -> tuple[str, int]:
         return backend.load(), torch.get_num_threads()

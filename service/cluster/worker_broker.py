@@ -1,0 +1,422 @@
+"""The broker of a worker: claims work from the stream, and tells what becomes of it, each fact fenced by the last.
+
+A job is claimed by its `job.started`, which the engine tells and which is stored only if no other fact has come
+between. Until the job ends it is beaten: the work at NATS and the list of jobs in our presence. Whoever falls silent
+loses its jobs to others; what it tells afterwards is refused, and it lets them go.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+import orjson
+import structlog
+
+from protocol.errors import ErrorBody, ErrorCode, ProtocolError
+from protocol.events import (
+    FACTS,
+    SERVER_HINTS,
+    TERMINAL_FACTS,
+    Event,
+    EventBody,
+    JobCancelled,
+    JobFailed,
+    JobRequeued,
+)
+from protocol.jobs import JobStatus
+from service.broker import Claim, Fits
+from service.clock import timestamp
+from service.cluster.connection import Connection, Unavailable
+from service.cluster.delivery import Delivery
+from service.cluster.envelope import FactMessage, JobState
+from service.cluster.fact_writer import FactWriter, Fenced, StoredFact
+from service.cluster.held_job import HeldJob
+from service.cluster.hint_teller import HintTeller
+from service.cluster.names import Row, WorkClass
+from service.cluster.next_fact import following
+from service.cluster.work_queue import WorkQueue
+from service.drafts import Draft
+from service.errors import ServiceError
+from service.files import Files
+from service.job_rows import record_from_row
+from service.ledger import Ledger
+from service.local_broker import request_from_row
+from service.records import JobRecord
+
+logger = structlog.get_logger(__name__)
+
+_WAIT_S: Final = 5.0
+_NO_ROOM_S: Final = 1.0
+_POLITE_S: Final = 0.02
+"""A worker with jobs lets those with fewer go first: it waits this long for each it has."""
+_LOST: Final = "the worker was lost while the job was running"
+
+
+class Others(Protocol):
+    """What is known of the other workers."""
+
+    async def holds(self, worker_id: str, job_id: str) -> bool:
+        """Whether a worker is alive and at a job.
+
+        Raises:
+            Unavailable: it cannot be said.
+        """
+        ...
+
+
+class CancelAsked(Protocol):
+    """What is known of asked cancels."""
+
+    async def asked(self, job_id: str) -> str | None:
+        """Why a job is to be cancelled; None if it is not.
+
+        Raises:
+            Unavailable: it cannot be said.
+        """
+        ...
+
+
+class WorkerBroker:
+    """Implements `service.broker.Doer`. For the event loop only.
+
+    Args:
+        worker_id: this worker's; told in `job.started`.
+        lost_s: who is silent for so long has lost its jobs.
+        most_live: jobs of each kind, interactive and batch.
+        serves: whether this worker has what the jobs of a row need.
+        is_warm: whether what they need is in memory.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        worker_id: str,
+        writer: FactWriter,
+        queue: WorkQueue,
+        others: Others,
+        cancels: CancelAsked,
+        hints: HintTeller,
+        ledger: Ledger,
+        files: Files,
+        lost_s: float,
+        max_attempts: int,
+        most_live: int,
+        serves: Callable[[Row], bool],
+        is_warm: Callable[[Row], bool],
+    ) -> None:
+        self._connection = connection
+        self._worker_id = worker_id
+        self._writer = writer
+        self._queue = queue
+        self._others = others
+        self._cancels = cancels
+        self._hints = hints
+        self._ledger = ledger
+        self._files = files
+        self._lost_s = lost_s
+        self._max_attempts = max_attempts
+        self._most_live = most_live
+        self._serves = serves
+        self._is_warm = is_warm
+        self._held: dict[str, HeldJob] = {}
+        self._ending: set[str] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._full: set[bool] = set()
+        self._is_paused = False
+        self._waiting: asyncio.Task[Delivery | None] | None = None
+        self._resumed = asyncio.Event()
+        self.is_able: Callable[[], bool] = lambda: True
+        """Whether the engine can take jobs at all."""
+        self.on_cancel: Callable[[str, str], None] = lambda _job_id, _reason: None
+        """Called with a job of ours that is to end, and why."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when we have claimed a job, or have one less."""
+        self.on_told: Callable[[Event, JobRecord], None] = lambda _event, _record: None
+        """Called with each event of a job of ours that was told."""
+        self.on_server_hint: Callable[[EventBody], None] = lambda _body: None
+        """Called with what is no event of a job."""
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Those that are ours."""
+        return tuple(self._held)
+
+    # ---- claiming --------------------------------------------------------------------------------------------
+
+    async def claim(self, fits: Fits) -> Claim:
+        while True:
+            while self._is_paused or not self.is_able():
+                self._resumed.clear()
+                await self._resumed.wait()
+            if self._held:
+                await asyncio.sleep(_POLITE_S * len(self._held))
+            try:
+                delivery = await self._next()
+                claim = await self._open(delivery, fits) if delivery is not None else None
+            except Unavailable as error:
+                logger.debug("work.unavailable", reason=str(error))
+                await asyncio.sleep(_NO_ROOM_S)
+                await self._connection.until_connected()
+                continue
+            if claim is not None:
+                return claim
+
+    def wake(self) -> None:
+        self._full.clear()
+        self._resumed.set()
+
+    def pause(self) -> None:
+        self._is_paused = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def _next(self) -> Delivery | None:
+        """The next work there is; None if there was none for a while."""
+        if all(self._is_full(is_batch=is_batch) for is_batch in (False, True)):
+            self._resumed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_NO_ROOM_S):
+                    await self._resumed.wait()
+            return None
+        self._waiting = asyncio.create_task(
+            self._queue.next(serves=self._serves, warm=self._is_warm, wants=self._wants, wait_s=_WAIT_S)
+        )
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            if not self._is_paused or not self._waiting.cancelled():
+                raise
+            return None
+        finally:
+            self._waiting = None
+
+    def _wants(self, work_class: WorkClass) -> bool:
+        return not self._is_full(is_batch=work_class is not WorkClass.INTERACTIVE)
+
+    def _is_full(self, *, is_batch: bool) -> bool:
+        live = sum(held.record.is_interactive is not is_batch for held in self._held.values())
+        return is_batch in self._full or live >= self._most_live
+
+    async def _open(self, delivery: Delivery, fits: Fits) -> Claim | None:
+        """Make a claim of work that was delivered; None if there is nothing to do, or not for us."""
+        job_id = delivery.job_id
+        if (held := self._held.get(job_id)) is not None:
+            held.delivery = delivery  # NATS has not heard of us in time, but nobody else has taken it
+            await delivery.beat()
+            return None
+        if job_id in self._ending:  # the engine has not let go of it since we lost it
+            await delivery.hand_back(_NO_ROOM_S)
+            return None
+        try:
+            last = await self._ready(delivery)
+            if last is None:
+                return None
+            claim, labels = await self._claim_of(last)
+        except Fenced:  # somebody was faster; what stands there now is looked at when it is delivered again
+            await delivery.hand_back(_NO_ROOM_S)
+            return None
+        if claim is None:
+            await delivery.done()
+            return None
+        if self._is_paused or not fits(claim):
+            self._full.add(not claim.record.is_interactive)
+            await delivery.hand_back(0 if self._is_paused else _NO_ROOM_S)
+            return None
+        held = HeldJob(claim.record, delivery, last.sequence, labels)
+        self._hold(held)
+        return claim if await self._has_inputs(claim, held) else None
+
+    async def _has_inputs(self, claim: Claim, held: HeldJob) -> bool:
+        """Have the pictures of a job here; if they cannot be had, it is failed or handed back."""
+        folder = self._files.inputs(claim.record.id) if claim.inputs else None
+        try:
+            for name in claim.inputs.values():
+                assert folder is not None
+                path = await self._files.bring(folder / name)
+                if not path.exists():
+                    gone = ErrorBody(
+                        code=ErrorCode.INTERNAL, message=f"the picture {name} is gone"
+                    )
+                    held.tell(Draft(JobFailed(error=gone), claim.record.id, held.attempt))
+                    return False
+        except ServiceError as error:
+            logger.warning("inputs.not_there", job_id=claim.record.id, reason=error.message)
+            self._let_go(held)
+            await held.delivery.hand_back(_NO_ROOM_S)
+            return False
+        return True
+
+    async def _ready(self, delivery: Delivery) -> StoredFact | None:
+        """The last fact of a job that waits; None if it does not, or not for us. One whose worker is lost waits again.
+
+        Raises:
+            Fenced: somebody else has told more of it meanwhile.
+        """
+        last = await self._writer.last(delivery.job_id)
+        if last is None or last.message.state.status.is_terminal:
+            await delivery.done()
+            return None
+        state = last.message.state
+        if state.status is JobStatus.RUNNING:
+            if not await self._is_lost(state.worker, delivery.job_id):
+                await delivery.hand_back(self._lost_s / 2)
+                return None
+            if state.crashes + 1 >= self._max_attempts:
+                message = f"{_LOST}, {self._max_attempts} times; it is not tried again"
+                failed = JobFailed(error=ErrorBody(code=ErrorCode.ATTEMPTS_EXHAUSTED, message=message))
+                await self._add(last, failed, is_crash=True)
+                await delivery.done()
+                return None
+            last = await self._add(last, JobRequeued(attempt=state.attempt + 1, reason=_LOST), is_crash=True)
+            logger.warning("job.taken_over", job_id=delivery.job_id, worker=state.worker, attempt=state.attempt + 1)
+        if (reason := await self._cancels.asked(delivery.job_id)) is not None:
+            await self._add(last, JobCancelled(reason=reason))
+            await delivery.done()
+            return None
+        return last
+
+    async def _is_lost(self, worker_id: str | None, job_id: str) -> bool:
+        """Whether a job's worker has fallen silent. Not while NATS itself was away: then all were."""
+        since = self._connection.connected_since
+        if since is None or asyncio.get_running_loop().time() - since < self._lost_s:
+            return False
+        return worker_id is None or not await self._others.holds(worker_id, job_id)
+
+    async def _claim_of(self, last: StoredFact) -> tuple[Claim | None, Mapping[str, str]]:
+        """A claim of a job that waits, and its labels; None if it cannot be read, which fails it."""
+        first = await self._writer.first(last.message.job_id)
+        if first is None:
+            return None, {}
+        row, state = first.message.rows["job"], last.message.state
+        record = record_from_row(row, 0, state.outputs)
+        record.status, record.seq, record.attempt = state.status, state.seq, state.attempt
+        record.crashes, record.started_at = state.crashes, state.started_at
+        record.inputs = orjson.loads(row["inputs"])
+        try:
+            return Claim(record, request_from_row(row), record.inputs), orjson.loads(row["labels"])
+        except ProtocolError as error:
+            # Accepted by a version of this program that knew other parameters.
+            await self._add(last, JobFailed(error=error.body()))
+            return None, {}
+
+    async def _add(self, last: StoredFact, body: EventBody, *, is_crash: bool = False) -> StoredFact:
+        message = following(last.message, body, is_crash=is_crash)
+        place = await self._writer.append(message, after=last.sequence, within_s=self._lost_s)
+        return StoredFact(message, place, "")
+
+    def _hold(self, held: HeldJob) -> None:
+        self._held[held.record.id] = held
+        self._ledger.add(held.record)
+        task = asyncio.create_task(self._tell_all(held), name=f"telling of {held.record.id}")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        self.on_change()
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        """A job is to end, if it is ours."""
+        if job_id in self._held:
+            self.on_cancel(job_id, reason)
+
+    # ---- beating ---------------------------------------------------------------------------------------------
+
+    async def beat(self) -> None:
+        for held in list(self._held.values()):
+            with contextlib.suppress(Unavailable):
+                await held.delivery.beat()
+
+    # ---- telling ---------------------------------------------------------------------------------------------
+
+    def publish(self, drafts: Iterable[Draft]) -> None:
+        for draft in drafts:
+            if draft.job_id is None or isinstance(draft.body, SERVER_HINTS):
+                if draft.body is not None:
+                    self.on_server_hint(draft.body)
+                continue
+            held = self._held.get(draft.job_id)
+            if held is not None and held.attempt == draft.attempt:
+                held.tell(draft)
+            elif _is_end(draft.body):
+                self._ending.discard(draft.job_id)
+
+    async def idle(self) -> None:
+        """Wait until nothing is ours any more."""
+        while self._telling:
+            await asyncio.wait(self._telling)
+
+    async def labels(self, job_id: str) -> Mapping[str, str] | None:
+        """The labels of a job of ours; None for any other."""
+        held = self._held.get(job_id)
+        return held.labels if held is not None else None
+
+    async def settled(self) -> None:
+        while self._telling and any(held.is_untold for held in self._held.values()):
+            await asyncio.wait(self._telling, return_when=asyncio.FIRST_COMPLETED)
+
+    async def close(self) -> None:
+        """Hand back what is still ours: it was claimed and has not begun, or its end could not be told."""
+        for held in list(self._held.values()):
+            self._let_go(held)
+            with contextlib.suppress(Unavailable):
+                await held.delivery.hand_back()
+        for task in self._telling:
+            task.cancel()
+
+    async def _tell_all(self, held: HeldJob) -> None:
+        """Tell what happens to a job, in order, until it is no longer ours."""
+        while self._held.get(held.record.id) is held:
+            draft = await held.next()
+            try:
+                await self._tell(held, draft)
+            except Fenced as fenced:
+                logger.warning("job.lost", job_id=held.record.id, attempt=held.attempt, reason=str(fenced))
+                self._lose(held)
+                return
+            except ProtocolError as error:  # too large for NATS: so is nothing but what a task knows of an output
+                self._ending.add(held.record.id)
+                self.on_cancel(held.record.id, str(error))
+                held.told(draft)
+                held.tell(replace(draft, body=JobFailed(error=error.body())))
+                continue
+            held.told(draft)
+
+    async def _tell(self, held: HeldJob, draft: Draft) -> None:
+        record, body = held.record, draft.body
+        assert body is not None
+        event = self._ledger.stamp(record, body, draft.attempt, timestamp(), None)
+        if event is None:
+            return
+        if not isinstance(body, FACTS):
+            self._ledger.remember(record, event)
+            await self._hints.tell(event, record.key_id)
+            self.on_told(event, record)
+            return
+        message = FactMessage(
+            event=event, key_id=record.key_id, attempt=held.attempt, state=JobState.of(record, worker=record.worker)
+        )
+        held.sequence = await self._writer.append(message, after=held.sequence)
+        self._ledger.remember(record, event)
+        self.on_told(event, record)
+        if _is_end(body):
+            self._let_go(held)
+            with contextlib.suppress(Unavailable):  # else it is delivered again, to whoever sees how it stands
+                await (held.delivery.hand_back() if isinstance(body, JobRequeued) else held.delivery.done())
+
+    def _lose(self, held: HeldJob) -> None:
+        """The job is somebody else's: our engine is to stop, and what it tells is dropped."""
+        self._ending.add(held.record.id)
+        self._let_go(held)
+        self.on_cancel(held.record.id, "another worker has it")
+
+    def _let_go(self, held: HeldJob) -> None:
+        self._held.pop(held.record.id, None)
+        self._ledger.remove(held.record.id)
+        self._hints.forget(held.record.id)
+        self.on_change()
+        self._resumed.set()
+
+
+def _is_end(body: EventBody | None) -> bool:
+    return isinstance(body, (JobRequeued, *TERMINAL_FACTS))
