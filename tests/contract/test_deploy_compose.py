@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from service.settings import Settings
+from tests.commands import taken_apart
 from tests.servers import REPOSITORY
 
 TEXT = (REPOSITORY / "compose.yaml").read_text("utf-8")
@@ -72,6 +73,16 @@ def test_every_variable_of_ours_is_a_setting(name: str) -> None:
         if variable.startswith("SAFELIGHT_"):
             field = variable.removeprefix("SAFELIGHT_").lower().partition("__")[0]
             assert field in Settings.model_fields, variable
+
+
+@EACH
+def test_what_a_service_runs_is_a_command_with_those_flags(name: str) -> None:
+    service = SERVICES[name]
+    if service["image"].startswith("safelight:"):
+        assert "entrypoint" not in service
+        (own,) = re.findall(r"^CMD (.+)$", stage("run"), re.MULTILINE)
+        others = re.findall(r"^CMD (.+)$", stage(service["build"]["target"]), re.MULTILINE)
+        taken_apart(service.get("command") or json.loads((others or [own])[-1]))
 
 
 @EACH

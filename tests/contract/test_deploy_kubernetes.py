@@ -19,6 +19,7 @@ from starlette.routing import Route
 from service.app import ROUTES
 from service.settings import Settings
 from tests import manifests
+from tests.commands import taken_apart
 from tests.manifests import Manifest
 from tests.servers import REPOSITORY
 
@@ -271,6 +272,8 @@ def test_what_is_kept_on_the_disk_of_a_pod_fits_its_volume(workload: Manifest) -
 def test_the_end_of_a_pod_leaves_time_for_all_that_a_stop_does(workload: Manifest) -> None:
     (config,) = manifests.of_kind("ConfigMap")
     needed_s = float(config.body["data"]["SAFELIGHT_SHUTDOWN_TIMEOUT_S"]) + GOODBYES_S
+    if "safelight/pool" in manifests.pod_labels(workload):
+        needed_s += float(config.body["data"]["SAFELIGHT_DRAIN_S"])
     for container in manifests.pod(workload)["containers"]:
         if "lifecycle" in container:
             command = container["lifecycle"]["preStop"]["exec"]["command"]
@@ -285,6 +288,12 @@ def test_every_image_of_ours_is_a_target_of_the_dockerfile(workload: Manifest) -
         name, _, tag = container["image"].partition(":")
         assert name in {image["name"] for image in kustomization()["images"]}
         assert tag in STAGES
+
+
+@OURS
+def test_what_a_pod_runs_is_a_command_with_those_flags(workload: Manifest) -> None:
+    for container in manifests.containers(workload):
+        taken_apart(container["args"])
 
 
 @OURS

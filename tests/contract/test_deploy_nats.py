@@ -85,6 +85,7 @@ def test_roles_are_told_subjects_that_the_cluster_has() -> None:
         names.all_notes,
         names.all_work,
         names.hints_of_job("*"),
+        names.server_hints,
         names.wake("*"),
         f"{names.cluster}.tell.*.*",
         names.tell_all("*"),
