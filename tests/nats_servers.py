@@ -49,7 +49,7 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{self.port}"
         self._own = tempfile.TemporaryDirectory(prefix="nats-") if folder is None else None
         self.folder = Path(self._own.name) if self._own is not None else folder or Path()
-        self._config = config
+        self.config = config
         self._has_jetstream = has_jetstream
         self._program = program
         self.process: subprocess.Popen[bytes] | None = None
@@ -73,7 +73,7 @@ class NatsServer:
         config = self.folder / "nats.conf"
         store = json.dumps(str(self.folder / "store"))
         jetstream = f"jetstream {{ store_dir: {store} }}\n" if self._has_jetstream else ""
-        config.write_text(f"listen: 127.0.0.1:{self.port}\n{jetstream}{self._config}\n", "utf-8")
+        config.write_text(f"listen: 127.0.0.1:{self.port}\n{jetstream}{self.config}\n", "utf-8")
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen([program, "-c", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         process = self.process

@@ -167,9 +167,11 @@ class Connection:
         self.problem = problem
         if (isinstance(problem, OldServer) or "uthorization" in str(problem)) and not self.refusal.done():
             self.refusal.set_result(problem)
+        if self._following is None:
+            return  # at the start: `connect` tells of it
         if isinstance(problem, OldServer):
             logger.error("nats.unfit", address=problem.address, version=problem.version, needed=OLDEST)
-        elif is_new and self._following is not None and not isinstance(problem, nats.errors.UnexpectedEOF):
+        elif is_new and not isinstance(problem, nats.errors.UnexpectedEOF):
             logger.warning("nats.problem", reason=str(problem) or type(problem).__name__)
 
     def _server(self) -> str:
@@ -243,13 +245,14 @@ async def connect(url: str, name: str, *, credentials: Path | None = None, withi
             attempt.result()
             await _find_jetstream(connection)
     except BaseException as error:
+        what = "JetStream" if attempt.done() else "NATS"
         attempt.cancel()
         await asyncio.wait([attempt])
         await connection.close()
         if isinstance(error, TimeoutError | nats.errors.Error):
             reason = f": {connection.problem or error}" if connection.problem or str(error) else ""
             raise UnfitServer(
-                f"nats_url: no NATS answers at {connection.address} within {within_s:g} s{reason}; "
+                f"nats_url: no {what} answers at {connection.address} within {within_s:g} s{reason}; "
                 "start one, or let nats_url name one that runs"
             ) from None
         raise
@@ -278,9 +281,12 @@ async def _find_jetstream(connection: Connection) -> None:
     Raises:
         UnfitServer: the server, or our account there, has no JetStream.
     """
+    impatient = connection.nats.jetstream(timeout=1)  # while servers choose a leader, some ask nobody
     while True:
         try:
-            await connection.js.account_info()
+            await impatient.account_info()
+        except nats.errors.TimeoutError as error:
+            connection.problem = error
         except ServiceUnavailableError as error:
             is_starting = error.err_code == _NO_LEADER_YET or (error.err_code is None and connection.nats.has_jetstream)
             if not is_starting:

@@ -29,6 +29,8 @@ REMOVED_NOTE_TTL_S: Final = 7 * 86_400
 """So long a gateway may be away and still hear that a job is gone."""
 _HEADERS_BYTES: Final = 1024
 """Of a message, at most, beside its payload."""
+_ACK_S: Final = 2.0
+"""An acknowledgement that takes longer was lost with a server that led; the fact is sent again."""
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 _WRONG_LAST: Final = frozenset({10071, 10164})  # with the last sequence in the text, and without
@@ -203,7 +205,9 @@ class FactWriter:
     async def _publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         try:
             with asking(subject):
-                ack = await self._js.publish(subject, payload, stream=self._names.facts_stream, headers={**headers})
+                ack = await self._js.publish(
+                    subject, payload, timeout=_ACK_S, stream=self._names.facts_stream, headers={**headers}
+                )
         except APIError as error:
             if error.err_code in _WRONG_LAST:
                 raise _Refused from None

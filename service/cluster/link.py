@@ -29,8 +29,8 @@ class OldServer(nats.errors.Error):
 
     def __str__(self) -> str:
         return (
-            f"NATS {self.version} at {self.address}: {OLDEST} or newer is needed, an older one would lose work; "
-            "install a newer nats-server, or let nats_url name one"
+            f"NATS {self.version} at {self.address}: {OLDEST} or newer is needed, for an older one ignores in silence "
+            "what Safelight asks of it; install a newer nats-server, or let nats_url name one"
         )
 
 
