@@ -10,4 +10,9 @@ work_rows      waiting work as NATS has it: a consumer for each row
 work_publisher gateways put work into its rows
 work_queue     workers take it out, the most urgent first (row_list, alarm, puller, delivery)
 kv, watch      a key-value bucket, and what changes in it
+presence       what a worker says of itself (announcer), and which there are (workers)
+cancels        asking the worker of a job to end it
+leases         who of several gateways does what only one may do
+idempotency    what idempotency keys were used for
+shared_keys    API keys and secrets of all gateways
 """

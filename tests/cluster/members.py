@@ -1,7 +1,9 @@
 """What tests of several members of a cluster share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 from service.cluster.connection import Connection
 from service.cluster.names import Names
@@ -24,3 +26,12 @@ async def eventually(is_true: Callable[[], bool], what: str) -> None:
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"waited {DEADLINE_S:g} s for {what}") from None
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a background task while the block lasts; should it fail, the block does."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        yield
+        task.cancel()
