@@ -8,6 +8,7 @@ half of the verbs and a worker the second, with NATS JetStream between them (`se
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -62,6 +63,19 @@ class Taker(Protocol):
 
     async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
         """The job was not accepted: the key may make another one."""
+        ...
+
+    @property
+    def unseen_jobs(self) -> int:
+        """How many jobs others may have accepted that are not known here yet, at most."""
+        ...
+
+    def alone(self, key_id: str | None) -> AbstractAsyncContextManager[None]:
+        """Within it nobody else accepts jobs of this API key (None: of any), and all that were accepted are known.
+
+        Raises:
+            StoreUnavailable: on the way in: that cannot be had.
+        """
         ...
 
     async def submit(self, draft: Draft, *notes: Draft) -> None:

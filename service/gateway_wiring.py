@@ -38,6 +38,7 @@ from service.cluster.stream_log import StreamLog
 from service.cluster.stream_projection import StreamProjection
 from service.cluster.stream_settings import Bucket as BucketName
 from service.cluster.streams import ensure, ensure_buckets
+from service.cluster.turnstile import Turnstile
 from service.cluster.work_place import WorkPlaces
 from service.cluster.work_publisher import WorkPublisher
 from service.cluster.work_rows import WorkRows
@@ -155,6 +156,7 @@ def _wire(
         writer=writer,
         work=work,
         places=places,
+        turnstile=Turnstile(bucket(BucketName.LEASES)),
         cancels=Cancels(bucket(BucketName.CANCELS)),
         idempotency=Idempotency(bucket(BucketName.IDEMPOTENCY)),
         follower=follower,

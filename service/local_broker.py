@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Final
 
@@ -53,6 +54,14 @@ class LocalBroker:
 
     async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
         """It is noted with the job, and not before."""
+
+    @property
+    def unseen_jobs(self) -> int:
+        """Nobody else accepts jobs."""
+        return 0
+
+    def alone(self, key_id: str | None) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - it is so for every key
+        return nullcontext()
 
     async def submit(self, draft: Draft, *notes: Draft) -> None:
         await self._log.put_and_wait(draft, *notes)

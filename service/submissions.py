@@ -14,8 +14,7 @@ from protocol.events import JobQueued, JobWarning
 from protocol.ids import new_id
 from protocol.jobs import Job, JobStatus
 from protocol.pictures import with_pictures
-from protocol.requests import TASKS, JobRequest, parse_job_request
-from service.admission import Admission
+from protocol.requests import JobRequest, parse_job_request
 from service.auth import Key
 from service.broker import Taker
 from service.clock import timestamp
@@ -24,6 +23,7 @@ from service.drafts import Draft
 from service.errors import ServiceError
 from service.inputs import Inputs, PreparedInputs
 from service.model_check import ModelCheck
+from service.places import Places
 from service.presets.layer import Presets
 from service.records import JobRecord
 from service.settings import Settings
@@ -31,7 +31,6 @@ from service.store import Store
 from service.styles import Styles
 
 _RETRY_AFTER_S: Final = 5.0
-_MOST_RETRY_AFTER_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Submissions:
         *,
         store: Store,
         broker: Taker,
-        admission: Admission,
+        places: Places,
         inputs: Inputs,
         models: ModelCheck,
         styles: Styles,
@@ -95,7 +94,7 @@ class Submissions:
         self._settings = settings
         self._store = store
         self._broker = broker
-        self._admission = admission
+        self._places = places
         self._inputs = inputs
         self._models = models
         self._styles = styles
@@ -174,11 +173,11 @@ class Submissions:
     async def _accept(self, submission: Submission, job_id: str) -> Job:
         laid = await self._presets.lay_under(submission.body, at=submission.at)
         request = parse_job_request(laid.body, at=submission.at)
-        self._reserve(job_id, submission.key)
+        self._places.hold(job_id, submission.key.id)
         try:
             return await self._make(job_id, request, submission, laid.notes)
         finally:
-            self._admission.release(job_id)  # nothing, once it waits
+            self._places.release(job_id)  # nothing, once it waits
 
     async def _make(
         self, job_id: str, request: JobRequest, submission: Submission, preset_notes: Sequence[JobWarning]
@@ -219,30 +218,13 @@ class Submissions:
         draft = Draft(JobQueued(task=request.task, priority=request.priority), job_id, record=record, rows=rows)
         notes = [Draft(note, job_id, record=record) for note in (*submission.notes, *preset_notes)]
         try:
-            await self._broker.submit(draft, *notes)
-        except StoreUnavailable:
+            async with self._places.taken(submission.key.id):
+                await self._broker.submit(draft, *notes)
+        except (StoreUnavailable, ProtocolError) as error:
             if inputs.names:
                 await self._inputs.discard(job_id)
-            raise _cannot_store() from None
+            raise _cannot_store() if isinstance(error, StoreUnavailable) else error from None
         return job
-
-    def _reserve(self, job_id: str, key: Key) -> None:
-        """Keep a place in the queue: many that are being accepted at once fill it as those that wait do.
-
-        Raises:
-            ServiceError: `queue_full`.
-        """
-        waiting, of_key = self._admission.taken, self._admission.taken_by_key(key.id)
-        most, most_of_key = self._settings.max_queued_jobs, self._settings.max_queued_jobs_per_key
-        if waiting >= most:
-            message = f"the queue is full: {waiting} jobs wait"
-        elif of_key >= most_of_key:
-            message = f"the queue of this key is full: {of_key} jobs wait"
-        else:
-            self._admission.reserve(job_id, key.id)
-            return
-        mean_s = min((mean for task in TASKS if (mean := self._admission.mean_s(task))), default=_RETRY_AFTER_S)
-        raise ServiceError(ErrorCode.QUEUE_FULL, message, retry_after_s=min(_MOST_RETRY_AFTER_S, max(1.0, mean_s)))
 
 
 def _check_same(submission: Submission, digest: str) -> None:

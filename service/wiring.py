@@ -33,6 +33,7 @@ from service.model_loads import ModelLoads
 from service.models import Models, Shelf
 from service.object_store import ObjectStore
 from service.outlet import BufferedOutlet
+from service.places import Places
 from service.presets.book import PresetBook
 from service.presets.layer import Presets
 from service.projection import Projection
@@ -222,7 +223,7 @@ def assemble(settings: Settings, parts: Parts) -> Services:
         settings,
         store=store,
         broker=broker,
-        admission=admission,
+        places=Places(admission, broker, most=settings.max_queued_jobs, most_of_key=settings.max_queued_jobs_per_key),
         inputs=inputs,
         models=model_check,
         styles=styles,

@@ -16,6 +16,7 @@ from service.cluster.gateway_broker import GatewayBroker
 from service.cluster.hint_feed import HintFeed
 from service.cluster.leases import Lease
 from service.cluster.names import Names
+from service.cluster.objects import StoreAway
 from service.cluster.reconciler import Reconciler
 from service.cluster.shared_files import SharedFiles
 from service.cluster.snapshots import Snapshots
@@ -29,6 +30,7 @@ from service.store import Store
 logger = structlog.get_logger(__name__)
 
 _STOP_S: Final = 2.0
+_ORPHANS_S: Final = 6 * 3600.0
 
 
 class Gateway:
@@ -126,11 +128,19 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._reconciler.run(self._reconcile_s), name="reconciler"),
+                    group.create_task(self._remove_orphans(), name="orphans"),
                     group.create_task(self._snapshots.run(self._store, self._snapshot_after), name="snapshots"),
                 ]
                 await self._charge_changes(is_held=False)
                 for task in tasks:
                     task.cancel()
+
+    async def _remove_orphans(self) -> None:
+        """Remove objects of no job, now and then."""
+        while True:
+            await asyncio.sleep(_ORPHANS_S)
+            with contextlib.suppress(StoreAway):  # it has been told of; the next time will do
+                await self._files.remove_shared_orphans(self._store.knows_job)
 
     async def _charge_changes(self, *, is_held: bool) -> None:
         while self._lease.is_held is not is_held:

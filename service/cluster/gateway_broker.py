@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import structlog
@@ -18,9 +19,10 @@ from service.cluster.fact_writer import FactWriter, Fenced
 from service.cluster.follower import Follower
 from service.cluster.hint_feed import HintFeed
 from service.cluster.idempotency import Idempotency
-from service.cluster.names import Names
+from service.cluster.names import Names, token
 from service.cluster.next_fact import add_fact, following
 from service.cluster.stream_log import WRITE_S
+from service.cluster.turnstile import Turnstile
 from service.cluster.work_place import WorkPlace, WorkPlaces
 from service.cluster.work_publisher import WorkPublisher
 from service.drafts import Draft
@@ -35,6 +37,8 @@ SKIP: Final = "skip"
 _OTHER_GATEWAY_S: Final = 3.0
 """A job that an idempotency key was noted for is accepted within so long, or its gateway has gone away."""
 _RETRY_S: Final = 0.5
+_UNSEEN_JOBS: Final = 256
+"""All gateways together accept no more in the time a fact takes from one to the others."""
 _NOT_ACCEPTED: Final = "it was not accepted: NATS was away while it was being stored"
 
 
@@ -49,6 +53,7 @@ class GatewayBroker:
         writer: FactWriter,
         work: WorkPublisher,
         places: WorkPlaces,
+        turnstile: Turnstile,
         cancels: Cancels,
         idempotency: Idempotency,
         follower: Follower,
@@ -61,6 +66,7 @@ class GatewayBroker:
         self._writer = writer
         self._work = work
         self._places = places
+        self._turnstile = turnstile
         self._cancels = cancels
         self._idempotency = idempotency
         self._follower = follower
@@ -89,6 +95,18 @@ class GatewayBroker:
 
     async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
         await self._idempotency.release(key_id, idempotency_key, job_id)
+
+    # ---- places in the queue ---------------------------------------------------------------------------------
+
+    @property
+    def unseen_jobs(self) -> int:
+        return _UNSEEN_JOBS
+
+    @asynccontextmanager
+    async def alone(self, key_id: str | None) -> AsyncIterator[None]:
+        async with self._turnstile.through(f"places-{token(key_id)}" if key_id is not None else "places"):
+            await self._follower.catch_up()
+            yield
 
     # ---- submitting ------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from nats.js.errors import APIError
 
 from service.cluster.connection import ANSWER_S, Connection, Unavailable, UnfitServer, asking
 from service.cluster.names import Names
-from service.cluster.stream_settings import ID_KEY, Difference, Wanted, buckets, differences, streams
+from service.cluster.stream_settings import ID_KEY, Bucket, Difference, Wanted, buckets, differences, streams
 from service.settings import Settings, SettingsError
 
 logger = structlog.get_logger(__name__)
@@ -91,6 +91,16 @@ async def ensure_buckets(connection: Connection, names: Names, settings: Setting
         Unavailable, ForeignStream, SettingsError: as `ensure`.
     """
     await _ensure(connection, buckets(names, settings))
+
+
+async def ensure_bucket(connection: Connection, names: Names, settings: Settings, which: Bucket) -> None:
+    """Make one bucket if it is missing. For a command that touches nothing else of a cluster.
+
+    Raises:
+        Unavailable, ForeignStream, SettingsError: as `ensure`.
+    """
+    name = f"KV_{names.bucket(which)}"
+    await _ensure(connection, [wanted for wanted in buckets(names, settings) if wanted.name == name])
 
 
 async def stream_id(connection: Connection, names: Names) -> StreamId | None:
