@@ -187,7 +187,9 @@ class WorkerBroker:
         try:
             return await self._waiting
         except asyncio.CancelledError:
-            if not self._is_paused or not self._waiting.cancelled():
+            task = asyncio.current_task()
+            assert task is not None
+            if task.cancelling():  # not `pause`: whoever claims is to end, perhaps while `pause` was at it too
                 raise
             return None
         finally:
