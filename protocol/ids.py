@@ -41,6 +41,11 @@ def new_id() -> str:
     return str(uuid.UUID(int=value))
 
 
+def made_at(identifier: str) -> float:
+    """When an id was made, as its maker's clock had it: Unix time, to the millisecond. 0 for what is no such id."""
+    return (uuid.UUID(identifier).int >> 80) / 1000 if is_id(identifier) and identifier[14] == "7" else 0.0
+
+
 def is_id(text: str) -> bool:
     """Whether `text` is a UUID in canonical lower-case form; the only ids that ever reach a file path."""
     try:

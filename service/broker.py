@@ -177,6 +177,13 @@ class FactLog(Protocol):
         """
         ...
 
+    async def current(self) -> bool:
+        """Know of what others have stored up to now; whether there may be anything that was not known.
+
+        Takes a moment where there are others; for not long if they cannot be asked.
+        """
+        ...
+
     async def drained(self) -> None:
         """Wait until everything taken so far is published."""
         ...

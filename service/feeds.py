@@ -4,11 +4,13 @@ One rule for all transports. A subscription is on the bus before anything is rea
 meanwhile is held back, and let through once the past has been told.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, JobRequeued
+from protocol.ids import made_at
 from service.broker import FactLog, Taker
 from service.bus import Bus
 from service.ledger import Ledger
@@ -18,6 +20,8 @@ from service.records import JobRecord
 from service.store import Store, UnknownCursor
 
 _PAGE: Final = 500
+_NEW_S: Final = 30.0
+"""A job that was made so lately may be on its way to this server."""
 
 
 class JobSubscription:
@@ -133,16 +137,7 @@ class Feeds:
         Raises:
             ProtocolError: `not_found`, or `invalid_params` if `after` lies in the job's future.
         """
-        record = self._ledger.get(job_id)
-        if record is not None and key_id is not None and record.key_id != key_id:
-            record = None
-        if record is None:
-            job = await self._store.job(job_id, key_id)
-            if job is None:
-                raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
-            seq, is_over = job.seq, job.status.is_terminal
-        else:
-            seq, is_over = record.seq, False
+        record, seq, is_over = await self._look_up(job_id, key_id, after)
         if after > seq:
             message = f"after: expected at most {seq}, the job's last seq, got {after} at $.after"
             raise ProtocolError(ErrorCode.INVALID_PARAMS, message, "$.after")
@@ -164,12 +159,18 @@ class Feeds:
             raise
         return subscription
 
+    async def catch_up(self) -> bool:
+        """Know of what other servers have stored up to now; whether there may be anything that was not known."""
+        return await self._log.current()
+
     async def follow_key(self, key_id: str, cursor: str | None, outlet: Outlet) -> KeySubscription:
         """Subscribe to all jobs of a key: facts after `cursor`, then live events; without a cursor live ones only.
 
         Raises:
             ProtocolError: `cursor_expired`; start from a listing.
         """
+        if cursor is not None and self._number(cursor) > self._log.stored_cursor:
+            await self._log.current()  # it was told elsewhere, a moment ago
         begin = self._store.cursor(self._log.stored_cursor)
         subscription = KeySubscription(self._bus, outlet, key_id, cursor or begin)
         self._bus.watch_key(key_id, subscription)
@@ -196,6 +197,35 @@ class Feeds:
             subscription.offer(event)
         self._bus.watch_server(subscription)
         return subscription
+
+    async def _look_up(self, job_id: str, key_id: str | None, after: int) -> tuple[JobRecord | None, int, bool]:
+        """The record of a job that has not ended, its last seq, and whether it has ended.
+
+        Raises:
+            ProtocolError: `not_found`.
+        """
+        found = await self._known(job_id, key_id)
+        # Another gateway may have told a client more than is known here yet.
+        is_behind = after > found[1] if found is not None else time.time() - made_at(job_id) < _NEW_S
+        if is_behind and await self._log.current():
+            found = await self._known(job_id, key_id)
+        if found is None:
+            raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
+        return found
+
+    async def _known(self, job_id: str, key_id: str | None) -> tuple[JobRecord | None, int, bool] | None:
+        record = self._ledger.get(job_id)
+        if record is not None and key_id in {None, record.key_id}:
+            return record, record.seq, False
+        job = await self._store.job(job_id, key_id)
+        return None if job is None else (None, job.seq, job.status.is_terminal)
+
+    def _number(self, cursor: str) -> int:
+        """Of a cursor; 0 for one that will be refused."""
+        try:
+            return self._store.cursor_number(cursor)
+        except UnknownCursor:
+            return 0
 
     async def _replay(self, key_id: str, cursor: str | None, upto: int, outlet: Outlet) -> None:
         while cursor is not None:

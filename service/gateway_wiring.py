@@ -103,6 +103,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Services]:
         snapshots = Snapshots(objects, settings.data_dir, stream_id)
         info = await ask(connection, f"STREAM.INFO.{names.facts_stream}")
         await snapshots.begin(info["state"]["last_seq"])
+        settings = settings.model_copy(update={"allow_model_downloads": False})  # models are the workers' business
         if settings.webhook_secret is None:
             secret = await shared_secret(Bucket(connection, names.bucket(BucketName.SECRETS)), _SECRET, _new_secret)
             settings = settings.model_copy(update={"webhook_secret": secret.decode()})

@@ -1,10 +1,12 @@
 """Cancel, get, wait, list: what clients do with jobs there are, whichever transport they come by."""
 
 import asyncio
+import time
 from typing import Final
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import StepFinished
+from protocol.ids import made_at
 from protocol.jobs import Job, JobPage, JobStatus
 from protocol.requests import TASKS
 from service.admission import Admission
@@ -19,6 +21,8 @@ from service.store import Store
 
 _CANCEL_REASON: Final = "cancelled by the client"
 _IMAGES: Final = "images"
+_NEW_S: Final = 30.0
+"""A job that was made so lately may be on its way to this server."""
 MAX_PAGE: Final = 200
 
 
@@ -87,6 +91,8 @@ class JobManager:
             ProtocolError: `not_found`; a job of another key is not found either.
         """
         job = await self._store.job(job_id, key.visible)
+        if job is None and time.time() - made_at(job_id) < _NEW_S and await self._feeds.catch_up():
+            job = await self._store.job(job_id, key.visible)
         if job is None:
             raise ProtocolError(ErrorCode.NOT_FOUND, f"job {job_id:.64}: there is none, or it is not yours")
         return self._with_hints(job)

@@ -76,6 +76,10 @@ class Pump:
         self.put([draft, *after])
         return await draft.done  # the caller's going away does not undo what is being stored
 
+    async def current(self) -> bool:
+        """There are no others."""
+        return False
+
     async def drained(self) -> None:
         """Wait until everything taken so far is published."""
         await self._is_idle.wait()

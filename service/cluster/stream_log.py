@@ -1,6 +1,7 @@
 """The log of a gateway: facts go into the stream, and are told when they come back; hints are told at once."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,7 +9,7 @@ import structlog
 
 from protocol.events import FACTS, Event, EventBody
 from service.clock import timestamp
-from service.cluster.connection import Connection
+from service.cluster.connection import Connection, Unavailable
 from service.cluster.envelope import JobState
 from service.cluster.fact_writer import FactWriter, StoredFact
 from service.cluster.follower import Follower
@@ -22,6 +23,7 @@ logger = structlog.get_logger(__name__)
 
 WRITE_S: Final = 5.0
 """A client that waits for a fact to be stored is told after so long that it cannot be."""
+_CURRENT_S: Final = 3.0
 
 
 class StreamLog:
@@ -78,6 +80,12 @@ class StreamLog:
             return None
         await self._follower.reaches(stored.sequence)
         return stored.message.event
+
+    async def current(self) -> bool:
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_CURRENT_S):
+                await self._follower.catch_up()
+        return True
 
     async def drained(self) -> None:
         while self._writing:

@@ -7,6 +7,7 @@ loses its jobs to others; what it tells afterwards is refused, and it lets them 
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
@@ -239,9 +240,7 @@ class WorkerBroker:
                 assert folder is not None
                 path = await self._files.bring(folder / name)
                 if not path.exists():
-                    gone = ErrorBody(
-                        code=ErrorCode.INTERNAL, message=f"the picture {name} is gone"
-                    )
+                    gone = ErrorBody(code=ErrorCode.INTERNAL, message=f"the picture {name} is gone")
                     held.tell(Draft(JobFailed(error=gone), claim.record.id, held.attempt))
                     return False
         except ServiceError as error:
@@ -283,7 +282,7 @@ class WorkerBroker:
     async def _is_lost(self, worker_id: str | None, job_id: str) -> bool:
         """Whether a job's worker has fallen silent. Not while NATS itself was away: then all were."""
         since = self._connection.connected_since
-        if since is None or asyncio.get_running_loop().time() - since < self._lost_s:
+        if since is None or time.monotonic() - since < self._lost_s:
             return False
         return worker_id is None or not await self._others.holds(worker_id, job_id)
 
