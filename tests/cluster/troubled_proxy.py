@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class Trouble(StrEnum):
@@ -50,6 +50,7 @@ class TroubledProxy:
         self._at = at
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
+        self._is_over = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -66,9 +67,8 @@ class TroubledProxy:
         assert self._server is not None
         self._server.close()
         await asyncio.sleep(0)  # a connection that has just been accepted comes to `_accept`
+        self._is_over.set()  # nothing is cancelled: a connection that is being made would be lost
         while self._pipes:
-            for pipe in self._pipes:
-                pipe.cancel()
             await asyncio.wait(self._pipes)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,9 +78,10 @@ class TroubledProxy:
         self.connections += 1
         trouble = self.trouble if self.connections <= self.times else Trouble.NONE
         try:
-            with suppress(OSError, asyncio.CancelledError):
+            with suppress(OSError):
                 inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target)
-                pipes = [
+                pipes: list[asyncio.Task[Any]] = [
+                    asyncio.create_task(self._is_over.wait()),
                     asyncio.create_task(self._ask(reader, inner_writer, trouble)),
                     asyncio.create_task(self._answer(inner_reader, writer, trouble)),
                 ]
