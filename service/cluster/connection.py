@@ -15,7 +15,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import nats.errors
 import structlog
@@ -24,6 +23,7 @@ from nats.js.errors import NoStreamResponseError, ServerError, ServiceUnavailabl
 
 from service.cluster.credentials import Credentials
 from service.cluster.link import OLDEST, Link, OldServer
+from service.cluster.nats_url import addresses, login
 from service.database import StoreUnavailable
 from service.settings import SettingsError
 
@@ -180,7 +180,10 @@ class Connection:
 
     def _tell(self, is_connected: bool) -> None:
         for listener in self.on_state:
-            listener(is_connected)
+            try:
+                listener(is_connected)
+            except Exception:  # the library would stop reconnecting
+                logger.exception("nats.listener_failed", listener=getattr(listener, "__qualname__", "?"))
 
     async def _follow(self) -> None:
         """Run `on_reconnect` after each reconnect; a further one begins them anew."""
@@ -234,6 +237,7 @@ async def connect(url: str, name: str, *, credentials: Path | None = None, withi
             pending_size=0,  # nothing is kept back: what is told as not done must not be done minutes later
             user_jwt_cb=secret.jwt if secret is not None else None,
             signature_cb=secret.sign if secret is not None else None,
+            **login(url),
         )
     )
     try:
@@ -245,7 +249,7 @@ async def connect(url: str, name: str, *, credentials: Path | None = None, withi
             attempt.result()
             await _find_jetstream(connection)
     except BaseException as error:
-        what = "JetStream" if attempt.done() else "NATS"
+        what = "JetStream" if attempt.done() and attempt.exception() is None else "NATS"
         attempt.cancel()
         await asyncio.wait([attempt])
         await connection.close()
@@ -258,12 +262,6 @@ async def connect(url: str, name: str, *, credentials: Path | None = None, withi
         raise
     connection.went_up()
     return connection
-
-
-def addresses(url: str) -> str:
-    """The `HOST:PORT`s of URLs, without a name or password."""
-    parts = [urlsplit(part.strip()) for part in url.split(",") if part.strip()]
-    return ", ".join(f"{part.hostname}:{part.port or 4222}" for part in parts)
 
 
 def _refused(connection: Connection) -> UnfitServer:

@@ -1,10 +1,12 @@
 """One connection to NATS: which servers are refused, and what happens while NATS is away."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from structlog.testing import capture_logs
@@ -99,6 +101,49 @@ async def test_who_is_not_let_in_is_told_so_at_once() -> None:
         assert connection.is_connected
         assert "secret" not in connection.address
         await connection.close()
+
+
+async def test_a_password_may_have_any_characters_and_is_told_to_every_server_of_a_cluster() -> None:
+    login = 'authorization { user: "anna", password: "p@ss:w/r#d" }'
+    ports = [free_port(), free_port()]
+    routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports)
+    with contextlib.ExitStack() as stack:
+        named, other = (
+            stack.enter_context(
+                NatsServer(
+                    config=f"{login}\nserver_name: n{port}\n"
+                    f"cluster {{ name: c, listen: 127.0.0.1:{port}, routes: [{routes}] }}"
+                )
+            )
+            for port in ports
+        )
+        url = named.url.replace("//", f"//anna:{quote('p@ss:w/r#d', safe='')}@")
+        connection = await connect(url, "test", within_s=3 * DEADLINE_S)
+        states = States(connection)
+        while len(connection.nats.servers) < 2:  # the one it was not told of
+            await asyncio.sleep(0.01)
+        named.kill()
+        assert await states.next() is False
+        assert await states.next() is True
+        assert connection.nats.connected_url is not None
+        assert connection.nats.connected_url.port == other.port
+        await connection.close()
+
+
+async def test_a_listener_that_raises_does_not_keep_it_from_coming_back(
+    nats: NatsServer, connection: Connection
+) -> None:
+    def broken(is_connected: bool) -> None:
+        raise ValueError("a mistake")
+
+    connection.on_state.append(broken)
+    states = States(connection)
+    with capture_logs() as logged:
+        for _ in range(2):
+            nats.restart()
+            assert await states.next() is False
+            assert await states.next() is True
+    assert [entry["event"] for entry in logged].count("nats.listener_failed") == 4
 
 
 async def test_a_file_that_holds_no_credentials_is_refused_by_name(nats: NatsServer, tmp_path: Path) -> None:

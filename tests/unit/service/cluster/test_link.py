@@ -1,8 +1,7 @@
-"""Which servers are new enough, and how they are named."""
+"""Which servers are new enough."""
 
 import pytest
 
-from service.cluster.connection import addresses
 from service.cluster.link import OldServer, is_new_enough
 
 
@@ -21,7 +20,3 @@ def test_an_older_server_or_one_that_does_not_say_is_not(version: str) -> None:
 def test_the_refusal_says_what_was_found_and_what_is_needed() -> None:
     told = str(OldServer("2.9.10", "nats.lan:4222"))
     assert told.startswith("NATS 2.9.10 at nats.lan:4222: 2.11 or newer is needed")
-
-
-def test_addresses_are_told_without_names_and_passwords() -> None:
-    assert addresses("nats://anna:secret@a.lan:4222, tls://b.lan") == "a.lan:4222, b.lan:4222"
