@@ -1,8 +1,8 @@
 """Many machines: gateways and workers, joined by NATS JetStream. Nothing here is loaded by `safelight serve`.
 
 names          what streams, subjects and buckets are called
-connection     one connection, to a server that is new enough
-streams        the streams and buckets there are, made and compared with what they have to be
+connection     one connection, to a server that is new enough (link, credentials, nats_url)
+streams        the streams and buckets there are, made and compared with what they have to be (stream_settings)
 envelope       what a fact carries on its way
 fact_writer    facts into their stream, each fenced by the one before it
 jetstream      what the client library cannot ask JetStream
