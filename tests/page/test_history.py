@@ -205,6 +205,34 @@ def test_details_show_parameters_outputs_seed_times_and_what_happened(
     _expect(page.get_by_role("heading", name="Models", level=2)).to_be_visible()
 
 
+_HOLD_PREVIEWS = """() => {
+const decode = HTMLImageElement.prototype.decode;
+window.held = [];
+HTMLImageElement.prototype.decode = function () {
+    if (!this.src.startsWith("blob:")) return decode.call(this);
+    return new Promise((goOn) => window.held.push(goOn)).then(() => decode.call(this));
+};
+}"""
+
+
+def test_an_output_is_shown_though_a_preview_is_still_being_decoded(
+    page_server: ThreadServer, open_page: OpenPage
+) -> None:
+    tab = open_page(page_server, "models")
+    page = tab.page
+    page.evaluate(_HOLD_PREVIEWS)
+    job = _submit(page_server, task="text_to_image", prompt="a red apple", steps=20)
+    page.evaluate("(job) => { location.hash = `#/history?job=${job}`; }", job)
+    page.wait_for_function("window.held.length > 0")
+    details = page.get_by_role("dialog", name="a red apple")
+    output = details.get_by_role("img", name="Output 1")
+    _expect(output).to_be_visible()
+    page.evaluate("() => window.held.forEach((goOn) => goOn())")
+    page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+    _expect(output).to_be_visible()
+    _expect(output).not_to_have_attribute("src", re.compile("^blob:"))
+
+
 def test_a_job_that_is_deleted_from_its_details_leaves_the_list_and_the_address(
     page_server: ThreadServer, open_page: OpenPage
 ) -> None:
