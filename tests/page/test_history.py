@@ -223,7 +223,7 @@ def test_an_output_is_shown_though_a_preview_is_still_being_decoded(
     page.evaluate(_HOLD_PREVIEWS)
     job = _submit(page_server, task="text_to_image", prompt="a red apple", steps=20)
     page.evaluate("(job) => { location.hash = `#/history?job=${job}`; }", job)
-    page.wait_for_function("window.held.length > 0")
+    page.wait_for_function("() => window.held.length > 0")
     details = page.get_by_role("dialog", name="a red apple")
     output = details.get_by_role("img", name="Output 1")
     _expect(output).to_be_visible()
