@@ -105,6 +105,7 @@ async def worker(settings: Settings, metrics: Metrics) -> AsyncIterator[Worker]:
             most_live=settings.max_live_jobs,
             serves=lambda row: made.serves(row),
             is_warm=lambda row: made.is_warm(row),
+            models=lambda: made.tokens,
         )
         copies = Copies(
             broker, broker.labels, files, place=place, storing=ObjectStore(place) if place is not None else None

@@ -107,6 +107,11 @@ class Worker:
             found.append("draining")
         return found
 
+    @property
+    def tokens(self) -> frozenset[str]:
+        """Of the models it has."""
+        return self._tokens
+
     def serves(self, row: Row) -> bool:
         """Whether it has what the jobs of a row need."""
         return row.model == ANY_MODEL or row.model in self._tokens

@@ -8,7 +8,7 @@ loses its jobs to others; what it tells afterwards is refused, and it lets them 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -88,6 +88,7 @@ class WorkerBroker:
         most_live: jobs of each kind, interactive and batch.
         serves: whether this worker has what the jobs of a row need.
         is_warm: whether what they need is in memory.
+        models: tokens of the models this worker has; of workers that have the same, one is woken for each job.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class WorkerBroker:
         most_live: int,
         serves: Callable[[Row], bool],
         is_warm: Callable[[Row], bool],
+        models: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._connection = connection
         self._worker_id = worker_id
@@ -122,6 +124,7 @@ class WorkerBroker:
         self._most_live = most_live
         self._serves = serves
         self._is_warm = is_warm
+        self._models = models
         self._held: dict[str, HeldJob] = {}
         self._ending: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
@@ -183,7 +186,7 @@ class WorkerBroker:
                     await self._resumed.wait()
             return None
         self._waiting = asyncio.create_task(
-            self._queue.next(serves=self._serves, warm=self._is_warm, wants=self._wants, wait_s=_WAIT_S)
+            self._queue.next(self._serves, self._is_warm, self._wants, _WAIT_S, models=self._models())
         )
         try:
             return await self._waiting
