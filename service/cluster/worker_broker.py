@@ -51,7 +51,8 @@ logger = structlog.get_logger(__name__)
 _WAIT_S: Final = 5.0
 _NO_ROOM_S: Final = 1.0
 _POLITE_S: Final = 0.02
-"""A worker with jobs lets those with fewer go first: it waits this long for each it has."""
+"""While no more work waits than can be done at once, a worker with jobs lets those with fewer go first: it waits this
+long for each it has."""
 _LOST: Final = "the worker was lost while the job was running"
 
 
@@ -129,6 +130,7 @@ class WorkerBroker:
         self._ending: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self._full: set[bool] = set()
+        self._is_backlog = False
         self._is_paused = False
         self._waiting: asyncio.Task[Delivery | None] | None = None
         self._resumed = asyncio.Event()
@@ -155,10 +157,11 @@ class WorkerBroker:
             while self._is_paused or not self.is_able():
                 self._resumed.clear()
                 await self._resumed.wait()
-            if self._held:
+            if self._held and not self._is_backlog:
                 await asyncio.sleep(_POLITE_S * len(self._held))
             try:
                 delivery = await self._next()
+                self._is_backlog = delivery is not None and delivery.more_pending > 0
                 claim = await self._open(delivery, fits) if delivery is not None else None
             except Unavailable as error:
                 logger.debug("work.unavailable", reason=str(error))
