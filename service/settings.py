@@ -122,7 +122,7 @@ class Settings(DialectSettings, BaseSettings):
     # Many machines: gateways and workers
     nats_url: str | None = Field(
         None,
-        pattern=r"^(nats|tls|ws|wss)://",
+        pattern=r"^(nats|tls)://",
         description="The servers that join gateways and workers, several with commas: nats://HOST:PORT.",
     )
     nats_credentials: Path | None = Field(None, description="A .creds file for those servers.")

@@ -3,12 +3,15 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
 import structlog
 
+from service.clock import now
+from service.cluster.fact_writer import REMOVED_NOTE_TTL_S
 from service.cluster.objects import NotThere, Objects, StoreAway
 from service.database import StoreUnavailable
 from service.migrations import DATABASE_NAME, NewerDatabase, migrate
@@ -21,6 +24,8 @@ _KEPT: Final = 2
 _MEDIA_TYPE: Final = "application/vnd.sqlite3"
 _LOOK_S: Final = 30.0
 _DIGITS: Final = 20
+_HEARD_ALL: Final = timedelta(seconds=REMOVED_NOTE_TTL_S) - timedelta(days=1)
+"""A database that was written so lately hears of every job that was removed since; one from before does not."""
 
 
 class Snapshots:
@@ -49,7 +54,8 @@ class Snapshots:
         if await anyio.to_thread.run_sync(self._is_ours, path, last):
             return
         await anyio.to_thread.run_sync(_remove, path)
-        for name in sorted((found.name for found in await self._objects.list(self._prefix)), reverse=True):
+        listed = [found for found in await self._objects.list(self._prefix) if found.changed_at > now() - _HEARD_ALL]
+        for name in sorted((found.name for found in listed), reverse=True):
             if _position(name) > last:
                 continue
             try:
@@ -96,7 +102,7 @@ class Snapshots:
 
     def _is_ours(self, path: Path, last: int) -> bool:
         """Whether a database is there, can be used, and is of this stream. Blocks."""
-        if not path.exists():
+        if not path.exists() or datetime.fromtimestamp(path.stat().st_mtime, UTC) < now() - _HEARD_ALL:
             return False
         try:
             with closing(sqlite3.connect(path)) as database:
