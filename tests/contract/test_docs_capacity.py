@@ -56,10 +56,14 @@ def test_the_steps_say_what_was_printed() -> None:
         ("NATS: hints in", "{:.0f} MB/s of hints from workers"),
         ("NATS: hints out, show", "{:.0f} MB/s (1.3 Gbit/s)"),
         ("facts on the disk of each NATS, a day", "{:.1f} GB of facts"),
-        ("the same, kept", "{:.0f} GB and 28 GB"),
-        ("a new gateway without a snapshot", "in {:.0f} minutes"),
+        ("the same, kept", "{:.1f} GB of facts and"),
+        ("database of each gateway, kept", "and {:.1f} GB of database"),
+        ("as many hours of jobs fit a snapshot", "in one: {:.1f} hours of jobs"),
+        ("between two snapshots", "one in {:.0f} minutes"),
+        ("a new gateway with one, at most", "in {:.0f} s at most"),
+        ("a new gateway without one", "without one, in {:.0f} s"),
         ("outputs into the bucket", "{:.0f} MB/s of outputs in"),
-        ("outputs kept", "{:.0f} TB kept"),
+        ("outputs kept", "{:.1f} TB kept"),
         ("show: outputs, had by every viewer", "it would be {:.0f} Gbit/s"),
     ):
         assert said.format(printed(what)) in " ".join(steps.split()), what
