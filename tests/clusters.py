@@ -221,7 +221,8 @@ class Cluster:
         """Print the end of what each has said."""
         for member in self.members:
             sys.stdout.write(f"---- {member.name} at {member.port} ----\n")
-            sys.stdout.writelines(f"{line}\n" for line in member.log.splitlines()[-_KEPT_LINES:])
+            told = [line for line in member.log.splitlines() if not line.startswith("INFO:")]  # uvicorn's, on sockets
+            sys.stdout.writelines(f"{line}\n" for line in told[-_KEPT_LINES:])
 
     def __enter__(self) -> Self:
         try:
