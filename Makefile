@@ -26,7 +26,7 @@ WEB_CHECKS := $(if $(shell command -v npm),$(NODE)/.installed)
 TSC := $(NODE)/.bin/tsc
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser generate check fix test test-slow test-gpu demo serve bench clean
+.PHONY: help setup browser generate check fix test test-slow test-gpu demo demo-cluster serve bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ test-gpu: $(INSTALLED) $(MODELS) ## the tests that need a CUDA device
 
 demo: $(INSTALLED) $(MODELS) ## run a server and three jobs on a photograph; pictures land in demo-output/
 	$(BIN)/safelight demo
+
+demo-cluster: $(INSTALLED) $(MODELS) ## run 2 gateways and 3 workers here, and kill some; see demo-output/cluster/
+	$(BIN)/safelight demo --cluster
 
 serve: $(INSTALLED) $(MODELS) ## run the server on HOST and PORT
 	$(BIN)/safelight serve --host $(HOST) --port $(PORT)

@@ -1,6 +1,7 @@
-"""What the demo draws: the caption on its photograph, and what was before beside what came after."""
+"""What the demos draw: a caption on a photograph, what was before beside what came after, and sheets of pictures."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ _FRAME_PX: Final = 192
 _MOST_FRAMES: Final = 6
 _BACKGROUND: Final = (24, 24, 27)
 _INK: Final = (228, 228, 231)
+_FAINT: Final = (150, 150, 158)
+_SHEET_PX: Final = 160
 
 
 def caption(photograph: Path, target: Path) -> None:
@@ -82,3 +85,21 @@ def side_by_side(pictures: dict[str, Path], target: Path) -> None:
         sheet.paste(picture, (x, _LABEL_PX + _GAP_PX))
         x += picture.width + _GAP_PX
     sheet.save(target, quality=92)
+
+
+def contact_sheet(pictures: Sequence[tuple[str, str, Path]], target: Path, *, columns: int = 6) -> None:
+    """Put pictures into a grid, each over two lines of text.
+
+    Args:
+        pictures: the two lines, and the file.
+    """
+    rows = -(-len(pictures) // columns)
+    cell = (_SHEET_PX + _GAP_PX, _SHEET_PX + 2 * _LABEL_PX)
+    sheet = Image.new("RGB", (columns * cell[0] + _GAP_PX, rows * cell[1] + _GAP_PX), _BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LABEL_PX * 0.55)
+    for number, (above, below, path) in enumerate(pictures):
+        x, y = _GAP_PX + number % columns * cell[0], _GAP_PX + number // columns * cell[1]
+        sheet.paste(_in_srgb(path).resize((_SHEET_PX, _SHEET_PX), Image.Resampling.LANCZOS), (x, y))
+        draw.text((x, y + _SHEET_PX + _LABEL_PX * 0.5), above, font=font, anchor="lm", fill=_INK)
+        draw.text((x, y + _SHEET_PX + _LABEL_PX * 1.2), below, font=font, anchor="lm", fill=_FAINT)
+    sheet.save(target)

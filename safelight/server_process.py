@@ -35,7 +35,7 @@ async def running_server(models_dir: Path, engine: str) -> AsyncIterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="safelight-") as folder:
         log = Path(folder, "server.log")
-        port = _free_port()
+        port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "safelight", "serve", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--data-dir", f"{folder}/data", "--models-dir", str(models_dir), "--engine", engine]
@@ -44,17 +44,26 @@ async def running_server(models_dir: Path, engine: str) -> AsyncIterator[str]:
             stdout=(output := log.open("wb")),  # noqa: ASYNC230 - an empty file, opened once
             stderr=STDOUT,
             start_new_session=True,  # Ctrl-C is for us, and we stop the server in order
-            env=_environment(),
+            env=clean_environment(),
         )
         output.close()
         try:
-            await _until_ready(url, process, log)
+            await until_ready(url, process, log)
             yield url
         finally:
-            await _stop(process)
+            await stop(process)
 
 
-async def _until_ready(url: str, process: Process, log: Path) -> None:
+async def until_ready(url: str, process: Process, log: Path, name: str = "the server") -> None:
+    """Wait until a server, a gateway or a worker says that it is ready.
+
+    Args:
+        log: what it says goes there.
+        name: of what was started, for people.
+
+    Raises:
+        ServerDidNotStart: it ended, or took longer than `START_TIMEOUT_S`.
+    """
     async with AsyncClient(url) as client:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and process.returncode is None:
@@ -66,10 +75,11 @@ async def _until_ready(url: str, process: Process, log: Path) -> None:
             await asyncio.sleep(_RETRY_S)  # a starting process gives nothing else to wait on
     said = await asyncio.to_thread(log.read_text, "utf-8", errors="replace")
     why = "did not get ready in time" if process.returncode is None else f"ended with {process.returncode}"
-    raise ServerDidNotStart(f"the server {why}. It said:\n{said[-_SHOWN_CHARACTERS:].strip()}")
+    raise ServerDidNotStart(f"{name} {why}. It said:\n{said[-_SHOWN_CHARACTERS:].strip()}")
 
 
-async def _stop(process: Process) -> None:
+async def stop(process: Process) -> None:
+    """Ask it to end; kill it if it has not after `STOP_TIMEOUT_S`."""
     if process.returncode is None:
         process.terminate()
     try:
@@ -80,12 +90,13 @@ async def _stop(process: Process) -> None:
         await process.wait()
 
 
-def _environment() -> Mapping[str, str]:
-    # The settings of another server on this machine are not this one's.
+def clean_environment() -> Mapping[str, str]:
+    """Our own without settings of Safelight: those of another server on this machine are not this one's."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SAFELIGHT_")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -122,13 +122,21 @@ def demo(
     models_dir: ModelsDir = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo-output"),
     engine: Annotated[EngineChoice, typer.Option(help="What runs the jobs.")] = EngineChoice.TORCH,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Two gateways and three workers instead; some of them are killed.")
+    ] = False,
 ) -> None:
     """Start a server, work on a photograph, and show how urgent work overtakes long work."""
     from engine.models.carriers import PullFailed
     from safelight.demo import run_demo
+    from safelight.demo_cluster import run_cluster_demo
 
+    models = models_folder(None, models_dir)
+    if cluster:
+        end(finish(run_cluster_demo(Console(), output / "cluster", models, engine.value)))
+        return
     try:
-        code = finish(run_demo(Console(), output, models_folder(None, models_dir), engine.value))
+        code = finish(run_demo(Console(), output, models, engine.value))
     except PullFailed as error:
         fail(str(error), 1)
     end(code)
