@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Collection
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -15,14 +15,12 @@ from service.cluster.connection import Connection, Unavailable, asking
 from service.cluster.names import Names, Row
 from service.cluster.work_rows import WorkRows
 
-_GOODBYE_S: Final = 1.0
-
 
 class Alarm:
     """Listens as long as its block lasts: a worker that is at work must not be the one that is woken.
 
     Of those who serve the same models NATS wakes one, so every idle worker that says truly what it serves hears of
-    what nobody like it has heard of. What comes while the block is left is passed on to another.
+    what nobody like it has heard of. What has come and was not taken is passed on to another.
 
     Args:
         models: tokens of the models served.
@@ -61,7 +59,8 @@ class Alarm:
         return rows
 
     async def __aenter__(self) -> Self:
-        """
+        """What is asked of NATS from now on is answered when it has heard that somebody listens.
+
         Raises:
             Unavailable: NATS is away.
         """
@@ -69,7 +68,6 @@ class Alarm:
             self._subscription = await self._connection.nats.subscribe(
                 self._names.wake("*"), queue=self._group, cb=self._ring
             )
-            await self._connection.nats.flush(timeout=2)  # before it has heard of us NATS wakes nobody
         self._connection.on_state.append(self._ring_for_state)
         return self
 
@@ -78,12 +76,8 @@ class Alarm:
     ) -> None:
         self._connection.on_state.remove(self._ring_for_state)
         assert self._subscription is not None
-        try:
-            async with asyncio.timeout(_GOODBYE_S):
-                await self._subscription.drain()  # type: ignore[no-untyped-call] # the library's lacks its "-> None"
-        except (nats.errors.Error, TimeoutError):
-            # Broken off, it would be subscribed again at the next reconnect, and take wakes for nobody.
-            self._connection.nats._remove_sub(self._subscription._id)
+        with contextlib.suppress(nats.errors.Error):
+            await self._subscription.unsubscribe()
         for row in self._rung_for:
             with contextlib.suppress(Unavailable):
                 await self._rows.wake(row)

@@ -96,6 +96,10 @@ class WorkQueue:
 
         try:
             await self._wait(may_take, warm, models, self._clock() + wait_s)
+            if self._in_hand is not None and self._in_hand.more_pending:
+                # NATS wakes one idle worker for each job, perhaps the same one twice. We listen no longer.
+                with contextlib.suppress(Unavailable):
+                    await self._rows.wake(self._in_hand.row)
         except BaseException:
             if self._in_hand is not None:
                 with contextlib.suppress(Unavailable):
@@ -186,10 +190,6 @@ class WorkQueue:
         self._turn += 1
         self._share_served[delivery.row.work_class, delivery.row.share] = self._turn
         self._row_served[delivery.row] = self._turn
-        if delivery.more_pending:
-            # NATS wakes one of the idle workers for each job, perhaps the same one twice.
-            with contextlib.suppress(Unavailable):
-                await self._rows.wake(delivery.row)
         return True
 
     def _doubt(self, _is_connected: bool) -> None:

@@ -53,12 +53,7 @@ class Workers:
 
     def current(self) -> Mapping[str, WorkerPresence]:
         """Those there are now, by their ids."""
-        now = self._clock()
-        return {
-            presence.id: presence
-            for key, presence in self._known.items()
-            if now < self._goes_at[key] or not self._watch.is_current
-        }
+        return {presence.id: presence for presence in self._known.values()}
 
     async def until_current(self) -> None:
         """Wait until all there were at the start are known."""

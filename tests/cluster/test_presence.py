@@ -19,6 +19,7 @@ from service.cluster.workers import Workers
 from service.settings import Settings, load
 from tests.cluster.members import eventually, join, running
 from tests.nats_servers import NatsServer
+from tests.servers import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -161,6 +162,30 @@ async def test_workers_are_kept_while_nats_is_away_and_found_again_after(
         assert await workers.holds("w-1", "j1")
         await asyncio.sleep(1.5 * LOST_S)
         assert list(workers.current()) == ["w-1"]
+
+
+async def test_a_worker_announces_itself_as_soon_as_nats_is_back(
+    nats: NatsServer, connection: Connection, bucket: Bucket
+) -> None:
+    announcer = Announcer(connection, bucket, worker_lost_s=600.0)
+    announcer.announce(FIRST)
+    async with running(announcer.run()):
+        await announcer.until_told()
+        nats.kill()
+        await eventually(lambda: not connection.is_connected, "the connection to break")
+        await nats.start_beside()
+        await connection.until_connected()
+        async with asyncio.timeout(DEADLINE_S):
+            while await _value(bucket, FIRST.id) is None:
+                await asyncio.sleep(0.01)
+
+
+async def _value(bucket: Bucket, key: str) -> bytes | None:
+    try:
+        entry = await bucket.get(key)
+    except Unavailable:  # it has not been made again yet
+        return None
+    return entry.value if entry is not None else None
 
 
 async def test_a_bucket_that_is_made_anew_under_the_same_connection_is_followed(

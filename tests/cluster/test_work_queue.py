@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
+from service.cluster.alarm import Alarm
 from service.cluster.connection import Connection, Unavailable
 from service.cluster.delivery import Delivery
 from service.cluster.names import Names, Row, WorkClass
+from service.cluster.puller import Puller
 from service.cluster.work_publisher import WorkPublisher
 from service.cluster.work_queue import WorkQueue
-from service.cluster.work_rows import WorkRows
+from service.cluster.work_rows import WorkRows, payload
 from service.settings import Settings
 from tests.cluster.members import eventually, join
 from tests.nats_servers import NatsServer
@@ -127,6 +131,13 @@ async def test_shares_are_served_in_turn(calm: Work) -> None:
     assert [sorted(found[at : at + 3]) for at in range(0, 12, 3)] == [["0", "1", "2"]] * 4
 
 
+async def test_a_key_with_work_for_many_models_gets_no_more_turns_than_another(calm: Work) -> None:
+    for share, model in ((0, "m1"), (0, "m2"), (0, "m3"), (1, "m1")):
+        await calm.add(Row(WorkClass.NORMAL, share, model), *(f"{share}-{model}-{n}" for n in range(4)))
+    found = [job_id[0] for job_id in await taken(calm.worker(), 8)]
+    assert [sorted(found[at : at + 2]) for at in range(0, 8, 2)] == [["0", "1"]] * 4
+
+
 async def test_jobs_of_a_row_are_taken_in_the_order_they_came(calm: Work) -> None:
     await calm.add(NORMAL, *(f"j{n}" for n in range(20)))
     assert await taken(calm.worker(), 20) == [f"j{n}" for n in range(20)]
@@ -225,6 +236,33 @@ async def test_all_idle_workers_are_at_work_soon_after_several_jobs_come_at_once
     assert time.monotonic() - started_at < 0.6
 
 
+async def test_an_idle_worker_that_finds_more_work_than_it_takes_wakes_another(calm: Work) -> None:
+    await calm.add(NORMAL, "first")
+    await taken(calm.worker(), 1)
+    waiting = [await calm.waiting(calm.worker()) for _ in range(3)]
+    started_at = time.monotonic()
+    for job_id in ("a", "b", "c"):  # as if the wakes of all had gone to the same worker
+        await calm.connection.js.publish(calm.names.work(NORMAL, job_id), payload(job_id))
+    await calm.rows.wake(NORMAL)
+    found = {delivery.job_id for delivery in await asyncio.gather(*waiting) if delivery is not None}
+    assert found == {"a", "b", "c"}
+    assert time.monotonic() - started_at < 0.6
+
+
+async def test_a_wake_that_comes_to_a_worker_that_has_just_found_work_goes_to_another(calm: Work) -> None:
+    def alarm() -> Alarm:
+        return Alarm(calm.connection, calm.names, calm.rows, models=["spark"], may_take=lambda _: True)
+
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(alarm())
+        await calm.rows.wake(NORMAL)
+        assert await first.wait(DEADLINE_S)
+        async with alarm() as second:
+            await stack.aclose()
+            assert await second.wait(DEADLINE_S)
+            assert second.take() == {NORMAL}
+
+
 # ---- redelivery ----------------------------------------------------------------------------------------------
 
 
@@ -288,25 +326,49 @@ async def test_a_job_that_is_done_never_comes_again(work: Work) -> None:
     assert await work.gateway.jobs() == set()
 
 
-async def test_cancelling_a_worker_that_takes_work_leaves_none_behind(calm: Work) -> None:
-    await calm.add(NORMAL, *(f"j{n}" for n in range(30)))
-    queue = calm.worker()
-    held = []
-    for number in range(30):
-        taking = asyncio.create_task(take(queue, 0))
-        for _ in range(number % 10):
-            await asyncio.sleep(0)
-        taking.cancel()
-        try:
-            held.append(await taking)
-        except asyncio.CancelledError:
-            continue
-    found = {delivery.job_id for delivery in held if delivery is not None}
-    other = calm.worker()
-    while len(found) < 30:
-        delivery = await take(other)
-        assert delivery is not None, "a job went to a worker that had been cancelled"
-        found.add(delivery.job_id)
+async def test_a_job_that_arrives_in_the_moment_its_taker_is_cancelled_goes_to_another(calm: Work) -> None:
+    class Hasty(Puller):
+        async def _take(self, message: Msg) -> None:
+            await super()._take(message)
+            taking.cancel()
+
+    await calm.add(NORMAL, "j")
+    puller = Hasty(calm.connection, answer_s=DEADLINE_S)
+    taking = asyncio.create_task(puller.next(calm.names.work_stream, calm.names.consumer(NORMAL)))
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await taken(calm.worker(), 1) == ["j"]
+
+
+async def test_a_job_that_arrives_after_its_taker_was_cancelled_goes_to_another(calm: Work) -> None:
+    await calm.add(NORMAL, "j")
+    puller = Puller(calm.connection, answer_s=DEADLINE_S)
+    await puller.next(calm.names.work_stream, "none")  # so that it listens
+    taking = asyncio.create_task(puller.next(calm.names.work_stream, calm.names.consumer(NORMAL)))
+    await asyncio.sleep(0)  # it has asked
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await taken(calm.worker(), 1) == ["j"]
+
+
+async def test_a_job_in_the_hands_of_a_worker_that_is_cancelled_goes_to_another(calm: Work) -> None:
+    class Slow(WorkRows):
+        async def wake(self, row: Row) -> None:
+            holding.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.Event()
+    await calm.add(NORMAL, "a", "b")
+    slow = Slow(calm.connection, calm.names, worker_lost_s=calm.lost_s)
+    hasty = WorkQueue(calm.connection, calm.names, slow, worker_lost_s=calm.lost_s)
+    taking = asyncio.create_task(take(hasty))
+    await holding.wait()
+    slow.wake = calm.rows.wake  # type: ignore[method-assign]
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert set(await taken(calm.worker(), 2)) == {"a", "b"}
 
 
 # ---- the gateway's side --------------------------------------------------------------------------------------
