@@ -42,7 +42,7 @@ _Failures: TypeAlias = list[str]
 _CHUNK_BYTES: Final = 4 << 20
 _DELETED_AT_ONCE: Final = 1000
 """As many as S3 takes."""
-_PAUSE_S: Final = 0.2
+_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _RETRY_AFTER_S: Final = 5.0
 _ATTEMPT: Final = 0.5
@@ -110,7 +110,7 @@ class Objects:
         return str(self._place)
 
     async def put(self, name: str, content: Path | bytes, media_type: str) -> None:
-        """Store an object, in place of one that has the name.
+        """Store an object, in place of one that has the name. It can be had when this comes back.
 
         Args:
             content: or the file it is in, which nobody changes.
@@ -120,7 +120,7 @@ class Objects:
             FileNotFoundError: the file is gone.
         """
         sent = content if isinstance(content, bytes) else await anyio.to_thread.run_sync(_mapped, content)
-        async with self._asked("put", name, is_new=True):
+        async with self._asked("put", name, is_new=True) as failures:
             # In one request, however large: an upload in parts that is broken off leaves parts behind.
             await obstore.put_async(
                 await self._client(),
@@ -129,6 +129,10 @@ class Objects:
                 attributes={"Content-Type": media_type} if self._place.folder is None else None,
                 use_multipart=False,
             )
+            # Not every server that speaks S3 has at once what it has taken: rclone's may show it empty for a moment.
+            while self._place.folder is None and (shown := await self._shown(name)) != len(sent):
+                failures.append(f"the server says that it is stored, and shows {shown or 'none'} of {len(sent)} bytes")
+                await asyncio.sleep(_PAUSE_S)
 
     def put_blocking(self, name: str, content: Path | bytes, media_type: str) -> None:
         """Like `put`, for a thread without an event loop. Blocks."""
@@ -254,6 +258,13 @@ class Objects:
         if away.is_refusal:
             return "objects_access_key, objects_secret_key"
         return "objects_endpoint" if self._place.endpoint is not None else "objects_url, objects_region"
+
+    async def _shown(self, name: str) -> int | None:
+        """How many bytes of an object can be had."""
+        try:
+            return (await obstore.head_async(await self._client(), self._place.prefix + name))["size"]
+        except FileNotFoundError:
+            return None
 
     async def _client(self) -> "Client":
         if self._made is None:

@@ -79,6 +79,46 @@ async def test_a_server_that_does_not_come_back_is_told_of_in_time(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+class LateServer:
+    """What speaks S3, and shows an object late: at each look `shown` bytes of it, None for no object."""
+
+    def __init__(self, *shown: int | None) -> None:
+        self._shown = list(shown)
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        self.asked.append(head.split()[0])
+        size: int | None = 0
+        if self.asked[-1] == "put":
+            await reader.readexactly(int(head.partition("content-length:")[2].split()[0]))
+        else:
+            size = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
+        status = "404 X" if size is None else "200 OK"
+        fields = f'Content-Length: {size or 0}\r\nLast-Modified: Sat, 21 Nov 2026 20:00:00 GMT\r\nETag: "1"'
+        writer.write(f"HTTP/1.1 {status}\r\n{fields}\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+@pytest.mark.parametrize("shown", [(None, 0, 3, 7), (3,)], ids=["late", "never"])
+async def test_an_object_is_stored_when_it_can_be_had(shown: tuple[int | None, ...]) -> None:
+    late = LateServer(*shown)
+    server = await asyncio.start_server(late.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    objects = Objects(StoragePlace(bucket=BUCKET, endpoint=url, access_key="a", secret_key="b", timeout_s=1))
+    try:
+        if 7 in shown:
+            await objects.put("a", b"picture", "x/y")
+            assert late.asked == ["put", *["head"] * len(shown)]
+        else:
+            with pytest.raises(StoreAway) as caught:
+                await objects.put("a", b"picture", "x/y")
+            assert caught.value.reason.endswith("shows 3 of 7 bytes")
+    finally:
+        server.close()
+
+
 # ---- slow and broken lines -----------------------------------------------------------------------------------
 
 
@@ -146,7 +186,7 @@ async def test_a_fetch_that_is_called_off_leaves_no_file(server: ObjectServer | 
     await Objects(place).put("a", LARGE, "x/y")
     async with TroubledProxy(server.port, Trouble.LATE, pause_s=0.05) as proxy:
         fetching = asyncio.create_task(Objects(replace(place, endpoint=proxy.url)).fetch("a", tmp_path / "here" / "a"))
-        while not (tmp_path / "here").exists():  # it is made when the first bytes come
+        while not any(path.stat().st_size for path in (tmp_path / "here").glob("*")):
             await asyncio.sleep(0)
         assert not (tmp_path / "here" / "a").exists()
         fetching.cancel()

@@ -145,10 +145,9 @@ def test_pictures_of_fooocus_api_are_brought(client: httpx.Client, data_dir: Pat
     hide_all(data_dir)
     assert shows(client.get(fooocus_api.local(result["url"])))
     hide_all(data_dir)
-    (job,) = client.get(fooocus_api.HISTORY).json()["history"][:1]
-    hide_all(data_dir)
-    shown = fooocus_api.queried(client, job["job_id"], require_step_preview="true")
-    assert shown["job_step_preview"]
+    job_id = fooocus_api.begin(client)
+    ended(client, job_id)
+    assert fooocus_api.queried(client, job_id, require_step_preview="true")["job_step_preview"]
 
 
 def test_pictures_of_fooocus_engine_are_brought(client: httpx.Client, data_dir: Path) -> None:

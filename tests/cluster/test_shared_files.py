@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from protocol.ids import new_id
+from service.cluster import shared_files
 from service.cluster.objects import Objects, StoreAway
 from service.cluster.shared_files import SharedFiles
 from service.storage import StoragePlace
@@ -239,7 +240,7 @@ async def test_what_is_not_in_the_store_or_in_use_stays_whatever_the_limit(tmp_p
     (tmp_path / "shared" / files.name_of(other)).write_bytes(b"half")
     part = files.inputs(new_id()) / "image.part"
     part.write_bytes(b"on its way")
-    last_used(part, HOUR_S)
+    last_used(part, 2 * DAY_S)
     files.in_work = lambda: [in_work.parents[1].name]
     await files.sweep()
     assert [path.exists() for path in (missing, other, in_work, fresh, part, gone)] == [True] * 5 + [False]
@@ -251,6 +252,31 @@ async def test_what_nobody_used_for_a_day_goes_though_there_is_room(here: Shared
     (tmp_path / "shared" / here.name_of(removed)).unlink()
     await here.sweep()
     assert [path.exists() for path in (removed, unused, used)] == [False, False, True]
+
+
+async def test_copies_are_looked_at_again_and_again_whatever_the_store_says(
+    tmp_path: Path, objects: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = SharedFiles(tmp_path / "here", objects, cache_bytes=0)
+    monkeypatch.setattr(shared_files, "_SWEEP_S", 0.0)
+    size, was_away = objects.size, asyncio.Event()
+
+    async def away_once(name: str) -> int | None:
+        if was_away.is_set():
+            return await size(name)
+        was_away.set()
+        raise StoreAway("gone")
+
+    monkeypatch.setattr(objects, "size", away_once)
+    (path,) = await outputs(files, HOUR_S)
+    running = asyncio.create_task(files.run())
+    async with asyncio.timeout(DEADLINE_S):
+        while path.exists():
+            await asyncio.sleep(0)
+    assert was_away.is_set()
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
 
 
 async def test_a_store_that_is_away_costs_no_copy(tmp_path: Path) -> None:

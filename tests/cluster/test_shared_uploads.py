@@ -102,6 +102,7 @@ async def test_an_upload_of_one_gateway_is_an_input_at_another(
 
 async def test_an_upload_is_found_by_its_key_alone_and_for_as_long_as_it_is_kept(one: Gateway, other: Gateway) -> None:
     row = await one.receive()
+    assert {Path(name).name for name in one.names} == {row["id"], f"{row['id']}.json"}, "it need not ask for its own"
     for gateway in (one, other):
         assert await gateway.find(row, "somebody else") is None
         assert await gateway.find(row, None) == row
