@@ -214,6 +214,7 @@ class World:
     async def _progress(self, *, to: int = 0, by: int = 0) -> None:
         """Wait until so many jobs have ended, or there is nothing left to do."""
         wanted = max(to, min(len(self.bodies), len(self.ended) + by))
+        self.allowed = max(self.allowed, len(self.accepted) + by)
         await until(
             lambda: len(self.ended) >= wanted or self.all_ended, f"{wanted} jobs to end", within_s=2 * PATIENCE_S
         )
