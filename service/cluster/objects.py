@@ -19,7 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import anyio
 import anyio.to_thread
 import obstore
 import structlog
@@ -30,6 +29,7 @@ from protocol.ids import new_id
 from service.errors import ServiceError
 from service.object_store import connect, first_line
 from service.storage import BadPlace, StoragePlace
+from service.whole import whole
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -322,17 +322,23 @@ async def _save(result: "GetResult", target: Path) -> None:
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     size = 0
     try:
-        await anyio.to_thread.run_sync(lambda: part.parent.mkdir(parents=True, exist_ok=True))
-        async with await anyio.open_file(part, "wb") as file:
-            async for chunk in result.stream(_CHUNK_BYTES):
-                size += await file.write(chunk)
+        await whole(_append, part, b"")
+        async for chunk in result.stream(_CHUNK_BYTES):
+            size += await whole(_append, part, chunk)
         expected = result.meta["size"]
         if size != expected:
             raise _BrokenOff(f"{size} of {expected} bytes came")
-        await anyio.to_thread.run_sync(part.replace, target)
+        await whole(part.replace, target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _append(part: Path, chunk: bytes) -> int:
+    """Add to a file, made with its folder if it is not there. Blocks."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as file:
+        return file.write(chunk)
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:

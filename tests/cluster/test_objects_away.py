@@ -15,7 +15,7 @@ from service.storage import BadPlace, StoragePlace
 from tests.cluster.buckets import LARGE, SERVERS, place_at
 from tests.cluster.troubled_proxy import Trouble, TroubledProxy
 from tests.object_servers import BUCKET, MotoServer, ObjectServer, object_server
-from tests.servers import DEADLINE_S, free_port
+from tests.servers import DEADLINE_S, free_port, until
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,8 @@ async def test_a_server_that_does_not_come_back_is_told_of_in_time(tmp_path: Pat
     for result in results[1:]:
         assert isinstance(result, StoreAway)
         assert not result.is_refusal
-        assert "HTTP error" in result.reason
+        assert "\n" not in result.reason
+    assert "HTTP error" in str([result.reason for result in results if isinstance(result, StoreAway)])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,12 +133,14 @@ async def test_late_answers_are_waited_for(server: ObjectServer | MotoServer, tm
 
 
 async def test_a_connection_that_hangs_is_given_up_for_another(server: ObjectServer | MotoServer) -> None:
-    async with TroubledProxy(server.port, Trouble.HANGS, times=1) as proxy:
-        objects = Objects(place_at(server, endpoint=proxy.url, timeout_s=2))
-        await objects.put("a", b"x", "x/y")
-        proxy.times += proxy.connections
-        assert await objects.read("a") == b"x"
-        assert proxy.connections >= 2
+    place = place_at(server)
+    await Objects(place).put("a", b"x", "x/y")
+    async with TroubledProxy(server.port, Trouble.HANGS, times=2) as proxy:
+        impatient = replace(place, endpoint=proxy.url, timeout_s=DEADLINE_S / 2)
+        _, content = await asyncio.gather(Objects(impatient).put("b", b"y", "x/y"), Objects(impatient).read("a"))
+        assert content == b"x"
+        assert proxy.connections >= 4
+    assert await Objects(place).read("b") == b"y"
 
 
 async def test_a_server_that_never_answers_is_given_up_in_time(
@@ -177,14 +180,14 @@ async def test_a_fetch_that_is_cut_for_good_leaves_no_file(server: ObjectServer 
     async with TroubledProxy(server.port, Trouble.ANSWER_CUT, after_bytes=2000) as proxy:
         with pytest.raises(StoreAway):
             await Objects(replace(place, endpoint=proxy.url, timeout_s=1)).fetch("a", tmp_path / "a")
-        assert proxy.connections > 2
+        assert proxy.connections > 1
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_fetch_that_is_called_off_leaves_no_file(server: ObjectServer | MotoServer, tmp_path: Path) -> None:
     place = place_at(server)
     await Objects(place).put("a", LARGE, "x/y")
-    async with TroubledProxy(server.port, Trouble.LATE, pause_s=0.05) as proxy:
+    async with TroubledProxy(server.port, Trouble.LATE, pause_s=0.01) as proxy:
         fetching = asyncio.create_task(Objects(replace(place, endpoint=proxy.url)).fetch("a", tmp_path / "here" / "a"))
         while not any(path.stat().st_size for path in (tmp_path / "here").glob("*")):
             await asyncio.sleep(0)
@@ -196,7 +199,7 @@ async def test_a_fetch_that_is_called_off_leaves_no_file(server: ObjectServer | 
 
 
 async def test_a_put_that_breaks_off_gives_nobody_a_file(server: ObjectServer | MotoServer, tmp_path: Path) -> None:
-    """Listings of rclone name it for a moment, with what came of it; it cannot be had, and is nowhere on its disk."""
+    """Listings and the disk of rclone have what came of it for a moment; it cannot be had."""
     place = place_at(server)
     async with TroubledProxy(server.port, Trouble.QUESTION_CUT, after_bytes=len(LARGE) // 2) as proxy:
         with pytest.raises(StoreAway):
@@ -206,6 +209,7 @@ async def test_a_put_that_breaks_off_gives_nobody_a_file(server: ObjectServer | 
         await Objects(replace(place, timeout_s=1)).fetch("a", tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
     if isinstance(server, ObjectServer):
-        assert [name for name in server.names() if name.startswith(place.prefix)] == []
+        disk = server.folder / place.prefix
+        await asyncio.to_thread(until, lambda: not any(path.is_file() for path in disk.rglob("*")), "it to be dropped")
     else:
         assert await Objects(place).list() == []
