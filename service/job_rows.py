@@ -5,7 +5,7 @@ import orjson
 from protocol.codec import body_text
 from protocol.events import Event
 from protocol.jobs import Job, JobStatus
-from protocol.requests import TASKS, Previews, Priority, TaskName, Webhook
+from protocol.requests import TASKS, JobRequest, Previews, Priority, TaskName, Webhook, parse_job_request
 from service.database import Row
 from service.records import JobRecord
 
@@ -80,4 +80,21 @@ def record_from_row(row: Row, arrival: int, outputs: int = 0) -> JobRecord:
         started_at=None if is_new else row["started_at"],
         cancel_requested=False if is_new else bool(row["cancel_requested"]),
         facts_after=0 if is_new else row["seq"],
+    )
+
+
+def request_from_row(row: Row) -> JobRequest:
+    """The request of a stored job. It was checked when it was accepted; now it only has to be read.
+
+    Parameters that the client did not give are left to their defaults: what was not asked for is not warned about.
+
+    Raises:
+        ProtocolError: this version of the program takes it no more.
+    """
+    params = orjson.loads(row["params"])
+    given = row.get("given")
+    if given is not None:
+        params = {name: value for name, value in params.items() if name in orjson.loads(given)}
+    return parse_job_request(
+        {"task": row["task"], "params": params, "priority": row["priority"], "previews": row["previews"]}
     )

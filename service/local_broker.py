@@ -10,12 +10,11 @@ import orjson
 
 from protocol.errors import ProtocolError
 from protocol.events import Event, JobCancelled, JobFailed
-from protocol.requests import JobRequest, parse_job_request
 from service.admission import Admission, Waiting
 from service.broker import Claim, Earlier, FactLog, Fits
 from service.clock import now, timestamp
-from service.database import Row
 from service.drafts import Draft
+from service.job_rows import request_from_row
 from service.ledger import Ledger
 from service.records import JobRecord
 from service.store import Store
@@ -158,19 +157,3 @@ class LocalBroker:
             # Accepted by a version of this program that knew other parameters: it fails alone, or nothing would start.
             self._admission.remove(job_id)
             self._log.put([Draft(JobFailed(error=error.body()), job_id, record.attempt)])
-
-
-def request_from_row(row: Row) -> JobRequest:
-    """The request of a stored job. It was checked when it was accepted; now it only has to be read.
-
-    Raises:
-        ProtocolError: this version of the program takes it no more.
-    """
-    return parse_job_request(
-        {
-            "task": row["task"],
-            "params": orjson.loads(row["params"]),
-            "priority": row["priority"],
-            "previews": row["previews"],
-        }
-    )

@@ -7,10 +7,10 @@ VALUES (:cursor, :job_id, :key_id, :seq, :at, :type, :data);
 
 -- name: insert_job
 -- An accepted job.
-INSERT INTO jobs (id, key_id, task, status, seq, attempt, crashes, priority, previews, params, labels, webhook, inputs,
-                  input_pixels, created_at)
-VALUES (:id, :key_id, :task, 'queued', 1, 1, 0, :priority, :previews, :params, :labels, :webhook, :inputs,
-        :input_pixels, :created_at);
+INSERT INTO jobs (id, key_id, task, status, seq, attempt, crashes, priority, previews, params, given, labels, webhook,
+                  inputs, input_pixels, created_at)
+VALUES (:id, :key_id, :task, 'queued', 1, 1, 0, :priority, :previews, :params, :given, :labels, :webhook,
+        :inputs, :input_pixels, :created_at);
 
 -- name: update_job
 -- What the facts of a job add up to now.

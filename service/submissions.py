@@ -204,7 +204,7 @@ class Submissions:
             inputs=inputs.names,
             webhook=request.webhook,
         )
-        rows: dict[str, Mapping[str, Any]] = {"job": _job_row(job, record)}
+        rows: dict[str, Mapping[str, Any]] = {"job": _job_row(job, record, request)}
         if submission.idempotency_key is not None:
             rows["idempotency"] = {
                 "key_id": submission.key.id,
@@ -263,7 +263,7 @@ def _as_accepted(job: Job) -> Job:
     return Job(status=JobStatus.QUEUED, seq=1, attempt=1, **kept)
 
 
-def _job_row(job: Job, record: JobRecord) -> Mapping[str, Any]:
+def _job_row(job: Job, record: JobRecord, request: JobRequest) -> Mapping[str, Any]:
     return {
         "id": job.id,
         "key_id": record.key_id,
@@ -271,6 +271,7 @@ def _job_row(job: Job, record: JobRecord) -> Mapping[str, Any]:
         "priority": job.priority,
         "previews": job.previews,
         "params": orjson.dumps(job.params).decode(),
+        "given": orjson.dumps(sorted(request.params.model_fields_set)).decode(),
         "labels": orjson.dumps(job.labels).decode(),
         "webhook": record.webhook.model_dump_json() if record.webhook else None,
         "inputs": orjson.dumps(record.inputs).decode(),

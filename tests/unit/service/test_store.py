@@ -49,6 +49,7 @@ def job_row(job: JobRecord, **about: object) -> dict[str, Any]:
         "priority": job.priority,
         "previews": job.previews,
         "params": "{}",
+        "given": None,
         "labels": '{"colour": "red"}',
         "webhook": None,
         "inputs": "{}",
