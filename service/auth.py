@@ -25,6 +25,7 @@ from protocol.errors import ErrorCode, ProtocolError
 from protocol.ids import new_id
 from protocol.version import KEY_SUBPROTOCOL_PREFIX
 from service.clock import timestamp
+from service.database import StoreUnavailable
 from service.migrations import DATABASE_NAME, migrate
 
 KEY_PREFIX: Final = "sl_"
@@ -127,7 +128,7 @@ class KeyRing:
 
     Args:
         configured: keys in plain, from the settings.
-        load: reads the records; if it raises, so does the call that needed it.
+        load: reads the records. If it cannot, those read before hold on; a call for which they do not do raises too.
         clock: seconds, rising.
     """
 
@@ -139,6 +140,8 @@ class KeyRing:
         self._any_stored = False
         self._loaded_at: float | None = None
         self._loading = asyncio.Lock()
+        self._problem: StoreUnavailable | None = None
+        """Why the last reading failed."""
 
     @property
     def has_keys(self) -> bool:
@@ -150,14 +153,21 @@ class KeyRing:
         await self._reload(older_than_s=_STALE_AFTER_S)
 
     async def find(self, secret: str | None) -> Key | None:
-        """The key of `secret`; `LOCAL` on a server without keys; else None."""
+        """The key of `secret`; `LOCAL` on a server without keys; else None.
+
+        Raises:
+            StoreUnavailable: it is none of those known, and whether there are others cannot be read.
+        """
         await self.refresh()
         if secret is not None and self.has_keys:
             key = self._match(secret)
             if key is not None:
                 return key
             await self._reload(older_than_s=_RELOAD_INTERVAL_S)
-            return self._match(secret)
+            key = self._match(secret)
+            if key is None and self._problem is not None:
+                raise self._problem  # it may have been added since
+            return key
         return None if self.has_keys else LOCAL
 
     def _match(self, secret: str) -> Key | None:
@@ -177,7 +187,15 @@ class KeyRing:
             if self._is_fresher_than(older_than_s):  # another caller has done it meanwhile
                 return
             started_at = self._clock()
-            records = await self._load()
+            try:
+                records = await self._load()
+            except StoreUnavailable as problem:
+                if self._loaded_at is None:
+                    raise
+                # Whoever was let in before is not shut out for what may last minutes, nor has to wait for it each time.
+                self._loaded_at, self._problem = self._clock(), problem
+                return
+            self._problem = None
             self._stored = [(record.hash, record.key()) for record in records if record.revoked_at is None]
             self._any_stored = bool(records)
             self._loaded_at = started_at

@@ -1,6 +1,7 @@
 """Starting and stopping a server, in order."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import structlog
 
 from protocol.events import ServerDraining
+from service.database import StoreUnavailable
 from service.drafts import Draft
 from service.wiring import Services
 
@@ -82,7 +84,8 @@ class Lifecycle:
         while True:
             await asyncio.sleep(_KEY_CHECK_S)
             for opened in list(self._services.sockets):
-                await opened.check_key()
+                with contextlib.suppress(StoreUnavailable):  # it was let in, and whether that still holds shows later
+                    await opened.check_key()
 
     async def drain(self) -> None:
         """Stop: admit nothing, end or hand back what runs, tell it, say goodbye. Once, however often it is called."""

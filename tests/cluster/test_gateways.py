@@ -438,6 +438,7 @@ def test_key_that_was_added_to_the_cluster_opens_all_gateways_and_closes_them_to
             until(lambda: second.get(path, headers=mine).status_code == 401, "the key to be refused")
 
 
+@pytest.mark.slow  # a lease has to run out, twice
 def test_webhooks_are_delivered_once_after_the_gateway_in_charge_was_killed(tmp_path: Path) -> None:
     with Cluster(tmp_path / "cluster", workers=1, allow_private_urls=True) as cluster:
         until(lambda: any(map(is_in_charge, cluster.gateways)), "one to be in charge")

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from protocol.errors import ErrorCode, ProtocolError
 from service import auth
 from service.auth import LOCAL, Key, KeyRecord, KeyRing, Scope, new_key
+from service.database import StoreUnavailable
 from service.migrations import DATABASE_NAME
 
 pytestmark = pytest.mark.anyio
@@ -28,14 +29,46 @@ class Table:
         self.records = list(records)
         self.reads = 0
         self.now = 1000.0
+        self.is_away = False
 
     async def load(self) -> Sequence[KeyRecord]:
         self.reads += 1
+        if self.is_away:
+            raise StoreUnavailable("away")
         await asyncio.sleep(0)
         return tuple(self.records)
 
     def ring(self, *configured: str) -> KeyRing:
         return KeyRing(configured, self.load, clock=lambda: self.now)
+
+
+async def test_who_was_let_in_is_let_in_while_the_records_cannot_be_read() -> None:
+    known, unknown = new_key("known", READER), new_key("unknown", READER)
+    table = Table(known.record)
+    ring = table.ring()
+    assert await ring.find(known.secret)
+    table.is_away = True
+    table.now += 10
+    assert await ring.find(known.secret) == Key(known.record.id, "known", READER)
+    reads = table.reads
+    assert await ring.find(known.secret)
+    assert table.reads == reads, "nobody waits for each request again"
+    assert await ring.find(None) is None
+    table.now += 10
+    with pytest.raises(StoreUnavailable):  # and not: there is no such key
+        await ring.find(unknown.secret)
+    table.is_away = False
+    table.records = [unknown.record]
+    table.now += 10
+    assert await ring.find(unknown.secret)
+    assert await ring.find(known.secret) is None
+
+
+async def test_nobody_is_let_in_before_the_records_were_read_once() -> None:
+    table = Table()
+    table.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await table.ring().find(None)
 
 
 async def test_without_any_key_the_caller_is_local_and_may_do_everything() -> None:
