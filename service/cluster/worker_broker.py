@@ -19,7 +19,6 @@ from protocol.errors import ErrorBody, ErrorCode, ProtocolError
 from protocol.events import (
     FACTS,
     SERVER_HINTS,
-    TERMINAL_FACTS,
     Event,
     EventBody,
     JobCancelled,
@@ -33,7 +32,7 @@ from service.cluster.connection import Connection, Unavailable
 from service.cluster.delivery import Delivery
 from service.cluster.envelope import FactMessage, JobState
 from service.cluster.fact_writer import FactWriter, Fenced, StoredFact
-from service.cluster.held_job import HeldJob
+from service.cluster.held_job import HeldJob, is_end
 from service.cluster.hint_teller import HintTeller
 from service.cluster.names import Row, WorkClass
 from service.cluster.next_fact import following
@@ -44,7 +43,7 @@ from service.files import Files
 from service.job_rows import record_from_row
 from service.ledger import Ledger
 from service.local_broker import request_from_row
-from service.records import JobRecord
+from service.records import JobRecord, apply
 
 logger = structlog.get_logger(__name__)
 
@@ -236,7 +235,24 @@ class WorkerBroker:
             return None
         held = HeldJob(claim.record, delivery, last.sequence, labels)
         self._hold(held)
-        return claim if await self._has_inputs(claim, held) else None
+        return claim if await self._is_wanted(held) and await self._has_inputs(claim, held) else None
+
+    async def _is_wanted(self, held: HeldJob) -> bool:
+        """Whether nobody has asked to cancel a job; one that was asked for is cancelled.
+
+        Only a job that has run can have been asked for, see `service.cluster.gateway_broker`; what is asked for from
+        now on we are told.
+        """
+        if held.attempt == 1:
+            return True
+        try:
+            reason = await self._cancels.asked(held.record.id)
+        except Unavailable:
+            self._let_go(held)
+            raise
+        if reason is not None:
+            held.tell(Draft(JobCancelled(reason=reason), held.record.id, held.attempt))
+        return reason is None
 
     async def _has_inputs(self, claim: Claim, held: HeldJob) -> bool:
         """Have the pictures of a job here; if they cannot be had, it is failed or handed back."""
@@ -279,10 +295,6 @@ class WorkerBroker:
                 return None
             last = await self._add(last, JobRequeued(attempt=state.attempt + 1, reason=_LOST), is_crash=True)
             logger.warning("job.taken_over", job_id=delivery.job_id, worker=state.worker, attempt=state.attempt + 1)
-        if (reason := await self._cancels.asked(delivery.job_id)) is not None:
-            await self._add(last, JobCancelled(reason=reason))
-            await delivery.done()
-            return None
         return last
 
     async def _is_lost(self, worker_id: str | None, job_id: str) -> bool:
@@ -342,11 +354,11 @@ class WorkerBroker:
                 if draft.body is not None:
                     self.on_server_hint(draft.body)
                 continue
+            if is_end(draft.body):
+                self._ending.discard(draft.job_id)
             held = self._held.get(draft.job_id)
             if held is not None and held.attempt == draft.attempt:
                 held.tell(draft)
-            elif _is_end(draft.body):
-                self._ending.discard(draft.job_id)
 
     async def idle(self) -> None:
         """Wait until nothing is ours any more."""
@@ -359,8 +371,8 @@ class WorkerBroker:
         return held.labels if held is not None else None
 
     async def settled(self) -> None:
-        while self._telling and any(held.is_untold for held in self._held.values()):
-            await asyncio.wait(self._telling, return_when=asyncio.FIRST_COMPLETED)
+        for held in list(self._held.values()):
+            await held.settled()
 
     async def close(self) -> None:
         """Hand back what is still ours: it was claimed and has not begun, or its end could not be told."""
@@ -373,8 +385,7 @@ class WorkerBroker:
 
     async def _tell_all(self, held: HeldJob) -> None:
         """Tell what happens to a job, in order, until it is no longer ours."""
-        while self._held.get(held.record.id) is held:
-            draft = await held.next()
+        while (draft := await held.next()) is not None:
             try:
                 await self._tell(held, draft)
             except Fenced as fenced:
@@ -382,18 +393,24 @@ class WorkerBroker:
                 self._lose(held)
                 return
             except ProtocolError as error:  # too large for NATS: so is nothing but what a task knows of an output
-                self._ending.add(held.record.id)
-                self.on_cancel(held.record.id, str(error))
-                held.told(draft)
-                held.tell(replace(draft, body=JobFailed(error=error.body())))
+                if not held.has_ended:
+                    self._ending.add(held.record.id)
+                    self.on_cancel(held.record.id, str(error))
+                held.tell_instead(replace(draft, body=JobFailed(error=error.body())))
                 continue
             held.told(draft)
 
     async def _tell(self, held: HeldJob, draft: Draft) -> None:
         record, body = held.record, draft.body
         assert body is not None
-        event = self._ledger.stamp(record, body, draft.attempt, timestamp(), None)
+        # What a fact makes of the job becomes true when it is stored: one that is too large is not.
+        after = replace(record) if isinstance(body, FACTS) else record
+        event = self._ledger.stamp(after, body, draft.attempt, timestamp(), None)
         if event is None:
+            if is_end(body):  # it is to be handed back, and has not begun
+                self._let_go(held)
+                with contextlib.suppress(Unavailable):
+                    await held.delivery.hand_back()
             return
         if not isinstance(body, FACTS):
             self._ledger.remember(record, event)
@@ -401,29 +418,28 @@ class WorkerBroker:
             self.on_told(event, record)
             return
         message = FactMessage(
-            event=event, key_id=record.key_id, attempt=held.attempt, state=JobState.of(record, worker=record.worker)
+            event=event, key_id=record.key_id, attempt=held.attempt, state=JobState.of(after, worker=after.worker)
         )
         held.sequence = await self._writer.append(message, after=held.sequence)
+        apply(record, event)
         self._ledger.remember(record, event)
         self.on_told(event, record)
-        if _is_end(body):
+        if is_end(body):
             self._let_go(held)
             with contextlib.suppress(Unavailable):  # else it is delivered again, to whoever sees how it stands
                 await (held.delivery.hand_back() if isinstance(body, JobRequeued) else held.delivery.done())
 
     def _lose(self, held: HeldJob) -> None:
         """The job is somebody else's: our engine is to stop, and what it tells is dropped."""
-        self._ending.add(held.record.id)
         self._let_go(held)
-        self.on_cancel(held.record.id, "another worker has it")
+        if not held.has_ended:
+            self._ending.add(held.record.id)
+            self.on_cancel(held.record.id, "another worker has it")
 
     def _let_go(self, held: HeldJob) -> None:
         self._held.pop(held.record.id, None)
+        held.leave()
         self._ledger.remove(held.record.id)
         self._hints.forget(held.record.id)
         self.on_change()
         self._resumed.set()
-
-
-def _is_end(body: EventBody | None) -> bool:
-    return isinstance(body, (JobRequeued, *TERMINAL_FACTS))
