@@ -1,6 +1,6 @@
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def everything(folder: Path) -> Iterable[Path]:
+def everything(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
@@ -187,3 +187,22 @@ def test_folders_of_jobs_and_uploads_are_found_by_their_ids(files: Files, tmp_pa
 
 def test_every_media_type_has_a_suffix_of_its_own() -> None:
     assert len(set(files_module.SUFFIXES.values())) == len(files_module.SUFFIXES)
+
+
+def test_files_of_one_server_are_all_here_and_asking_for_them_waits_for_nothing(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(StopIteration) as brought:
+        files.bring(tmp_path / "a").send(None)
+    assert brought.value.value == tmp_path / "a"
+    with pytest.raises(StopIteration):
+        files.share([tmp_path / "a"]).send(None)
+
+
+def test_an_output_that_others_may_write_late_has_its_hash_in_its_name(tmp_path: Path) -> None:
+    class Shared(Files):
+        _names_contents = True
+
+    files, job_id = Shared(tmp_path), new_id()
+    first, second = (files.write(job_id, 0, "image/png", content) for content in (b"one", b"two"))
+    paths = [files.output(job_id, 0, "image/png", stored.sha256) for stored in (first, second)]
+    assert [path.read_bytes() for path in paths] == [b"one", b"two"]
+    assert first.url == second.url
