@@ -40,9 +40,8 @@ from service.cluster.work_queue import WorkQueue
 from service.drafts import Draft
 from service.errors import ServiceError
 from service.files import Files
-from service.job_rows import record_from_row
+from service.job_rows import record_from_row, request_from_row
 from service.ledger import Ledger
-from service.local_broker import request_from_row
 from service.records import JobRecord, apply
 
 logger = structlog.get_logger(__name__)
