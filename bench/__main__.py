@@ -32,6 +32,7 @@ BENCHMARKS: Final = (
     "switching",
     "throughput",
     "page",
+    "cluster",
 )
 """Modules of this package; each has `run(*, quick) -> list[Measure]`, which may raise `Skipped`."""
 REHEARSED: Final = frozenset({"throughput"})

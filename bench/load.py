@@ -55,12 +55,16 @@ class Load(ABC):
 
 
 class SocketLoad(Load):
-    """All jobs over one WebSocket."""
+    """All jobs over one WebSocket.
 
-    def __init__(self, port: int, path: str, at_once: int) -> None:
+    Args:
+        job: submitted again and again.
+    """
+
+    def __init__(self, port: int, path: str, at_once: int, job: bytes = JOB) -> None:
         super().__init__(at_once)
         self._socket = open_socket(port, path)
-        self._message = client_frame(b'{"type":"submit","ref":"1","job":%s}' % JOB)
+        self._message = client_frame(b'{"type":"submit","ref":"1","job":%s}' % job)
         self._buffer = bytearray(_RECEIVE_BYTES)
         self._counter = FrameCounter()
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench import (
+    cluster,
     fanout,
     first_event,
     inpainting,
@@ -48,6 +49,7 @@ TINY: dict[str, Callable[[], list[Measure]]] = {
     "inpainting": lambda: inpainting.run(quick=True, sides=(64,), rounds=1),
     "switching": lambda: switching.run(quick=True, folder=tiny_model(), rounds=2),
     "throughput": lambda: throughput.run(quick=True, tiny=True, steps=2, counts=(1, 2)),
+    "cluster": lambda: cluster.run(quick=True, counts=(1, 2), seconds=0.2, jobs=2, steps=5, crowd=2, rounds=1),
 }
 
 
