@@ -14,5 +14,8 @@ presence       what a worker says of itself (announcer), and which there are (wo
 cancels        asking the worker of a job to end it
 leases         who of several gateways does what only one may do
 idempotency    what idempotency keys were used for
+objects        where pictures are kept: a bucket, or a folder
+shared_files   the data folder of a machine, as a cache of those objects
+shared_uploads uploads that every gateway can use
 shared_keys    API keys and secrets of all gateways
 """
