@@ -177,6 +177,7 @@ def _wire(
         services.webhooks.wake()
 
     lease = Lease(connection, bucket(BucketName.LEASES), "charge", name, on_gain=charge_changed, on_loss=charge_changed)
+    reconciler = Reconciler(ledger, store, writer, work, places)
     role = Gateway(
         connection,
         names,
@@ -191,7 +192,7 @@ def _wire(
         workers=workers,
         files=files,
         lease=lease,
-        reconciler=Reconciler(ledger, store, writer, work, places),
+        reconciler=reconciler,
         snapshots=snapshots,
         reconcile_s=settings.worker_lost_s / 2,
         snapshot_after=settings.snapshot_after,
@@ -220,6 +221,7 @@ def _wire(
             removing=SharedRemoval(writer, follower, files),
             is_in_charge=lambda: lease.is_held,
             metrics=metrics,
+            rows=lambda: reconciler.rows,
         ),
     )
     projection.listeners.append(hints)

@@ -45,6 +45,8 @@ class Gauges:
     sockets: Callable[[], int]
     deepest_buffer: Callable[[], int]
     """Events waiting in the fullest subscriber's buffer."""
+    rows: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """Of the gateway in charge of a cluster: jobs no worker has been given yet, by class and model."""
 
 
 class Metrics:
@@ -156,6 +158,13 @@ class _Present(Collector):
         for name, count in self._gauges.queued().items():
             queued.add_metric([name], count)
         yield queued
+        if rows := self._gauges.rows():
+            row = GaugeMetricFamily(
+                "safelight_row_jobs", "Jobs no worker has been given yet.", labels=["class", "model"]
+            )
+            for labels, count in rows.items():
+                row.add_metric(list(labels), count)
+            yield row
         engine = self._gauges.engine()
         status = GaugeMetricFamily("safelight_engine_status", "1 for the present status.", labels=["status"])
         for each in EngineStatus:

@@ -1,6 +1,6 @@
 """Everything a server is made of, put together; the one place that chooses an engine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -137,6 +137,8 @@ class Parts:
     is_in_charge: Callable[[], bool] = lambda: True
     """Whether this server removes what has expired."""
     metrics: Metrics
+    rows: Callable[[], Mapping[tuple[str, str], int]] = dict
+    """See `service.metrics.Gauges`."""
 
 
 def wire(settings: Settings) -> Services:
@@ -278,6 +280,7 @@ def assemble(settings: Settings, parts: Parts) -> Services:
             subscribers=parts.bus.subscriber_count,
             sockets=lambda: len(services.sockets),
             deepest_buffer=lambda: max([0, *map(len, services.outlets), *map(len, services.sockets)]),
+            rows=parts.rows,
         )
     )
     return services

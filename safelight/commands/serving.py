@@ -14,7 +14,7 @@ from safelight.commands.settings import load_server_settings, load_settings, mod
 
 Nats: TypeAlias = Annotated[str | None, typer.Option(help="nats://HOST:PORT.", show_default=False)]
 ObjectsUrl: TypeAlias = Annotated[
-    str | None, typer.Option(help="s3://BUCKET[/PREFIX] or file:///FOLDER.", show_default=False)
+    str | None, typer.Option(help="s3://BUCKET/PREFIX or file:///FOLDER.", show_default=False)
 ]
 
 

@@ -197,7 +197,8 @@ class Connection:
                 except Unavailable as problem:
                     logger.warning("nats.not_ready", reason=str(problem))
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._is_back.wait(), pause_s)
+                        async with asyncio.timeout(pause_s):
+                            await self._is_back.wait()
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 except Exception:  # the other hooks must run all the same
                     logger.exception("nats.reconnect_failed", hook=getattr(waiting[0], "__qualname__", "?"))

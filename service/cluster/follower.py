@@ -171,7 +171,8 @@ class Follower:
         heard = 0
         while True:
             try:
-                first = await asyncio.wait_for(arrived.get(), _MISSED_HEARTBEATS * _HEARTBEAT_S)
+                async with asyncio.timeout(_MISSED_HEARTBEATS * _HEARTBEAT_S):
+                    first = await arrived.get()
             except TimeoutError:
                 raise _Broken("the heartbeats have stopped") from None
             messages = [first]

@@ -30,6 +30,7 @@ from service.store import Store
 logger = structlog.get_logger(__name__)
 
 _STOP_S: Final = 2.0
+_COUNT_S: Final = 5.0
 _ORPHANS_S: Final = 6 * 3600.0
 
 
@@ -128,6 +129,7 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._reconciler.run(self._reconcile_s), name="reconciler"),
+                    group.create_task(self._reconciler.count(_COUNT_S), name="row counts"),
                     group.create_task(self._remove_orphans(), name="orphans"),
                     group.create_task(self._snapshots.run(self._store, self._snapshot_after), name="snapshots"),
                 ]

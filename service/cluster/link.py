@@ -6,6 +6,7 @@ connection broke, where the library lets them wait for their time limit. And it 
 ends a connection with (a replaced credential, too many connections), where the library gives up for good.
 """
 
+import asyncio
 import re
 from typing import Any, Final
 from urllib.parse import ParseResult
@@ -69,7 +70,16 @@ class Link(Client):
     ) -> Msg:
         if not self.is_connected:  # the library would keep a place for the answer, and never give it up
             raise nats.errors.ConnectionReconnectingError
-        return await super().request(subject, payload, timeout, old_style, headers)
+        # The library waits with `asyncio.wait_for`, which in Python 3.11 forgets to be cancelled when that comes in the
+        # same moment as the answer: a background task would go on for ever.
+        asked = asyncio.ensure_future(super().request(subject, payload, timeout, old_style, headers))
+        try:
+            await asyncio.wait([asked])
+        except asyncio.CancelledError:
+            asked.cancel()
+            asked.add_done_callback(lambda gone: gone.cancelled() or gone.exception())
+            raise
+        return asked.result()
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection:  # of this connection to this server, not of the process

@@ -1,6 +1,8 @@
 """Looks for jobs that have not ended and have no work: what a gateway or a NATS that broke down left behind."""
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -31,6 +33,8 @@ class Reconciler:
         self._writer = writer
         self._work = work
         self._places = places
+        self.rows: Mapping[tuple[str, str], int] = {}
+        """While this gateway is in charge: jobs no worker has been given yet, by class and model."""
 
     async def run(self, interval_s: float) -> None:
         """Look again and again, until cancelled."""
@@ -41,6 +45,20 @@ class Reconciler:
             except Unavailable as error:
                 logger.debug("reconciler.unavailable", reason=str(error))
             await asyncio.sleep(interval_s)
+
+    async def count(self, interval_s: float) -> None:
+        """Keep `rows` as the work stream has them, until cancelled."""
+        try:
+            while True:
+                with contextlib.suppress(Unavailable):
+                    waiting: dict[tuple[str, str], int] = {}
+                    for state in await self._work.states():
+                        labels = (state.row.work_class.value, state.model)
+                        waiting[labels] = waiting.get(labels, 0) + state.pending
+                    self.rows = waiting
+                await asyncio.sleep(interval_s)
+        finally:
+            self.rows = {}
 
     async def look(self) -> int:
         """Add work for the jobs that have none; returns how many there were.

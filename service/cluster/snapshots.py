@@ -24,6 +24,8 @@ _KEPT: Final = 2
 _MEDIA_TYPE: Final = "application/vnd.sqlite3"
 _LOOK_S: Final = 30.0
 _DIGITS: Final = 20
+_MOST_BYTES: Final = 5 * 10**9
+"""Of an object that is put in one request, as S3 has it."""
 _HEARD_ALL: Final = timedelta(seconds=REMOVED_NOTE_TTL_S) - timedelta(days=1)
 """A database that was written so lately hears of every job that was removed since; one from before does not."""
 
@@ -93,6 +95,9 @@ class Snapshots:
         await anyio.to_thread.run_sync(_remove, copy)
         try:
             position = await store.copy_to(copy)
+            if copy.stat().st_size > _MOST_BYTES:
+                logger.warning("snapshot.failed", reason="the database is larger than an object may be")
+                return
             await self._objects.put(f"{self._prefix}/{position:0{_DIGITS}}.db", copy, _MEDIA_TYPE)
         finally:
             await anyio.to_thread.run_sync(_remove, copy)

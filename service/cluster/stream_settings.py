@@ -122,7 +122,7 @@ def buckets(names: Names, settings: Settings) -> list[Wanted]:
         Bucket.KEYS: 0,
         Bucket.SECRETS: 0,
     }
-    in_memory = {Bucket.WORKERS, Bucket.LEASES}  # heartbeats: not worth a disk's while
+    in_memory = {Bucket.WORKERS}  # heartbeats: not worth a disk's while. A lease that went with its server costs time
     return [
         Wanted(
             {

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from safelight import cli
 from tests.servers import DEADLINE_S, REPOSITORY, ThreadServer, free_port, thread_server
 
 Safelight = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -173,6 +175,14 @@ def test_leaving_watch_lets_the_job_go_on(
     assert watching.returncode == 130
     assert f"safelight watch {job_id}" in output
     assert safelight("jobs").stdout.split("\t")[2] == "running"
+
+
+@pytest.mark.parametrize(
+    "command", ["", "serve", "gateway", "worker", "demo", "run", "watch", "jobs", "models", "keys"]
+)
+def test_every_command_says_what_it_takes(command: str) -> None:
+    answer = CliRunner().invoke(cli.app, [*command.split(), "--help"])
+    assert (answer.exit_code, "Usage" in answer.output) == (0, True), answer.output
 
 
 def test_help_and_version_load_neither_the_server_nor_torch(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ async def test_buckets_hold_what_they_are_given_as_long_as_they_have_to(
         Bucket.CANCELS: (3600, "file"),
         Bucket.WORKERS: (settings.worker_lost_s, "memory"),
         Bucket.IDEMPOTENCY: (settings.idempotency_ttl_s, "file"),
-        Bucket.LEASES: (10, "memory"),
+        Bucket.LEASES: (10, "file"),
         Bucket.KEYS: (0, "file"),
         Bucket.SECRETS: (0, "file"),
     }
