@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -78,20 +78,28 @@ class GatewayBroker:
     # ---- idempotency keys ------------------------------------------------------------------------------------
 
     async def reserve(self, key_id: str, idempotency_key: str, body_sha256: str, job_id: str) -> Earlier | None:
-        noted = await self._idempotency.claim(key_id, idempotency_key, body_sha256, job_id)
-        if noted is None:
-            return None
-        if noted.digest == body_sha256:  # else nobody waits for it
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_OTHER_GATEWAY_S):
-                    while (last := await self._writer.last(noted.job_id)) is None:
-                        if await self._store.knows_job(noted.job_id):
-                            return Earlier(noted.job_id, noted.digest)
-                        await asyncio.sleep(_RETRY_S / 5)
-                    await self._follower.reaches(last.sequence)
-                    return Earlier(noted.job_id, noted.digest)
-            return Earlier(noted.job_id, noted.digest, is_made=False)
-        return Earlier(noted.job_id, noted.digest)
+        while True:
+            noted = await self._idempotency.claim(key_id, idempotency_key, body_sha256, job_id)
+            if noted is None:
+                return None
+            if noted.digest != body_sha256:  # nobody waits for it
+                return Earlier(noted.job_id, noted.digest)
+            is_made = await self._is_made(noted.job_id)
+            # Its gateway may be taking it back, having told a client that it could not be stored: one of us is first.
+            if await self._idempotency.confirm(key_id, idempotency_key, noted.job_id):
+                return Earlier(noted.job_id, noted.digest, is_made=is_made)
+
+    async def _is_made(self, job_id: str) -> bool:
+        """Whether a job is there, and known here; one that is being accepted elsewhere is waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OTHER_GATEWAY_S):
+                while (last := await self._writer.last(job_id)) is None:
+                    if await self._store.knows_job(job_id):
+                        return True
+                    await asyncio.sleep(_RETRY_S / 5)
+                await self._follower.reaches(last.sequence)
+                return True
+        return False
 
     async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
         await self._idempotency.release(key_id, idempotency_key, job_id)
@@ -122,7 +130,7 @@ class GatewayBroker:
         try:
             sequence = await self._writer.append(message, after=0, within_s=WRITE_S)
         except Unavailable:
-            self._go_on(self._undo(record.id), record.id)
+            self._go_on(self._undo(record.id, draft.rows.get("idempotency")), record.id)
             raise
         except Fenced as fenced:  # another gateway has just accepted it, with the same idempotency key
             if fenced.last is not None:
@@ -163,11 +171,18 @@ class GatewayBroker:
             else:
                 return
 
-    async def _undo(self, job_id: str) -> None:
-        """A client was told that a job was not accepted: if it was stored after all, it must not run."""
+    async def _undo(self, job_id: str, idempotency: Mapping[str, Any] | None) -> None:
+        """A client was told that a job was not accepted: if it was stored after all, it must not run.
+
+        Unless the client has repeated it, with its idempotency key, and was told of this job then.
+        """
         while True:
             try:
                 await self._connection.until_connected()
+                if idempotency is not None and not await self._idempotency.release(
+                    idempotency["key_id"], idempotency["idempotency_key"], job_id
+                ):
+                    return
                 await add_fact(
                     self._writer,
                     job_id,

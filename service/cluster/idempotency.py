@@ -9,6 +9,7 @@ from service.cluster.connection import Unavailable
 from service.cluster.kv import Bucket, Entry
 
 _TRIES: Final = 5
+_NOTED_BY_OTHERS: Final = "noting an idempotency key: it is being noted by others"
 
 
 class Earlier(NamedTuple):
@@ -16,10 +17,12 @@ class Earlier(NamedTuple):
 
     Attributes:
         digest: of the request it came with.
+        is_told: a client that repeated the request was told of the job; it cannot be taken back.
     """
 
     job_id: str
     digest: str
+    is_told: bool = False
 
 
 class Idempotency:
@@ -50,14 +53,38 @@ class Idempotency:
             if entry is not None:
                 earlier = _read(entry)
                 return earlier if earlier.job_id != job_id else None
-        raise Unavailable("noting an idempotency key: it is being noted by others")
+        raise Unavailable(_NOTED_BY_OTHERS)
 
-    async def release(self, key_id: str, idempotency_key: str, job_id: str) -> None:
-        """Let a key be used anew, if it is noted for this job: the job has not come to be."""
+    async def confirm(self, key_id: str, idempotency_key: str, job_id: str) -> bool:
+        """Note that a client is told of this job now; False if the key is not, or no longer, noted for it."""
         place = _place(key_id, idempotency_key)
-        entry = await self._bucket.get(place)
-        if entry is not None and _read(entry).job_id == job_id:
-            await self._bucket.delete(place, entry.revision)
+        for _ in range(_TRIES):
+            entry = await self._bucket.get(place)
+            if entry is None or (earlier := _read(entry)).job_id != job_id:
+                return False
+            if earlier.is_told:
+                return True
+            value = orjson.dumps({"job": job_id, "digest": earlier.digest, "told": True})
+            if await self._bucket.update(place, value, entry.revision) is not None:
+                return True
+        raise Unavailable(_NOTED_BY_OTHERS)
+
+    async def release(self, key_id: str, idempotency_key: str, job_id: str) -> bool:
+        """Let a key be used anew, if it is noted for this job: the job has not come to be.
+
+        Returns:
+            Whether it is not noted for this job now. It stays if a client was told of the job meanwhile.
+        """
+        place = _place(key_id, idempotency_key)
+        for _ in range(_TRIES):
+            entry = await self._bucket.get(place)
+            if entry is None or (earlier := _read(entry)).job_id != job_id:
+                return True
+            if earlier.is_told:
+                return False
+            if await self._bucket.delete(place, entry.revision):
+                return True
+        raise Unavailable(_NOTED_BY_OTHERS)
 
 
 def _place(key_id: str, idempotency_key: str) -> str:
@@ -67,4 +94,4 @@ def _place(key_id: str, idempotency_key: str) -> str:
 
 def _read(entry: Entry) -> Earlier:
     noted = orjson.loads(entry.value)
-    return Earlier(noted["job"], noted["digest"])
+    return Earlier(noted["job"], noted["digest"], noted.get("told", False))

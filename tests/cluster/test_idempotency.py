@@ -62,3 +62,27 @@ async def test_a_key_is_still_known_after_nats_was_killed(
     await nats.start_beside()
     await connection.until_connected()
     assert await noted.claim("me", "k", "digest", "j2") == Earlier("j1", "digest")
+
+
+async def test_a_job_that_a_client_was_told_of_keeps_its_key(noted: Idempotency) -> None:
+    await noted.claim("me", "k", "digest", "j1")
+    assert not await noted.confirm("me", "k", "j2")
+    assert await noted.confirm("me", "k", "j1")
+    assert await noted.confirm("me", "k", "j1")
+    assert not await noted.release("me", "k", "j1")
+    assert await noted.claim("me", "k", "digest", "j2") == Earlier("j1", "digest", is_told=True)
+
+
+async def test_a_job_whose_key_was_taken_back_is_told_of_to_nobody(noted: Idempotency) -> None:
+    await noted.claim("me", "k", "digest", "j1")
+    assert await noted.release("me", "k", "j1")
+    assert await noted.release("me", "k", "j1")
+    assert not await noted.confirm("me", "k", "j1")
+
+
+async def test_of_telling_and_taking_back_at_once_one_wins(noted: Idempotency) -> None:
+    for number in range(20):
+        key, job_id = f"k{number}", f"j{number}"
+        await noted.claim("me", key, "digest", job_id)
+        told, taken_back = await asyncio.gather(noted.confirm("me", key, job_id), noted.release("me", key, job_id))
+        assert told is not taken_back
