@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from protocol.codec import body_text, event_text
 from protocol.events import Event, OutputReady
-from protocol.requests import WebhookEvent
 from service.bus import Bus
 from service.clock import later
 from service.ledger import Ledger
@@ -71,7 +70,7 @@ class Projection:
         if isinstance(fact.body, OutputReady):
             data = body_text(fact).decode()
             batch.outputs.append({"job_id": record.id, "number": fact.body.index, "data": data})
-        if record.webhook is not None and WebhookEvent(fact.type) in record.webhook.events:
+        if record.webhook is not None and fact.type in record.webhook.events:
             batch.webhooks.append(
                 {
                     # The same at every gateway of a cluster: a receiver recognises a repeat by it.

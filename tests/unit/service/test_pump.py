@@ -12,6 +12,7 @@ from protocol.events import (
     JobSucceeded,
     JobWarning,
     OutputReady,
+    OutputSkipped,
     QueueMoved,
     ServerDraining,
     StepFinished,
@@ -223,6 +224,15 @@ async def test_only_asked_for_facts_go_to_the_webhook_outbox(table: Table) -> No
         await table.pump.drained()
     rows = [row for batch in table.store.batches for row in batch.webhooks]
     assert [(row["url"], '"job.succeeded"' in row["event"]) for row in rows] == [("http://x/hook", True)]
+
+
+async def test_a_fact_no_webhook_can_ask_for_does_no_harm_to_a_job_that_has_one(table: Table) -> None:
+    async with working(table):
+        job = await accept(table, webhook=Webhook.model_validate({"url": "http://x/hook"}))
+        table.pump.put([Draft(STARTED, job.id), Draft(OutputSkipped(index=0), job.id)])
+        await table.pump.drained()
+    assert [event.type for event in table.of(job.id)] == ["job.queued", "job.started", "output.skipped"]
+    assert not [row for batch in table.store.batches for row in batch.webhooks]
 
 
 async def test_the_end_sets_when_a_job_expires(table: Table) -> None:
