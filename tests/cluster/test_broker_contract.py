@@ -1,7 +1,7 @@
 """What a broker promises, in one process and over a real NATS: the same tests for both."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,8 @@ class Brokers:
     ledger: Ledger
     bus: Bus
     store: Store
+    stored: Callable[[str], Awaitable[int]]
+    """How many facts of a job are stored."""
     cancelled: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -102,7 +104,11 @@ async def in_process(folder: Path) -> AsyncIterator[Brokers]:
     pump = Pump(ledger, store, bus, projection)
     broker = LocalBroker(admission, ledger, store, pump)
     queue = QueueView(admission, ledger, bus, pump)
-    brokers = Brokers(broker, broker, Heard(), ledger, bus, store)
+
+    async def stored(job_id: str) -> int:
+        return len(await store.facts(job_id, 0))
+
+    brokers = Brokers(broker, broker, Heard(), ledger, bus, store, stored)
     broker.on_cancel = lambda job_id, reason: brokers.cancelled.append((job_id, reason))
     broker.on_skip = brokers.skipped.append
     queue.on_change = broker.wake
@@ -118,6 +124,10 @@ async def in_process(folder: Path) -> AsyncIterator[Brokers]:
 @asynccontextmanager
 async def over_nats(folder: Path, settings: Settings) -> AsyncIterator[Brokers]:
     async with gateway_desk(settings, folder / "gateway") as gateway, worker_desk(settings, folder / "one") as worker:
+
+        async def stored(job_id: str) -> int:
+            return len(await gateway.writer.history(job_id))
+
         yield Brokers(
             gateway.broker,
             worker.broker,
@@ -125,6 +135,7 @@ async def over_nats(folder: Path, settings: Settings) -> AsyncIterator[Brokers]:
             gateway.ledger,
             gateway.services.bus,
             gateway.store,
+            stored,
             worker.engine.cancelled,
             worker.engine.skipped,
         )
@@ -283,10 +294,11 @@ async def test_what_was_published_is_stored_once_it_is_settled(brokers: Brokers)
     brokers.tell(claim, output(0), WARNING)
     async with asyncio.timeout(DEADLINE_S):
         await brokers.doer.settled()
+    assert await brokers.stored(claim.record.id) == 4
     brokers.tell(claim, SUCCEEDED)
     async with asyncio.timeout(DEADLINE_S):
         await brokers.doer.settled()
-    await brokers.heard.until(claim.record.id, "job.succeeded")
+    assert await brokers.stored(claim.record.id) == 5
 
 
 async def test_hints_say_the_fact_before_them_and_rise(brokers: Brokers) -> None:

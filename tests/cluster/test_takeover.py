@@ -10,6 +10,7 @@ from protocol.errors import ErrorCode
 from protocol.events import JobCancelled, JobFailed, JobRequeued, JobWarning
 from service.broker import Claim
 from service.cluster.connection import Unavailable
+from service.cluster.delivery import Delivery
 from service.cluster.names import Names
 from service.cluster.objects import StoreAway
 from service.settings import Settings, load
@@ -24,9 +25,15 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def settings(nats: NatsServer, names: Names, tmp_path: Path) -> Settings:
+def lost_s() -> float:
+    """A worker silent for so long is lost."""
+    return 1.0
+
+
+@pytest.fixture
+def settings(nats: NatsServer, names: Names, tmp_path: Path, lost_s: float) -> Settings:
     (tmp_path / "objects").mkdir()
-    given = {"worker_lost_s": 1, "max_attempts": 2, "objects_url": (tmp_path / "objects").as_uri()}
+    given = {"worker_lost_s": lost_s, "max_attempts": 2, "objects_url": (tmp_path / "objects").as_uri()}
     return load(None, {"nats_url": nats.url, "cluster": names.cluster, **given})
 
 
@@ -108,7 +115,7 @@ async def test_a_job_of_a_silent_worker_goes_on_at_another(
 
 
 async def test_the_engine_of_a_worker_that_lost_a_job_is_told_to_end_it_and_may_have_it_again(
-    gateway: GatewayDesk, one: WorkerDesk, two: WorkerDesk, wire: Wire
+    gateway: GatewayDesk, one: WorkerDesk, two: WorkerDesk, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await lost_and_taken_over(gateway, one, two, wire)
     job_id = first.record.id
@@ -118,8 +125,18 @@ async def test_the_engine_of_a_worker_that_lost_a_job_is_told_to_end_it_and_may_
     assert one.engine.cancelled == [(job_id, "another worker has it")]
     two.broker.pause()
     two.tell(second, JobRequeued(attempt=3, reason="stopping"))
-    claiming = asyncio.create_task(one.claim())
     await gateway.heard.until(job_id, "job.requeued", times=2)
+    put_off = asyncio.Event()
+    hand_back = Delivery.hand_back
+
+    async def noted(delivery: Delivery, delay_s: float = 0.0) -> None:
+        put_off.set()
+        await hand_back(delivery, delay_s)
+
+    monkeypatch.setattr(Delivery, "hand_back", noted)
+    claiming = asyncio.create_task(one.claim())
+    async with asyncio.timeout(DEADLINE_S):
+        await put_off.wait()
     assert not claiming.done(), "the engine has not let go of the attempt before"
     one.tell(first, JobCancelled(reason="another worker has it"))
     third = await claiming
@@ -245,6 +262,7 @@ async def test_each_of_many_jobs_goes_to_one_of_two_workers(
         assert [kind for _, kind in gateway.heard.facts(job_id)] == ["job.queued", "job.started", "job.succeeded"]
 
 
+@pytest.mark.parametrize("lost_s", [60.0])
 async def test_a_worker_that_stops_hands_back_what_has_not_begun(
     gateway: GatewayDesk, two: WorkerDesk, settings: Settings, tmp_path: Path
 ) -> None:
