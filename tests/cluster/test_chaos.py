@@ -28,7 +28,7 @@ from tests.cluster.watching import (
     Told,
     until,
 )
-from tests.clusters import Cluster, Member
+from tests.clusters import Cluster, Member, frozen
 from tests.integration.viewers import TERMINAL_TYPES, Message, inline, png
 from tests.servers import DEADLINE_S
 
@@ -53,6 +53,8 @@ FULL = (
     Blow("freeze a worker", 2),
     Blow("stop a worker", 2),
     Blow("stop a gateway", 1),
+    Blow("freeze a gateway", 1),
+    Blow("kill a worker and nats", 2),
 )
 
 
@@ -181,12 +183,17 @@ class World:
                     await self._progress(by=3)
                     await asyncio.to_thread(gateway.start, empty=self.lots.random() < 0.5)
                 case "kill nats":
-                    self.cluster.nats.kill()
-                    refused = self.refused
-                    async with asyncio.TaskGroup() as group:
-                        submit = group.create_task(self.submit(next(self.numbers, 0)))
-                        await until(lambda: self.refused > refused or submit.done(), "a submit to be refused")  # noqa: B023
-                        await self.cluster.nats.start_beside()
+                    await self._nats_away()
+                case "kill a worker and nats":
+                    worker = self.lots.choice(self.cluster.workers)
+                    worker.kill()
+                    await self._nats_away()
+                    await self._progress(by=3)
+                    await asyncio.to_thread(worker.start)
+                case "freeze a gateway":
+                    gateway = self.lots.choice(self.cluster.gateways)
+                    with frozen(gateway):
+                        await self._progress(by=3)
                 case "freeze a worker":
                     await self._freeze()
         self.is_disturbed = False
@@ -197,6 +204,15 @@ class World:
             member.kill()
         else:
             assert await asyncio.to_thread(member.stop) in {0, -15}
+
+    async def _nats_away(self) -> None:
+        """Kill NATS, and start it when a client has been told so."""
+        self.cluster.nats.kill()
+        refused = self.refused
+        async with asyncio.TaskGroup() as group:
+            submit = group.create_task(self.submit(next(self.numbers, 0)))
+            await until(lambda: self.refused > refused or submit.done(), "a submit to be refused")
+            await self.cluster.nats.start_beside()
 
     async def _freeze(self) -> None:
         """Let a worker hang in the middle of its jobs, until others have done them."""
