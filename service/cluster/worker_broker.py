@@ -156,7 +156,7 @@ class WorkerBroker:
                 self._resumed.clear()
                 await self._resumed.wait()
             if self._held and not self._is_backlog:
-                await asyncio.sleep(_POLITE_S * len(self._held))
+                await self._let_others_go_first()
             try:
                 delivery = await self._next()
                 self._is_backlog = delivery is not None and delivery.more_pending > 0
@@ -168,6 +168,14 @@ class WorkerBroker:
                 continue
             if claim is not None:
                 return claim
+
+    async def _let_others_go_first(self) -> None:
+        """Wait as long as we have to be polite; no longer than we have jobs, or we would stand idle."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLITE_S * len(self._held)):
+                while self._held:
+                    self._resumed.clear()
+                    await self._resumed.wait()
 
     def wake(self) -> None:
         self._full.clear()
