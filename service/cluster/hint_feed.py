@@ -137,7 +137,7 @@ class HintFeed:
             self._take(event, record)
 
     def _take(self, event: Event, record: JobRecord) -> None:
-        if event.seq > record.seq:  # its fact is on the way through the stream, and is told first
+        if event.seq > _told(record):  # its fact is on the way through the stream, and is told first
             self._early.setdefault(record.id, {})[event.type] = event
         elif (
             record.status is JobStatus.RUNNING
@@ -146,3 +146,8 @@ class HintFeed:
         ):
             record.n = event.n or 0
             self._projection.publish(event, record)
+
+
+def _told(record: JobRecord) -> int:
+    """The last fact that was told: the record itself may be ahead of it while facts are being stored."""
+    return record.facts[-1].seq if record.facts else record.facts_after

@@ -29,20 +29,26 @@ class HintTeller:
         assert event.job_id is not None
         self._newest.setdefault(event.job_id, {})[event.type] = event
         self._keys[event.job_id] = key_id
-        await self._publish(event, event.job_id)
+        await self._publish(event, event.job_id, key_id)
 
     async def show(self, job_id: str) -> None:
         """Tell the newest hints of a job again."""
+        key_id = self._keys.get(job_id, "")  # the job may end meanwhile
         for event in sorted(self._newest.get(job_id, {}).values(), key=lambda hint: hint.n or 0):
-            await self._publish(event, job_id)
+            await self._publish(event, job_id, key_id)
+
+    async def show_all(self) -> None:
+        """Tell the newest hints of all jobs again."""
+        for job_id in list(self._newest):
+            await self.show(job_id)
 
     def forget(self, job_id: str) -> None:
         """The job, or this attempt at it, is over."""
         self._newest.pop(job_id, None)
         self._keys.pop(job_id, None)
 
-    async def _publish(self, event: Event, job_id: str) -> None:
+    async def _publish(self, event: Event, job_id: str, key_id: str) -> None:
         if self._connection.is_connected:
             with contextlib.suppress(Unavailable), asking("hints"):
-                subject = self._names.hints(self._keys[job_id], job_id)
+                subject = self._names.hints(key_id, job_id)
                 await self._connection.nats.publish(subject, MSGPACK.event_frame(event))

@@ -137,7 +137,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then hand back what runs."""
-        self._connection.on_reconnect.append(self._beat)
+        self._connection.on_reconnect += [self._beat, self._hints.show_all]
         async with asyncio.TaskGroup() as group:
             listening = await self._listen()
             tasks = [

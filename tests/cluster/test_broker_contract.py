@@ -291,14 +291,14 @@ async def test_facts_are_numbered_without_gap_and_stored_in_order(brokers: Broke
 
 async def test_what_was_published_is_stored_once_it_is_settled(brokers: Brokers) -> None:
     claim = await brokers.begun()
-    brokers.tell(claim, output(0), WARNING)
+    brokers.tell(claim, *(WARNING for _ in range(60)))
     async with asyncio.timeout(DEADLINE_S):
         await brokers.doer.settled()
-    assert await brokers.stored(claim.record.id) == 4
+    assert await brokers.stored(claim.record.id) == 62
     brokers.tell(claim, SUCCEEDED)
     async with asyncio.timeout(DEADLINE_S):
         await brokers.doer.settled()
-    assert await brokers.stored(claim.record.id) == 5
+    assert await brokers.stored(claim.record.id) == 63
 
 
 async def test_hints_say_the_fact_before_them_and_rise(brokers: Brokers) -> None:

@@ -11,15 +11,13 @@ import pytest
 
 from protocol.errors import ErrorCode, ProtocolError
 from protocol.events import Event, EventBody, JobCancelled, JobFailed, JobRequeued, JobWarning, OutputSkipped
-from protocol.jobs import JobStatus
 from protocol.requests import Webhook
 from service.bus import Bus
 from service.clock import timestamp
 from service.cluster import stream_projection
-from service.cluster.envelope import FactMessage, JobState, RemovedNote
+from service.cluster.envelope import FactMessage, RemovedNote
 from service.cluster.follower import Taken
 from service.cluster.names import Names
-from service.cluster.next_fact import following
 from service.cluster.shared_outbox import SharedOutbox
 from service.cluster.snapshots import Snapshots
 from service.cluster.stream_projection import StreamProjection
@@ -31,6 +29,7 @@ from service.projection import Projection
 from service.settings import Settings, load
 from service.store import Batch, Store
 from tests.cluster.desks import GatewayDesk, gateway_desk
+from tests.cluster.histories import first_fact, history
 from tests.cluster.jobs import SUCCEEDED, Heard, a_job, output, started
 from tests.cluster.members import eventually
 from tests.cluster.tables import tables
@@ -208,7 +207,7 @@ async def test_of_snapshots_two_are_kept_and_one_of_another_history_is_not_looke
 
 
 async def test_what_cannot_be_read_is_passed_over(gateway: GatewayDesk, names: Names) -> None:
-    good = _queued(a_job()).to_bytes()
+    good = first_fact(a_job()).to_bytes()
     js = gateway.connection.js
     before = await gateway.submit(a_job())
     for number, payload in enumerate(
@@ -313,25 +312,6 @@ async def table(tmp_path: Path) -> AsyncIterator[Table]:
     await made.load()
     yield made
     await made.store.close()
-
-
-def _queued(job: Draft) -> FactMessage:
-    assert job.body is not None
-    assert job.job_id is not None
-    event = Event(job.body, job_id=job.job_id, seq=1, at=timestamp())
-    state = JobState(status=JobStatus.QUEUED, seq=1)
-    return FactMessage(event=event, key_id="anna", attempt=1, state=state, rows=job.rows)
-
-
-def history(*bodies: EventBody, after: int = 0, job: Draft | None = None) -> list[Taken]:
-    """The facts of a job, as they stand in the stream behind a number."""
-    messages = [_queued(job or a_job())]
-    for body in bodies:
-        messages.append(following(messages[-1], body))
-    return [
-        Taken(number, Names().fact(message.job_id), message.to_bytes())
-        for number, message in enumerate(messages, after + 1)
-    ]
 
 
 def removal(number: int, job_id: str = "gone") -> Taken:
