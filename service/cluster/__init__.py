@@ -18,4 +18,14 @@ objects        where pictures are kept: a bucket, or a folder
 shared_files   the data folder of a machine, as a cache of those objects
 shared_uploads uploads that every gateway can use
 shared_keys    API keys and secrets of all gateways
+turnstile      gateways accept the last jobs of a full queue one after the other
+
+gateway        what makes a server a gateway, and what one of them does for all (reconciler, snapshots)
+gateway_broker, stream_log           what it takes in goes into the streams (next_fact, work_place)
+follower, stream_projection          facts come back out of them, into its database and to its viewers
+hint_feed, hint_teller               hints, from workers to where somebody looks
+remote_engine, remote_models         the workers, as a gateway shows them
+shared_outbox, shared_removal        webhooks and removals of all gateways
+worker         an engine, and what joins it to the gateways (worker_health)
+worker_broker  claims work, and tells what becomes of it (held_job)
 """
