@@ -31,7 +31,6 @@ _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _MOST_PER_BATCH: Final = 500
 _LOOK_AGAIN_S: Final = 1.0
-"""The message that was the last may have been removed meanwhile."""
 _CONTROL: Final = "100"
 _LAST_SENT: Final = "Nats-Last-Consumer"
 
@@ -98,12 +97,13 @@ class Follower:
         Raises:
             Unavailable: how far it goes cannot be asked.
         """
-        while True:
-            last = await self._last()
+        last = int((await ask(self._connection, f"STREAM.INFO.{self._stream}"))["state"]["last_seq"])
+        # The last ones may have been removed, or be removed meanwhile: what counts is whether any are left to come.
+        while (following := await self._next(self.position + 1)) is not None and following <= last:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
-                    await self.reaches(last)
-                    return last
+                    await self.reaches(following)
+        return self.position
 
     async def reaches(self, number: int) -> None:
         """Wait until the message of that number has been taken in."""
@@ -157,13 +157,13 @@ class Follower:
                     if self._connection.is_connected:
                         await self._connection.js.delete_consumer(self._stream, name)
 
-    async def _last(self) -> int:
-        """The number of the last message there is; 0 if there is none."""
+    async def _next(self, number: int) -> int | None:
+        """The number of the first message at `number` or behind it; None if there is none."""
         try:
-            found = await ask(self._connection, f"STREAM.MSG.GET.{self._stream}", {"last_by_subj": ">"})
+            found = await ask(self._connection, f"STREAM.MSG.GET.{self._stream}", {"seq": number, "next_by_subj": ">"})
         except APIError as error:
             if error.err_code == NO_MESSAGE:
-                return 0
+                return None
             raise
         return int(found["message"]["seq"])
 
