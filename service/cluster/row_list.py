@@ -75,7 +75,9 @@ class RowList:
     def was_taken(self, row: Row) -> None:
         state = self._states.get(row)
         if state is not None:
-            self._set_pending(row, max(0, state.pending - 1))
+            # It may be handed back, and then only what is unacknowledged says that there is something.
+            pending, unacknowledged = max(0, state.pending - 1), state.unacknowledged + 1
+            self._states[row] = replace(state, pending=pending, unacknowledged=unacknowledged)
         self._untouched.pop(row, None)
 
     def _set_pending(self, row: Row, pending: int) -> None:

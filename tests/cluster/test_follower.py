@@ -152,7 +152,9 @@ async def test_a_message_that_does_not_arrive_is_fetched_and_nothing_overtakes_i
 
     monkeypatch.setattr(stream.connection.nats, "subscribe", losing)
     async with stream.reader() as reader:
-        await stream.add(20)
+        await stream.add(10)
+        await reader.until(10)
+        await stream.add(10)
         await reader.until(20)
         assert lost == [b"5", b"20"]
         assert reader.told == numbers(20)

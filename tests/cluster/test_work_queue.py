@@ -138,6 +138,17 @@ async def test_a_key_with_work_for_many_models_gets_no_more_turns_than_another(c
     assert [sorted(found[at : at + 2]) for at in range(0, 8, 2)] == [["0", "1"]] * 4
 
 
+async def test_what_a_worker_hands_back_it_may_take_at_once(calm: Work) -> None:
+    await calm.add(NORMAL, "j")
+    queue = calm.worker()
+    delivery = await take(queue)
+    assert delivery is not None
+    await delivery.hand_back()
+    again = await take(queue, wait_s=0)
+    assert again is not None
+    assert (again.job_id, again.deliveries) == ("j", 2)
+
+
 async def test_jobs_of_a_row_are_taken_in_the_order_they_came(calm: Work) -> None:
     await calm.add(NORMAL, *(f"j{n}" for n in range(20)))
     assert await taken(calm.worker(), 20) == [f"j{n}" for n in range(20)]
