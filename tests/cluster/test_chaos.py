@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from service.cluster.connection import connect
+from service.cluster.fact_writer import FactWriter
+from service.cluster.names import Names
 from tests.cluster.watching import (
     PATIENCE_S,
     ClientViewer,
@@ -250,6 +253,7 @@ class World:
             for job_id, facts in told.facts.items():
                 assert facts == histories[job_id], f"{told.viewer} was told something else of {job_id}"
         await self._fetch_outputs(histories)
+        await self._check_streams(histories)
 
     async def _histories(self) -> dict[str, list[Message]]:
         """The facts of all jobs there are; the same at all gateways."""
@@ -269,6 +273,20 @@ class World:
             params["cursor"] = page["next"]
         answers = {job_id: await self.http.get(f"{gateway.url}/v1/jobs/{job_id}/events") for job_id in listed}
         return {job_id: answer.raise_for_status().json()["events"] for job_id, answer in answers.items()}
+
+    async def _check_streams(self, histories: dict[str, list[Message]]) -> None:
+        """The stream has these facts and no others, and nothing waits to be done."""
+        connection = await connect(self.cluster.nats.url, "test")
+        try:
+            writer = FactWriter(connection, Names())
+            for job_id, facts in histories.items():
+                stored = [fact.message.event for fact in await writer.history(job_id)]
+                assert [(event.seq, event.type) for event in stored] == [(fact["seq"], fact["type"]) for fact in facts]
+            async with asyncio.timeout(PATIENCE_S):  # who finds work of an ended job clears it away
+                while (await connection.js.stream_info(Names().work_stream)).state.messages:
+                    await asyncio.sleep(DEADLINE_S / 50)
+        finally:
+            await connection.close()
 
     async def _fetch_outputs(self, histories: dict[str, list[Message]]) -> None:
         for facts in histories.values():
