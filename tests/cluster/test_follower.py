@@ -127,6 +127,7 @@ async def test_a_last_message_that_is_removed_while_it_is_caught_up_with_is_not_
     await stream.add(3)
     await stream.add(1, job="gone")
     reader = Reader(stream.connection, stream.names)
+    reader.follower.position = 3
     catching_up = asyncio.create_task(reader.follower.catch_up())
     while not reader.follower._moved._waiters:  # type: ignore[attr-defined] # it has asked how far to go
         await asyncio.sleep(0.005)
