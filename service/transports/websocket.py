@@ -249,6 +249,8 @@ class _Session:
         key.require(Scope.JOBS_READ)
         if message.job_id is not None:
             job = await self._services.jobs.get(message.job_id, key)
+            if message.after > job.seq and await self._services.feeds.catch_up():  # it was told elsewhere, a moment ago
+                job = await self._services.jobs.get(message.job_id, key)
             if message.after > job.seq:
                 text = f"after: expected at most {job.seq}, the job's last seq, got {message.after} at $.after"
                 raise ProtocolError(ErrorCode.INVALID_PARAMS, text, "$.after")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from protocol.codec import CODECS, Codec
 from tests.cluster.watching import PATIENCE_S
-from tests.clusters import Cluster, Member
+from tests.clusters import Cluster, Member, frozen
 from tests.contract.test_layers import IMPORT_WITHOUT, TENSORS
 from tests.dialects.receivers import Receiver
 from tests.integration.viewers import (
@@ -137,6 +137,25 @@ def test_event_stream_goes_on_at_the_other_gateway_from_its_last_event_id(
                 seqs.append(seq)
                 break
     assert seqs == list(range(1, 10))
+
+
+def test_gateway_that_is_behind_catches_up_for_who_has_seen_more_elsewhere(
+    cluster: Cluster, one: httpx.Client, other: httpx.Client, codec: Codec
+) -> None:
+    behind = cluster.gateways[1]
+    with Viewer(behind, codec) as of_job, Viewer(behind, codec) as of_all, ThreadPoolExecutor(3) as threads:
+        job_id = submit(one, params=STEADY)["id"]
+        started_running(other, job_id)
+        with frozen(behind):
+            finished(one, job_id)
+            facts = facts_of(one, job_id)
+            of_job.say("subscribe", job_id=job_id, after=8)
+            of_all.say("subscribe", jobs="mine", cursor=facts[-2]["cursor"])
+            streamed = threads.submit(lambda: list(watch_by_sse(other, job_id, 8)))
+        reply = of_job.next()
+        assert reply.get("ok"), reply
+        assert told_to(of_job, 1) == told_to(of_all, 1) == [facts[-1]]
+        assert [seq for seq, _ in streamed.result() if seq is not None] == [9]
 
 
 def test_job_is_known_at_the_other_gateway_as_soon_as_it_was_accepted(one: httpx.Client, other: httpx.Client) -> None:
