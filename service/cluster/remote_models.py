@@ -37,14 +37,16 @@ class RemoteModels:
                 known = models.get(model.id or model.name)
                 if known is None or (model.is_present and not known.is_present):
                     models[model.id or model.name] = model
-        names = {name: model for model in models.values() for name in _names_of(model)}
+        # Of two that may be said the same way, the one that is there.
+        by_presence = sorted(models.values(), key=lambda model: model.is_present)
+        names = {name: model for model in by_presence for name in _names_of(model)}
         with self._changing:
             self._models, self._names = models, names
 
     def token_name(self, named: str) -> str | None:
-        """The name the workers know a model by; None if none is known to have it."""
+        """The name the workers know a model by; None if none is known to have it, also where one could fetch it."""
         model = self._names.get(named.casefold())
-        return model.name if model is not None else None
+        return model.name if model is not None and model.is_present else None
 
     # ---- service.models.Shelf --------------------------------------------------------------------------------
 
