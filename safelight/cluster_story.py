@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from protocol.events import OutputReady
+from protocol.events import JobRequeued, OutputReady
 from safelight.client import AsyncClient
 from safelight.errors import SafelightError
 from safelight.local_cluster import LocalCluster
@@ -96,21 +96,26 @@ class Story:
         return Finding(whole == expected, f"{whole} of {expected} pictures whole, of the checksums told")
 
     def _taken_over(self) -> Finding:
-        well = sum(
-            job.viewer.has_ended and len(job.workers) > 1 and job.workers[-1] != self.lost_worker
-            for job in self.orphans
-        )
-        if not self.orphans:
-            return Finding(False, "no worker was killed")
-        text = f"{self.lost_worker} killed: {well} of its {len(self.orphans)} jobs finished by other workers"
-        return Finding(well == len(self.orphans), text)
+        """Some had perhaps ended, and nobody had heard of it yet."""
+        lost = [job for job in self.orphans if any(isinstance(fact.body, JobRequeued) for fact in job.viewer.facts)]
+        if not lost:
+            return Finding(False, "no worker was killed in the middle of a job")
+        well = sum(job.viewer.has_ended and job.workers[-1] != self.lost_worker for job in lost)
+        text = f"{self.lost_worker} killed: {well} of its {len(lost)} jobs finished by other workers"
+        return Finding(well == len(lost) and _have_ended(self.orphans), text)
 
     def _resumed(self) -> Finding:
-        well = sum(job.viewer.has_ended and bool(job.viewer.resumed_after) for job in self.left)
-        if not self.left:
-            return Finding(False, "no gateway was killed")
-        text = f"{self.lost_gateway} killed: {well} of its {len(self.left)} viewers went on at another, by seq"
-        return Finding(well == len(self.left), text)
+        """Some had perhaps the end of their job on the way to them."""
+        went_on = [job for job in self.left if job.viewer.resumed_after]
+        if not went_on:
+            return Finding(False, "no gateway was killed at which a job was watched")
+        well = sum(job.viewer.has_ended for job in went_on)
+        text = f"{self.lost_gateway} killed: {well} of its {len(went_on)} viewers went on at another, by seq"
+        return Finding(well == len(went_on) and _have_ended(self.left), text)
+
+
+def _have_ended(jobs: Sequence[Shown]) -> bool:
+    return all(job.viewer.has_ended for job in jobs)
 
 
 async def _stored(cluster: LocalCluster, job_id: str) -> list[tuple[int, str, str]]:

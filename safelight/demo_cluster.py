@@ -43,7 +43,7 @@ _SHOW_S: Final = 100.0
 _SETTINGS: Final = {
     "SAFELIGHT_CPU_THREADS": "1",
     "SAFELIGHT_MAX_LIVE_JOBS": "2",  # so that some wait, and all workers have some
-    "SAFELIGHT_FAKE_STEP_S": "0.04",
+    "SAFELIGHT_FAKE_STEP_S": "0.1",
 }
 
 

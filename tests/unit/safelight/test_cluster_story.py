@@ -76,7 +76,7 @@ def hear_twice(story: Story) -> None:
 
 def miss_one(story: Story) -> None:
     viewer = story.jobs[0].viewer
-    del viewer.heard[2], viewer.facts[2]
+    del viewer.heard[3], viewer.facts[3]
 
 
 def hear_another_time(story: Story) -> None:
@@ -111,6 +111,11 @@ def kill_no_worker(story: Story) -> None:
     story.orphans.clear()
 
 
+def lose_it_to_nobody(story: Story) -> None:
+    viewer = story.jobs[0].viewer
+    del viewer.facts[2], viewer.heard[2]
+
+
 def stay_at_the_gateway(story: Story) -> None:
     story.jobs[0].viewer.resumed_after.clear()
 
@@ -135,6 +140,7 @@ def lose_job(story: Story) -> None:
         (lose_picture, {2}),
         (go_on_with_nobody, {3}),
         (kill_no_worker, {3}),
+        (lose_it_to_nobody, {1, 3}),
         (stay_at_the_gateway, {4}),
         (kill_no_gateway, {4}),
         (lose_job, {0, 2}),
