@@ -346,10 +346,12 @@ async def run_chaos(folder: Path, *, jobs: int, viewers: int, blows: tuple[Blow,
                 group.create_task(world.disturb(blows), name="blows")
             await world.check()
         moves = sum(viewer.moves for viewer in (*world.mine, *world.of_jobs))
-        starts = Counter(
-            len([fact for fact in facts if fact["type"] == "job.requeued"]) for facts in world.told.facts.values()
+        behind = sum(viewer.refused for viewer in world.of_jobs)
+        requeues = Counter(sum(fact["type"] == "job.requeued" for fact in facts) for facts in world.told.facts.values())
+        sys.stdout.write(
+            f"{moves} moves, {behind} to a gateway that could not know yet; {world.refused} submits refused; "
+            f"jobs by times requeued: {dict(requeues)}\n"
         )
-        sys.stdout.write(f"{moves} moves, {world.refused} submits refused, requeued so many times: {starts}\n")
         assert moves > viewers
         assert world.refused
     finally:
