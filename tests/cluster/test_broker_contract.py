@@ -257,10 +257,11 @@ async def test_nothing_is_claimed_after_a_pause(brokers: Brokers) -> None:
     claiming = asyncio.create_task(brokers.doer.claim(fits))
     await asyncio.sleep(0)
     brokers.doer.pause()
-    job_id = await brokers.submit(a_job())
-    await brokers.taker.cancel(brokers.record(job_id), "enough")
-    await brokers.heard.until(job_id, "job.cancelled")
-    assert not claiming.done()
+    waiting = [await brokers.submit(a_job()) for _ in range(10)]
+    for job_id in waiting:
+        assert not claiming.done()
+        await brokers.taker.cancel(brokers.record(job_id), "enough")
+        await brokers.heard.until(job_id, "job.cancelled")
     claiming.cancel()
 
 

@@ -274,6 +274,26 @@ async def test_a_worker_that_stops_hands_back_what_has_not_begun(
     assert gateway.heard.facts(job_id) == [(1, "job.queued")]
 
 
+@pytest.mark.parametrize("lost_s", [60.0])
+async def test_a_worker_that_is_told_to_stop_while_it_takes_a_job_up_leaves_it_to_others(
+    gateway: GatewayDesk, one: WorkerDesk, two: WorkerDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = two.broker._writer.first
+
+    async def told_meanwhile(job_id: str) -> object:
+        two.broker.pause()
+        return await read(job_id)
+
+    monkeypatch.setattr(two.broker._writer, "first", told_meanwhile)
+    job_id = await gateway.submit(a_job())
+    claiming = asyncio.create_task(two.claim())
+    await eventually(lambda: two.broker._is_paused, "it to be told")
+    assert (await one.claim()).record.id == job_id
+    assert not claiming.done()
+    assert two.broker.jobs == ()
+    claiming.cancel()
+
+
 async def test_a_job_that_is_handed_back_before_it_has_begun_is_let_go_at_once(
     gateway: GatewayDesk, two: WorkerDesk
 ) -> None:
