@@ -180,7 +180,10 @@ class FactLog(Protocol):
     async def current(self) -> bool:
         """Know of what others have stored up to now; whether there may be anything that was not known.
 
-        Takes a moment where there are others; for not long if they cannot be asked.
+        Takes a moment where there are others.
+
+        Raises:
+            ServiceError: `not_ready`: they cannot be asked.
         """
         ...
 

@@ -1,12 +1,12 @@
 """The log of a gateway: facts go into the stream, and are told when they come back; hints are told at once."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from typing import Final
 
 import structlog
 
+from protocol.errors import ErrorCode
 from protocol.events import FACTS, Event, EventBody
 from service.clock import timestamp
 from service.cluster.connection import Connection, Unavailable
@@ -16,6 +16,7 @@ from service.cluster.follower import Follower
 from service.cluster.next_fact import add_fact
 from service.cluster.stream_projection import StreamProjection
 from service.drafts import Draft
+from service.errors import ServiceError
 from service.ledger import Ledger
 from service.projection import Projection
 
@@ -82,9 +83,12 @@ class StreamLog:
         return stored.message.event
 
     async def current(self) -> bool:
-        with contextlib.suppress(Unavailable, TimeoutError):
+        try:
             async with asyncio.timeout(_CURRENT_S):
                 await self._follower.catch_up()
+        except (Unavailable, TimeoutError):
+            message = "this gateway does not know of it yet, and cannot ask for it now"
+            raise ServiceError(ErrorCode.NOT_READY, message, retry_after_s=_CURRENT_S) from None
         return True
 
     async def drained(self) -> None:

@@ -22,6 +22,7 @@ from protocol.messages import (
     parse_client_message,
 )
 from service.auth import Key, Scope, secret_from_headers, secret_from_subprotocols
+from service.errors import ServiceError
 from service.feeds import JobSubscription, KeySubscription, ServerSubscription
 from service.submissions import Submission
 from service.transports.shared_frames import EXTENSION, SharedFrameProtocol
@@ -31,6 +32,7 @@ from service.wiring import Services
 logger = structlog.get_logger(__name__)
 
 UNSUPPORTED: Final = 1003
+RESTARTING: Final = 1012
 MALFORMED: Final = 4400
 UNAUTHORIZED: Final = 4401
 NO_SUBPROTOCOL: Final = 4406
@@ -175,7 +177,7 @@ class _Session:
                 submit = group.create_task(self._answer(message, self._submit, key))
                 submit.add_done_callback(lambda _task: self._submits.release())
             elif isinstance(message, Subscribe) and message.jobs is not None:
-                group.create_task(self._answer(message, self._subscribe, key))
+                group.create_task(self._answer(message, self._subscribe_when_known, key))
             else:
                 await self._answer(message, self._handler(message), key)
 
@@ -222,7 +224,7 @@ class _Session:
         handlers: Mapping[type[ClientMessage], _Handler] = {
             Auth: self._pong,  # the handshake has shown a key already
             Ping: self._pong,
-            Subscribe: self._subscribe,
+            Subscribe: self._subscribe_when_known,
             Unsubscribe: self._unsubscribe,
             Cancel: self._cancel,
             Skip: self._skip,
@@ -243,6 +245,15 @@ class _Session:
         await self._reply(Reply(ref=message.ref, ok=True, job=accepted.job))
         if message.subscribe:
             await self._follow_job(accepted.job.id, 0, key)
+
+    async def _subscribe_when_known(self, message: ClientMessage, key: Key) -> None:
+        """Subscribe; or, where this server is behind and cannot catch up, send the client to try elsewhere or later."""
+        try:
+            await self._subscribe(message, key)
+        except ServiceError as error:
+            if error.code is not ErrorCode.NOT_READY:
+                raise
+            raise _Close(RESTARTING, error.message) from None
 
     async def _subscribe(self, message: ClientMessage, key: Key) -> None:
         assert isinstance(message, Subscribe)

@@ -1,4 +1,4 @@
-"""A gateway stores a job, does not hear of it, and tells its client that the job was not accepted."""
+"""What a gateway does not hear of for a while: that a job of its own was stored, or facts that others have told."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.lossy_proxy import LossyProxy
 from tests.clusters import Cluster
 from tests.integration.loop_thread import on_a_thread
-from tests.integration.viewers import facts_of, finished
+from tests.integration.viewers import Viewer, facts_of, finished
 from tests.servers import until
 
 ACCEPTED = b'{"stream":"SAFELIGHT_FACTS"'
@@ -75,3 +75,39 @@ def test_job_whose_client_was_told_that_it_was_not_accepted_is_not_done(cluster:
         thread.do(let_through(proxy))
         assert finished(client, job["id"])["status"] == "cancelled"
         assert facts_of(client, job["id"])[-1]["data"]["reason"].startswith("it was not accepted")
+
+
+def test_viewer_who_has_seen_more_elsewhere_is_sent_to_try_again_while_a_gateway_cannot_catch_up(
+    cluster: Cluster,
+) -> None:
+    deaf, other = cluster.gateways
+    deaf.kill()
+    with (
+        on_a_thread(lambda: LossyProxy(cluster.nats.port)) as (proxy, thread),
+        deaf.client() as behind,
+        other.client() as client,
+    ):
+        deaf.start(nats_url=proxy.url)
+        job_id = post(client, None).json()["id"]
+        until(lambda: behind.get(f"/v1/jobs/{job_id}").status_code == 200, "both to know")
+        proxy.close_after_loss()
+        proxy.losing_back = b"job.started"
+        cluster.workers[0].start()
+        finished(client, job_id)
+        facts = facts_of(client, job_id)
+        until(proxy.has_lost.is_set, "something to be lost")
+        subscribes: list[dict[str, object]] = [
+            {"job_id": job_id, "after": len(facts) - 1},
+            {"jobs": "mine", "cursor": facts[-2]["cursor"]},
+        ]
+        for subscribe in subscribes:
+            with Viewer(deaf) as viewer:
+                viewer.say("subscribe", **subscribe)
+                assert viewer.closed()[0] == 1012
+        stream = behind.get(f"/v1/jobs/{job_id}/events", params={"after": len(facts) - 1})
+        assert (stream.status_code, stream.json()["code"]) == (503, "not_ready")
+        thread.do(let_through(proxy))
+        for subscribe in subscribes:
+            with Viewer(deaf) as viewer:
+                viewer.say("subscribe", **subscribe)
+                assert viewer.until("job.succeeded")[-1] == facts[-1]
