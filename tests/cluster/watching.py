@@ -26,7 +26,7 @@ from tests.servers import DEADLINE_S
 PATIENCE_S = 9 * DEADLINE_S
 """Within so long anything is well again, whatever was killed."""
 _LOOK_S = 0.05
-_BEHIND = frozenset({"not_found", "invalid_params", "not_ready"})
+_BEHIND = frozenset({"not_ready"})
 """What a gateway says that does not know yet what another has told, and cannot ask."""
 _GONE = (
     OSError,
