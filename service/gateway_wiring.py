@@ -140,6 +140,7 @@ def _wire(
 
     async def removed(note: RemovedNote) -> None:
         job = await store.ended_job(note.job_id) or EndedJob(note.job_id, note.key_id, 0, 1)
+        await store.forget_facts(note.key_id, note.last)
         await services.removal.take_away([job], note.reason)
 
     streamed = StreamProjection(names, ledger, store, bus, projection, arrivals, removed)

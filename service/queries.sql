@@ -243,6 +243,11 @@ INSERT INTO forgotten (key_id, cursor)
 SELECT key_id, max(cursor) FROM events WHERE job_id = :id GROUP BY key_id
 ON CONFLICT (key_id) DO UPDATE SET cursor = max(forgotten.cursor, excluded.cursor);
 
+-- name: forget_facts
+-- The same, of facts that were never here.
+INSERT INTO forgotten (key_id, cursor) VALUES (:key_id, :cursor)
+ON CONFLICT (key_id) DO UPDATE SET cursor = max(forgotten.cursor, excluded.cursor);
+
 -- name: delete_events
 -- The facts of a job that is removed.
 DELETE FROM events WHERE job_id = :id;

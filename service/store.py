@@ -119,6 +119,10 @@ class Store(Database):
         )
         await self._write([(name, rows) for name in names])
 
+    async def forget_facts(self, key_id: str, cursor: int) -> None:
+        """Note that facts of a key up to this cursor number have been removed, known here or not."""
+        await self._write([("forget_facts", [{"key_id": key_id, "cursor": cursor}])])
+
     async def delete_uploads(self, upload_ids: Sequence[str]) -> None:
         await self._write([("delete_upload", [{"id": upload_id} for upload_id in upload_ids])])
 

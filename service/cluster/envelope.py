@@ -144,6 +144,7 @@ class RemovedNote:
 
     Attributes:
         reason: as `job.removed` tells it.
+        last: the place of its last fact: cursors of its key up to there are too old now.
     """
 
     WHAT: ClassVar = "removed"
@@ -151,6 +152,7 @@ class RemovedNote:
     key_id: str
     at: str
     reason: str
+    last: int = 0
 
     @property
     def message_id(self) -> str:
@@ -158,7 +160,9 @@ class RemovedNote:
         return f"removed:{self.job_id}"
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps({"job": self.job_id, "key": self.key_id, "at": self.at, "reason": self.reason})
+        return orjson.dumps(
+            {"job": self.job_id, "key": self.key_id, "at": self.at, "reason": self.reason, "last": self.last}
+        )
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
@@ -168,7 +172,13 @@ class RemovedNote:
         """
         fields = _map(payload)
         try:
-            return cls(job_id=fields["job"], key_id=fields["key"], at=fields["at"], reason=fields["reason"])
+            return cls(
+                job_id=fields["job"],
+                key_id=fields["key"],
+                at=fields["at"],
+                reason=fields["reason"],
+                last=fields.get("last", 0),
+            )
         except KeyError as error:
             raise ProtocolError(ErrorCode.MALFORMED, f"not a note: {error!r}") from None
 

@@ -29,7 +29,14 @@ class SharedRemoval:
             Unavailable, StoreAway: some are left.
         """
         for job in jobs:
-            note = RemovedNote(job_id=job.id, key_id=job.key_id, at=timestamp(), reason=reason)
+            last = await self._writer.last(job.id)
+            note = RemovedNote(
+                job_id=job.id,
+                key_id=job.key_id,
+                at=timestamp(),
+                reason=reason,
+                last=last.sequence if last is not None else 0,
+            )
             place = await self._writer.note(note, within_s=WRITE_S)
             await self._writer.purge(job.id)
             await self._files.remove_shared_job(job.id)

@@ -15,6 +15,7 @@ from service.cluster.fact_writer import REMOVED_NOTE_TTL_S
 from service.cluster.objects import NotThere, Objects, StoreAway
 from service.database import StoreUnavailable
 from service.migrations import DATABASE_NAME, NewerDatabase, migrate
+from service.settings import SettingsError
 from service.store import Store
 
 logger = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class Snapshots:
 
         Raises:
             StoreAway: it is not known whether there is one.
+            SettingsError: there is the database of a server that is everything in one, with jobs in it.
         """
         path = self._data_dir / DATABASE_NAME
         if await anyio.to_thread.run_sync(self._is_ours, path, last):
@@ -107,16 +109,22 @@ class Snapshots:
 
     def _is_ours(self, path: Path, last: int) -> bool:
         """Whether a database is there, can be used, and is of this stream. Blocks."""
-        if not path.exists() or datetime.fromtimestamp(path.stat().st_mtime, UTC) < now() - _HEARD_ALL:
+        if not path.exists():
             return False
+        is_old = datetime.fromtimestamp(path.stat().st_mtime, UTC) < now() - _HEARD_ALL
         try:
             with closing(sqlite3.connect(path)) as database:
                 migrate(database)
                 meta = dict(database.execute("SELECT name, value FROM meta"))
+                is_alone = "position" not in meta and database.execute("SELECT 1 FROM jobs LIMIT 1").fetchone()
         except (sqlite3.Error, NewerDatabase) as error:
             logger.warning("database.unusable", path=path.name, reason=str(error))
             return False
-        return meta.get("database_id") == self._stream_id and int(meta.get("position", "0")) <= last
+        if is_alone and meta.get("database_id") != self._stream_id:
+            raise SettingsError(
+                f"data_dir: {path.parent} has the jobs of a server without a cluster; choose another folder"
+            )
+        return not is_old and meta.get("database_id") == self._stream_id and int(meta.get("position", "0")) <= last
 
 
 def _position(name: str) -> int:
