@@ -49,13 +49,16 @@ class Member(Address):
         """What it has said, in all its lives."""
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
 
-    def launch(self, **settings: Any) -> Self:
+    def launch(self, *, empty: bool = False, **settings: Any) -> Self:
         """Start it, without waiting for anything.
 
         Args:
+            empty: on a new data folder, as on another machine.
             settings: other than before, for this life only.
         """
         assert not self.is_running, f"{self.name} runs already"
+        if empty:
+            rmtree(self.data_dir, ignore_errors=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self._arguments, "--port", str(self.port), "--data-dir", str(self.data_dir)],
@@ -91,14 +94,8 @@ class Member(Address):
         return self
 
     def start(self, *, empty: bool = False, **settings: Any) -> Self:
-        """Start it, again or for the first time, and wait until it is ready.
-
-        Args:
-            empty: on a new data folder, as on another machine.
-        """
-        if empty:
-            rmtree(self.data_dir, ignore_errors=True)
-        return self.launch(**settings).until_ready()
+        """Start it, again or for the first time, and wait until it is ready; for the rest see `launch`."""
+        return self.launch(empty=empty, **settings).until_ready()
 
     def kill(self) -> None:
         """End it at once, as `kill -9` does; its folder stays."""
