@@ -18,6 +18,7 @@ from protocol.ids import new_id
 from service.bridge import Announcer as EngineAnnouncer
 from service.cluster.announcer import Announcer
 from service.cluster.cancels import CancelWatch
+from service.cluster.claims import Claims
 from service.cluster.connection import connect
 from service.cluster.fact_writer import FactWriter
 from service.cluster.hint_teller import HintTeller
@@ -76,6 +77,7 @@ async def worker(settings: Settings, metrics: Metrics) -> AsyncIterator[Worker]:
         files = SharedFiles(settings.data_dir, objects, cache_bytes=settings.objects_cache_bytes)
         ledger = Ledger(numbers_by_clock=True)
         hints = HintTeller(connection, names)
+        writer = FactWriter(connection, names)
         engine_announcer = EngineAnnouncer()
         library = make_library_of(settings)
         shelf = make_shelf(settings, library)
@@ -87,21 +89,24 @@ async def worker(settings: Settings, metrics: Metrics) -> AsyncIterator[Worker]:
         )
         broker = WorkerBroker(
             connection,
-            worker_id=worker_id,
-            writer=FactWriter(connection, names),
+            writer=writer,
             queue=WorkQueue(
                 connection,
                 names,
                 WorkRows(connection, names, worker_lost_s=settings.worker_lost_s),
                 worker_lost_s=settings.worker_lost_s,
             ),
-            others=Workers(connection, bucket(BucketName.WORKERS), worker_lost_s=settings.worker_lost_s),
+            claims=Claims(
+                connection,
+                writer,
+                Workers(connection, bucket(BucketName.WORKERS), worker_lost_s=settings.worker_lost_s),
+                lost_s=settings.worker_lost_s,
+                max_attempts=settings.max_attempts,
+            ),
             cancels=cancels,
             hints=hints,
             ledger=ledger,
             files=files,
-            lost_s=settings.worker_lost_s,
-            max_attempts=settings.max_attempts,
             most_live=settings.max_live_jobs,
             serves=lambda row: made.serves(row),
             is_warm=lambda row: made.is_warm(row),

@@ -27,5 +27,5 @@ hint_feed, hint_teller               hints, from workers to where somebody looks
 remote_engine, remote_models         the workers, as a gateway shows them
 shared_outbox, shared_removal        webhooks and removals of all gateways
 worker         an engine, and what joins it to the gateways (worker_health)
-worker_broker  claims work, and tells what becomes of it (held_job)
+worker_broker  claims work, and tells what becomes of it (claims, held_job)
 """

@@ -7,12 +7,10 @@ loses its jobs to others; what it tells afterwards is refused, and it lets them 
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-import orjson
 import structlog
 
 from protocol.errors import ErrorBody, ErrorCode, ProtocolError
@@ -25,22 +23,20 @@ from protocol.events import (
     JobFailed,
     JobRequeued,
 )
-from protocol.jobs import JobStatus
 from service.broker import Claim, Fits
 from service.clock import timestamp
+from service.cluster.claims import Claims
 from service.cluster.connection import Connection, Unavailable
 from service.cluster.delivery import Delivery
 from service.cluster.envelope import FactMessage, JobState
-from service.cluster.fact_writer import FactWriter, Fenced, StoredFact
+from service.cluster.fact_writer import FactWriter, Fenced
 from service.cluster.held_job import HeldJob, is_end
 from service.cluster.hint_teller import HintTeller
 from service.cluster.names import Row, WorkClass
-from service.cluster.next_fact import following
 from service.cluster.work_queue import WorkQueue
 from service.drafts import Draft
 from service.errors import ServiceError
 from service.files import Files
-from service.job_rows import record_from_row, request_from_row
 from service.ledger import Ledger
 from service.records import JobRecord, apply
 
@@ -51,19 +47,6 @@ _NO_ROOM_S: Final = 1.0
 _POLITE_S: Final = 0.02
 """While no more work waits than can be done at once, a worker with jobs lets those with fewer go first: it waits this
 long for each it has."""
-_LOST: Final = "the worker was lost while the job was running"
-
-
-class Others(Protocol):
-    """What is known of the other workers."""
-
-    async def holds(self, worker_id: str, job_id: str) -> bool:
-        """Whether a worker is alive and at a job.
-
-        Raises:
-            Unavailable: it cannot be said.
-        """
-        ...
 
 
 class CancelAsked(Protocol):
@@ -82,8 +65,6 @@ class WorkerBroker:
     """Implements `service.broker.Doer`. For the event loop only.
 
     Args:
-        worker_id: this worker's; told in `job.started`.
-        lost_s: who is silent for so long has lost its jobs.
         most_live: jobs of each kind, interactive and batch.
         serves: whether this worker has what the jobs of a row need.
         is_warm: whether what they need is in memory.
@@ -94,32 +75,26 @@ class WorkerBroker:
         self,
         connection: Connection,
         *,
-        worker_id: str,
         writer: FactWriter,
         queue: WorkQueue,
-        others: Others,
+        claims: Claims,
         cancels: CancelAsked,
         hints: HintTeller,
         ledger: Ledger,
         files: Files,
-        lost_s: float,
-        max_attempts: int,
         most_live: int,
         serves: Callable[[Row], bool],
         is_warm: Callable[[Row], bool],
         models: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._connection = connection
-        self._worker_id = worker_id
         self._writer = writer
         self._queue = queue
-        self._others = others
+        self._claims = claims
         self._cancels = cancels
         self._hints = hints
         self._ledger = ledger
         self._files = files
-        self._lost_s = lost_s
-        self._max_attempts = max_attempts
         self._most_live = most_live
         self._serves = serves
         self._is_warm = is_warm
@@ -226,10 +201,10 @@ class WorkerBroker:
             await delivery.hand_back(_NO_ROOM_S)
             return None
         try:
-            last = await self._ready(delivery)
+            last = await self._claims.ready(delivery)
             if last is None:
                 return None
-            claim, labels = await self._claim_of(last)
+            claim, labels = await self._claims.of(last)
         except Fenced:  # somebody was faster; what stands there now is looked at when it is delivered again
             await delivery.hand_back(_NO_ROOM_S)
             return None
@@ -278,60 +253,6 @@ class WorkerBroker:
             await held.delivery.hand_back(_NO_ROOM_S)
             return False
         return True
-
-    async def _ready(self, delivery: Delivery) -> StoredFact | None:
-        """The last fact of a job that waits; None if it does not, or not for us. One whose worker is lost waits again.
-
-        Raises:
-            Fenced: somebody else has told more of it meanwhile.
-        """
-        last = await self._writer.last(delivery.job_id)
-        if last is None or last.message.state.status.is_terminal:
-            await delivery.done()
-            return None
-        state = last.message.state
-        if state.status is JobStatus.RUNNING:
-            if not await self._is_lost(state.worker, delivery.job_id):
-                await delivery.hand_back(self._lost_s / 2)
-                return None
-            if state.crashes + 1 >= self._max_attempts:
-                message = f"{_LOST}, {self._max_attempts} times; it is not tried again"
-                failed = JobFailed(error=ErrorBody(code=ErrorCode.ATTEMPTS_EXHAUSTED, message=message))
-                await self._add(last, failed, is_crash=True)
-                await delivery.done()
-                return None
-            last = await self._add(last, JobRequeued(attempt=state.attempt + 1, reason=_LOST), is_crash=True)
-            logger.warning("job.taken_over", job_id=delivery.job_id, worker=state.worker, attempt=state.attempt + 1)
-        return last
-
-    async def _is_lost(self, worker_id: str | None, job_id: str) -> bool:
-        """Whether a job's worker has fallen silent. Not while NATS itself was away: then all were."""
-        since = self._connection.connected_since
-        if since is None or time.monotonic() - since < self._lost_s:
-            return False
-        return worker_id is None or not await self._others.holds(worker_id, job_id)
-
-    async def _claim_of(self, last: StoredFact) -> tuple[Claim | None, Mapping[str, str]]:
-        """A claim of a job that waits, and its labels; None if it cannot be read, which fails it."""
-        first = await self._writer.first(last.message.job_id)
-        if first is None:
-            return None, {}
-        row, state = first.message.rows["job"], last.message.state
-        record = record_from_row(row, 0, state.outputs)
-        record.status, record.seq, record.attempt = state.status, state.seq, state.attempt
-        record.crashes, record.started_at = state.crashes, state.started_at
-        record.inputs = orjson.loads(row["inputs"])
-        try:
-            return Claim(record, request_from_row(row), record.inputs), orjson.loads(row["labels"])
-        except ProtocolError as error:
-            # Accepted by a version of this program that knew other parameters.
-            await self._add(last, JobFailed(error=error.body()))
-            return None, {}
-
-    async def _add(self, last: StoredFact, body: EventBody, *, is_crash: bool = False) -> StoredFact:
-        message = following(last.message, body, is_crash=is_crash)
-        place = await self._writer.append(message, after=last.sequence, within_s=self._lost_s)
-        return StoredFact(message, place, "")
 
     def _hold(self, held: HeldJob) -> None:
         self._held[held.record.id] = held

@@ -12,6 +12,7 @@ from protocol.models import ModelInfo
 from service.broker import Claim
 from service.cluster.announcer import Announcer
 from service.cluster.cancels import CancelWatch
+from service.cluster.claims import Claims
 from service.cluster.connection import Connection, connect
 from service.cluster.fact_writer import FactWriter
 from service.cluster.follower import Follower
@@ -156,18 +157,22 @@ class WorkerDesk:
         cancels = CancelWatch(
             connection, bucket(BucketName.CANCELS), lambda job_id, reason: self.broker.cancel(job_id, reason)
         )
+        writer = FactWriter(connection, names)
         self.broker = WorkerBroker(
             connection,
-            worker_id=name,
-            writer=FactWriter(connection, names),
+            writer=writer,
             queue=WorkQueue(connection, names, WorkRows(connection, names, worker_lost_s=lost_s), worker_lost_s=lost_s),
-            others=Workers(connection, bucket(BucketName.WORKERS), worker_lost_s=lost_s),
+            claims=Claims(
+                connection,
+                writer,
+                Workers(connection, bucket(BucketName.WORKERS), worker_lost_s=lost_s),
+                lost_s=lost_s,
+                max_attempts=settings.max_attempts,
+            ),
             cancels=cancels,
             hints=hints,
             ledger=self.ledger,
             files=files,
-            lost_s=lost_s,
-            max_attempts=settings.max_attempts,
             most_live=settings.max_live_jobs,
             serves=lambda row: self.worker.serves(row),
             is_warm=lambda row: self.worker.is_warm(row),
