@@ -158,13 +158,10 @@ class _Present(Collector):
         for name, count in self._gauges.queued().items():
             queued.add_metric([name], count)
         yield queued
-        if rows := self._gauges.rows():
-            row = GaugeMetricFamily(
-                "safelight_row_jobs", "Jobs no worker has been given yet.", labels=["class", "model"]
-            )
-            for labels, count in rows.items():
-                row.add_metric(list(labels), count)
-            yield row
+        row = GaugeMetricFamily("safelight_row_jobs", "Jobs no worker has been given yet.", labels=["class", "model"])
+        for labels, count in self._gauges.rows().items():
+            row.add_metric(list(labels), count)
+        yield row
         engine = self._gauges.engine()
         status = GaugeMetricFamily("safelight_engine_status", "1 for the present status.", labels=["status"])
         for each in EngineStatus:

@@ -22,6 +22,7 @@ from protocol.messages import (
     parse_client_message,
 )
 from service.auth import Key, Scope, secret_from_headers, secret_from_subprotocols
+from service.database import StoreUnavailable
 from service.errors import ServiceError
 from service.feeds import JobSubscription, KeySubscription, ServerSubscription
 from service.submissions import Submission
@@ -142,10 +143,9 @@ class _Session:
 
     async def _authenticate(self) -> Key:
         """The key of the handshake, or else of the first message."""
-        keys = self._services.keys
         secret = secret_from_headers(self._websocket.headers, self._services.settings.api.key_header)
         secret = secret or secret_from_subprotocols(self._websocket.scope.get("subprotocols", []))
-        key = await keys.find(secret)
+        key = await self._key(secret)
         if key is not None:
             self._secret = secret
             return key
@@ -156,13 +156,20 @@ class _Session:
                 message = await self._next_message()
         except TimeoutError:
             raise _Close(UNAUTHORIZED, "no auth message in time") from None
-        key = await keys.find(message.key) if isinstance(message, Auth) else None
+        key = await self._key(message.key) if isinstance(message, Auth) else None
         if key is None:
             raise _Close(UNAUTHORIZED, "the first message must be auth with a known API key")
         assert isinstance(message, Auth)
         self._secret = message.key
         await self._reply(Reply(ref=message.ref, ok=True))
         return key
+
+    async def _key(self, secret: str | None) -> Key | None:
+        """The key of a secret; None if there is none."""
+        try:
+            return await self._services.keys.find(secret)
+        except StoreUnavailable:
+            raise _Close(RESTARTING, "keys cannot be looked up at the moment; try again soon") from None
 
     # ---- what it says ----------------------------------------------------------------------------------------
 

@@ -188,6 +188,11 @@ def test_callers_with_a_key_are_served_while_nats_is_away(tmp_path: Path) -> Non
             assert late.ask("subscribe", job_id=job_id)["ok"]
         wrong = client.get(f"/v1/jobs/{job_id}", headers={"X-API-Key": "unknown"})
         assert wrong.status_code == 503, "it may have been added a moment ago"
+        with Viewer(cluster.gateways[0], headers={"X-API-Key": "unknown"}) as stranger:
+            with pytest.raises(ConnectionClosed) as closed:
+                stranger.ask("ping")
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012, "likewise"
 
 
 def test_waiting_work_is_done_after_nats_was_killed(cluster: Cluster, one: httpx.Client, other: httpx.Client) -> None:
