@@ -127,6 +127,7 @@ class Member(Address):
         """Let it hang, with its connections open."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # the signal is on its way; until it has stopped, it works
 
     def thaw(self) -> None:
         assert self.process is not None

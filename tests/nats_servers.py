@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -121,6 +122,7 @@ class NatsServer:
         """Let it hang, with its connections open."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # the signal is on its way; until it has stopped, it answers
 
     def thaw(self) -> None:
         assert self.process is not None

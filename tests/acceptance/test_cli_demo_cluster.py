@@ -89,6 +89,7 @@ def test_with_real_models_it_takes_two_minutes_at_most(tmp_path: Path) -> None:
     check_end(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "when", "code"),
     [(signal.SIGINT, "submitted", 130), (signal.SIGTERM, "starting", 1)],

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from service.cluster.names import Names
 from tests.nats_servers import NatsServer
 
@@ -33,6 +35,7 @@ def test_keys_of_a_cluster_are_added_listed_and_revoked(nats: NatsServer, names:
     assert not list(tmp_path.iterdir())  # nothing of it is on this machine
 
 
+@pytest.mark.slow
 def test_keys_of_a_cluster_that_is_away_are_not_looked_for_in_a_folder(names: Names, tmp_path: Path) -> None:
     with NatsServer() as stopped:
         url_of = stopped

@@ -120,6 +120,7 @@ async def joined(pods: list[Pod]) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_three_servers_keep_everything_three_times_and_one_may_die(joined: Connection, pods: list[Pod]) -> None:
     names = Names()

@@ -33,6 +33,7 @@ async def let_through(proxy: LossyProxy) -> None:
     proxy.open()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_elsewhere", [False, True])
 def test_submit_that_is_repeated_after_its_answer_was_lost_makes_one_job_which_is_done(
     cluster: Cluster, is_elsewhere: bool
@@ -61,6 +62,7 @@ def test_submit_that_is_repeated_after_its_answer_was_lost_makes_one_job_which_i
         assert [job["id"] for job in listed if job["status"] != "cancelled"] == [job_id]
 
 
+@pytest.mark.slow
 def test_job_whose_client_was_told_that_it_was_not_accepted_is_not_done(cluster: Cluster) -> None:
     deaf, other = cluster.gateways
     deaf.kill()

@@ -17,7 +17,7 @@ from tests.cluster.troubled_proxy import Trouble, TroubledProxy
 from tests.object_servers import BUCKET, MotoServer, ObjectServer, object_server
 from tests.servers import DEADLINE_S, free_port, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @asynccontextmanager

@@ -169,6 +169,7 @@ def test_nats_may_be_away_for_a_minute(cluster: Cluster, one: httpx.Client, othe
     nats_away(cluster, one, other, away_s=60, hangs=hangs)
 
 
+@pytest.mark.slow
 def test_callers_with_a_key_are_served_while_nats_is_away(tmp_path: Path) -> None:
     key = "key-of-anna"
     headers = {"X-API-Key": key}

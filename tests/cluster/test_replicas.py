@@ -17,7 +17,7 @@ from tests.cluster.test_fact_writer import fact, queued
 from tests.nats_servers import NatsServer
 from tests.servers import DEADLINE_S, free_port
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,13 @@ def test_every_benchmark_has_a_tiny_run():
     assert set(TINY) == set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+SLOW = {"cluster"}
+"""They start processes by the dozen."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in BENCHMARKS]
+)
 def test_a_benchmark_compares_ours_with_a_reference(name):
     measures = TINY[name]()
     assert measures
