@@ -143,7 +143,7 @@ def _wire(
         await store.forget_facts(note.key_id, note.last)
         await services.removal.take_away([job], note.reason)
 
-    streamed = StreamProjection(names, ledger, store, bus, projection, arrivals, removed)
+    streamed = StreamProjection(ledger, store, bus, projection, arrivals, removed)
     follower = Follower(connection, names.facts_stream, streamed.take_in)
     log = StreamLog(connection, writer, follower, streamed, ledger, projection)
     queue = QueueView(admission, ledger, bus, log)

@@ -26,7 +26,6 @@ from service.model_check import ModelCheck
 from service.places import Places
 from service.presets.layer import Presets
 from service.records import JobRecord
-from service.settings import Settings
 from service.store import Store
 from service.styles import Styles
 
@@ -80,7 +79,6 @@ class Submissions:
 
     def __init__(
         self,
-        settings: Settings,
         *,
         store: Store,
         broker: Taker,
@@ -91,7 +89,6 @@ class Submissions:
         presets: Presets,
         arrivals: Iterator[int],
     ) -> None:
-        self._settings = settings
         self._store = store
         self._broker = broker
         self._places = places

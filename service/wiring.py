@@ -222,7 +222,6 @@ def assemble(settings: Settings, parts: Parts) -> Services:
     model_check = ModelCheck(parts.wanted)
     presets = Presets(PresetBook(_preset_folders(settings)), model_check)
     submissions = Submissions(
-        settings,
         store=store,
         broker=broker,
         places=Places(admission, broker, most=settings.max_queued_jobs, most_of_key=settings.max_queued_jobs_per_key),

@@ -19,7 +19,7 @@ from service.cluster.fact_writer import FactWriter, Fenced
 from service.cluster.follower import Follower
 from service.cluster.hint_feed import HintFeed
 from service.cluster.idempotency import Idempotency
-from service.cluster.names import Names, token
+from service.cluster.names import Names, Verb, token
 from service.cluster.next_fact import add_fact, following
 from service.cluster.stream_log import WRITE_S
 from service.cluster.turnstile import Turnstile
@@ -32,8 +32,6 @@ from service.store import Store
 
 logger = structlog.get_logger(__name__)
 
-SKIP: Final = "skip"
-"""What a gateway tells the worker of a job: leave out the image it is at."""
 _OTHER_GATEWAY_S: Final = 3.0
 """A job that an idempotency key was noted for is accepted within so long, or its gateway has gone away."""
 _RETRY_S: Final = 0.5
@@ -223,9 +221,9 @@ class GatewayBroker:
     def skip(self, job_id: str) -> None:
         record = self._ledger.get(job_id)
         if record is not None and record.worker is not None:
-            self._go_on(self._tell(record.worker, SKIP, job_id), job_id)
+            self._go_on(self._tell(record.worker, Verb.SKIP, job_id), job_id)
 
-    async def _tell(self, worker: str, verb: str, job_id: str) -> None:
+    async def _tell(self, worker: str, verb: Verb, job_id: str) -> None:
         with contextlib.suppress(Unavailable), asking(verb):
             await self._connection.nats.publish(self._names.tell(worker, verb), job_id.encode())
 

@@ -15,8 +15,7 @@ from protocol.events import Event
 from protocol.jobs import JobStatus
 from service.bus import Bus
 from service.cluster.connection import Connection, Unavailable, asking
-from service.cluster.hint_teller import SHOW
-from service.cluster.names import Names
+from service.cluster.names import Names, Verb
 from service.ledger import Ledger
 from service.projection import Projection
 from service.records import JobRecord
@@ -121,7 +120,7 @@ class HintFeed:
         """Have the newest hints of a running job told again: those before we listened have gone by."""
         if record.worker is not None and record.status is JobStatus.RUNNING:
             with asking("hints"):
-                await self._connection.nats.publish(self._names.tell(record.worker, SHOW), record.id.encode())
+                await self._connection.nats.publish(self._names.tell(record.worker, Verb.SHOW), record.id.encode())
 
     # ---- what they tell --------------------------------------------------------------------------------------
 

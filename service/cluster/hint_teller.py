@@ -1,15 +1,11 @@
 """The hints of the jobs of a worker, told by core NATS to whichever gateways listen, and kept nowhere else."""
 
 import contextlib
-from typing import Final
 
 from protocol.codec import MSGPACK
 from protocol.events import Event
 from service.cluster.connection import Connection, Unavailable, asking
 from service.cluster.names import Names
-
-SHOW: Final = "show"
-"""What a gateway tells the worker of a job: tell its newest hints again."""
 
 
 class HintTeller:

@@ -39,6 +39,17 @@ class WorkClass(StrEnum):
         return cls(cls.INTERACTIVE if is_interactive else priority.value)
 
 
+class Verb(StrEnum):
+    """What gateways tell workers to do."""
+
+    SHOW = "show"
+    """Tell the newest hints of a job again; of the worker that has it."""
+    SKIP = "skip"
+    """Leave out the image a job is at; likewise."""
+    UNLOAD = "unload"
+    """Let a model leave memory; of all."""
+
+
 class Row(NamedTuple):
     """Waiting work that is equal for all who choose among it; has a consumer of its own."""
 
@@ -137,12 +148,12 @@ class Names:
     def wake(self, model: str) -> str:
         return f"{self.cluster}.wake.{model}"
 
-    def tell(self, worker: str, verb: str) -> str:
+    def tell(self, worker: str, verb: Verb) -> str:
         return f"{self.cluster}.tell.{token(worker)}.{verb}"
 
     @property
     def server_hints(self) -> str:
         return f"{self.cluster}.server"
 
-    def tell_all(self, verb: str) -> str:
+    def tell_all(self, verb: Verb) -> str:
         return f"{self.cluster}.tell-all.{verb}"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import orjson
 
@@ -17,11 +17,8 @@ from engine.interface.engine import (
     ResidentModel,
 )
 from service.cluster.connection import Connection, Unavailable, asking
-from service.cluster.names import Names
+from service.cluster.names import Names, Verb
 from service.cluster.presence import WorkerPresence
-
-UNLOAD: Final = "unload"
-"""What a gateway tells all workers: let a model leave memory."""
 
 
 class RemoteEngine:
@@ -81,13 +78,13 @@ class RemoteEngine:
         return ModelMemory(tuple(largest.values()))
 
     def unload_model(self, name: str, reason: str) -> None:
-        task = asyncio.create_task(self._tell(UNLOAD, orjson.dumps({"model": name, "reason": reason})))
+        task = asyncio.create_task(self._tell(Verb.UNLOAD, orjson.dumps({"model": name, "reason": reason})))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
     def stop(self, timeout_s: float) -> bool:  # noqa: ARG002 - there is nothing to wait for
         return True
 
-    async def _tell(self, verb: str, payload: bytes) -> None:
+    async def _tell(self, verb: Verb, payload: bytes) -> None:
         with contextlib.suppress(Unavailable), asking(verb):
             await self._connection.nats.publish(self._names.tell_all(verb), payload)

@@ -1,7 +1,6 @@
 """The models of a cluster, as its workers tell of them. At a gateway nothing is on the disk."""
 
 import difflib
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -25,7 +24,6 @@ class RemoteModels:
     def __init__(self) -> None:
         self._models: Mapping[str, ModelInfo] = {}
         self._names: Mapping[str, ModelInfo] = {}
-        self._changing = threading.Lock()
 
     def learn(self, workers: Collection[WorkerPresence]) -> None:
         """Take over what the workers have now."""
@@ -40,8 +38,7 @@ class RemoteModels:
         # Of two that may be said the same way, the one that is there.
         by_presence = sorted(models.values(), key=lambda model: model.is_present)
         names = {name: model for model in by_presence for name in _names_of(model)}
-        with self._changing:
-            self._models, self._names = models, names
+        self._models, self._names = models, names
 
     def token_name(self, named: str) -> str | None:
         """The name the workers know a model by; None if none is known to have it, also where one could fetch it."""

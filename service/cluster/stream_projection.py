@@ -14,7 +14,6 @@ from protocol.jobs import IllegalTransition, JobStatus
 from service.bus import Bus
 from service.cluster.envelope import FactMessage, Note, RemovedNote, WebhookNote, note_from
 from service.cluster.follower import Taken
-from service.cluster.names import Names
 from service.database import StoreUnavailable
 from service.job_rows import record_from_row
 from service.ledger import Ledger
@@ -53,7 +52,6 @@ class StreamProjection:
 
     def __init__(
         self,
-        names: Names,
         ledger: Ledger,
         store: Store,
         bus: Bus,
@@ -61,7 +59,6 @@ class StreamProjection:
         arrivals: Iterator[int],
         on_removed: Callable[[RemovedNote], Awaitable[None]],
     ) -> None:
-        self._names = names
         self._ledger = ledger
         self._store = store
         self._bus = bus

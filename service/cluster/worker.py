@@ -20,11 +20,9 @@ from service.clock import timestamp
 from service.cluster.announcer import Announcer
 from service.cluster.cancels import CancelWatch
 from service.cluster.connection import Connection, Unavailable, asking
-from service.cluster.gateway_broker import SKIP
-from service.cluster.hint_teller import SHOW, HintTeller
-from service.cluster.names import Names, Row, token
+from service.cluster.hint_teller import HintTeller
+from service.cluster.names import Names, Row, Verb, token
 from service.cluster.presence import WorkerPresence
-from service.cluster.remote_engine import UNLOAD
 from service.cluster.shared_files import SharedFiles
 from service.cluster.work_place import ANY_MODEL
 from service.cluster.worker_broker import WorkerBroker
@@ -233,14 +231,14 @@ class Worker:
     # ---- what gateways ask of it -----------------------------------------------------------------------------
 
     async def _listen(self) -> list[Subscription]:
-        verbs = {SHOW: self._show, SKIP: self._skip}
+        verbs = {Verb.SHOW: self._show, Verb.SKIP: self._skip}
         with asking("listening"):
             return [
                 *[
                     await self._connection.nats.subscribe(self._names.tell(self.id, verb), cb=heard)
                     for verb, heard in verbs.items()
                 ],
-                await self._connection.nats.subscribe(self._names.tell_all(UNLOAD), cb=self._unload),
+                await self._connection.nats.subscribe(self._names.tell_all(Verb.UNLOAD), cb=self._unload),
             ]
 
     async def _show(self, message: Msg) -> None:

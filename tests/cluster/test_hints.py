@@ -193,7 +193,7 @@ async def test_a_hint_that_overtakes_its_fact_is_told_after_it(tmp_path: Path) -
     async def removed(_note: object) -> None:
         pass
 
-    streamed = StreamProjection(Names(), ledger, store, bus, projection, count(), removed)
+    streamed = StreamProjection(ledger, store, bus, projection, count(), removed)
     job = a_job()
     queued, begun_at, ready = history(started(), output(0), job=job)
     assert job.job_id is not None

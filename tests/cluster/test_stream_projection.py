@@ -295,7 +295,7 @@ class Table:
         self.removed: list[str] = []
         self.on_removed: Callable[[RemovedNote], Awaitable[None]] = self._remove
         self.streamed = StreamProjection(
-            Names(), self.ledger, self.store, bus, projection, count(), lambda note: self.on_removed(note)
+            self.ledger, self.store, bus, projection, count(), lambda note: self.on_removed(note)
         )
 
     async def load(self) -> None:
