@@ -9,6 +9,7 @@ jetstream      what the client library cannot ask JetStream
 work_rows      waiting work as NATS has it: a consumer for each row
 work_publisher gateways put work into its rows
 work_queue     workers take it out, the most urgent first (row_list, alarm, puller, delivery)
+ordered        a stream, read in order, whatever happens to NATS
 kv, watch      a key-value bucket, and what changes in it
 presence       what a worker says of itself (announcer), and which there are (workers)
 cancels        asking the worker of a job to end it

@@ -206,7 +206,7 @@ async def test_nats_waits_for_a_reader_that_takes_its_time(stream: Stream) -> No
             await reader.is_asked.wait()
         await stream.connection.nats.flush()
         arrived = -1
-        while arrived != (arrived := reader.follower._arrived.qsize()):
+        while arrived != (arrived := reader.follower.backlog):
             await stream.connection.nats.flush()  # what NATS has sent before its answer is here by now
         assert arrived < 1_000, "all of it is in our memory"
         reader.may_go_on.set()
