@@ -27,7 +27,8 @@ export function announceJobs(signal) {
           running += 1;
           progress = Math.min(progress, entry.live.progress ?? 0);
         }
-        if (isFirst || before === undefined || before === status) continue;
+        // One that is over before it could be looked up is news as well.
+        if (isFirst || before === status || (before === undefined && !entry.isYoung)) continue;
         const name = t(`task.${task}`);
         if (status === "running") app.notices.announce(t("announce.started", { task: name }));
         else if (status === "failed") {

@@ -36,6 +36,7 @@
  * @property {Live} live
  * @property {readonly Warning[]} warnings
  * @property {readonly number[]} skipped - numbers of images that were left out.
+ * @property {boolean} [isYoung] - whether it was submitted while the page was open.
  *
  * @typedef {object} ModelState - What the server's topic told of a model since the page was opened.
  * @property {"loading" | "loaded" | "unloaded" | "added" | "failed"} status
@@ -87,13 +88,15 @@ export function hasEnded(entry) {
  *
  * @param {State} state
  * @param {readonly JobSnapshot[]} snapshots
+ * @param {ReadonlySet<string>} [young] - ids of those that were submitted while the page was open.
  * @returns {State}
  */
-export function withJobs(state, snapshots) {
+export function withJobs(state, snapshots, young) {
   const jobs = new Map(state.jobs);
   for (const job of snapshots) {
     const known = jobs.get(job.id);
-    if (known === undefined) jobs.set(job.id, { job, live: _liveOf(job), warnings: [], skipped: [] });
+    const isYoung = young?.has(job.id) ?? false;
+    if (known === undefined) jobs.set(job.id, { job, live: _liveOf(job), warnings: [], skipped: [], isYoung });
     else if (job.seq >= known.job.seq) jobs.set(job.id, { ...known, job, live: hasEnded({ ...known, job }) ? {} : known.live });
   }
   return { ...state, jobs, order: _newestFirst(jobs) };

@@ -81,12 +81,21 @@ export class Store {
   }
 
   /**
-   * Take a job as the server tells it, a submitted one for example.
+   * Take jobs as the server tells them.
    *
    * @param {readonly import("./state.js").JobSnapshot[]} jobs
    */
   put(jobs) {
     this.change((state) => withJobs(state, jobs));
+  }
+
+  /**
+   * Take a job that was submitted just now.
+   *
+   * @param {import("./state.js").JobSnapshot} job
+   */
+  add(job) {
+    this.change((state) => withJobs(state, [job], new Set([job.id])));
   }
 
   /** @param {readonly string[]} ids */
@@ -191,7 +200,8 @@ export class Store {
         // What has been told meanwhile is among it.
         const told = ids.flatMap((id) => this.#strangers.get(id) ?? []);
         for (const id of ids) this.#strangers.delete(id);
-        this.change((state) => withEvents(withJobs(state, jobs), told));
+        const young = new Set(told.flatMap((event) => (event.type === "job.queued" ? [event.job_id] : [])));
+        this.change((state) => withEvents(withJobs(state, jobs, young), told));
       }
     } finally {
       this.#isLookingUp = false;

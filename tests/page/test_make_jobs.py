@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.page.conftest import OpenPage
 from tests.servers import DEADLINE_S, REPOSITORY, ProcessServer, ThreadServer, until
@@ -209,6 +209,25 @@ def test_a_failed_job_says_why_in_words(
     card = page.get_by_role("article", name="Test pattern")
     expect(card.get_by_text("Failed", exact=True)).to_be_visible()
     expect(card.get_by_text("The work broke off")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Test pattern failed")).to_have_count(1)
+
+
+def test_a_job_that_is_over_before_the_page_could_look_it_up_is_announced(
+    open_page: OpenPage, page_server: ThreadServer, page_http: httpx.Client
+) -> None:
+    old = page_http.post("/v1/jobs", json={"task": "test_pattern", "params": {"fail_at_step": 1}}).json()["id"]
+    page_http.get(f"/v1/jobs/{old}", params={"wait": DEADLINE_S})
+    page = open_page(page_server).page
+    expect(page.get_by_role("article", name="Test pattern")).to_have_count(1)
+    expect(page.get_by_role("status").filter(has_text="failed")).to_have_count(0)
+
+    def look_up_late(route: Route) -> None:
+        page_http.get(route.request.url, params={"wait": DEADLINE_S})  # until it has ended
+        route.continue_()
+
+    page.route(re.compile(r"/v1/jobs/[-\w]+$"), look_up_late)
+    page_http.post("/v1/jobs", json={"task": "test_pattern", "params": {"fail_at_step": 2}})
+    expect(page.get_by_role("article", name="Test pattern")).to_have_count(2)
     expect(page.get_by_role("status").filter(has_text="Test pattern failed")).to_have_count(1)
 
 

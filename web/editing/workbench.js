@@ -135,7 +135,7 @@ export class Workbench extends EventTarget {
     }
     const request = { task, params: { image: version.ref, ...more, ...params }, previews: /** @type {const} */ ("all") };
     const { id, snapshot } = await app.client.submit(request, { subscribe: false, signal: this.leaving });
-    app.store.put([snapshot]);
+    app.store.add(snapshot);
     this.#change({ ...this.versions, pending: { jobId: id, task, parent, sides, shown } });
     return this.#await(id);
   }
@@ -156,7 +156,7 @@ export class Workbench extends EventTarget {
   async find(task, params, signal) {
     const image = this.version?.ref ?? "";
     const { id, snapshot } = await app.client.submit({ task, params: { image, ...params }, previews: "none" }, { subscribe: false });
-    app.store.put([snapshot]);
+    app.store.add(snapshot);
     try {
       const { job } = await endOf(id, signal);
       const mask = await readMask(await app.client.api.output(id, 0, { signal }));

@@ -147,7 +147,7 @@ export class PromptForm extends HTMLElement {
     try {
       await _unless(signal, this.#picture.settled);
       const job = await app.client.submit(/** @type {JobRequest} */ (requestOf(this.wish)), { subscribe: false, signal });
-      app.store.put([job.snapshot]);
+      app.store.add(job.snapshot);
       this.dispatchEvent(new CustomEvent("made", { detail: job.id }));
     } catch (error) {
       if (!signal.aborted) this.#refused(error);
