@@ -221,10 +221,15 @@ def test_an_output_is_shown_though_a_preview_is_still_being_decoded(
     tab = open_page(page_server, "models")
     page = tab.page
     page.evaluate(_HOLD_PREVIEWS)
-    job = _submit(page_server, task="text_to_image", prompt="a red apple", steps=20)
+    # It waits behind another job until its details are open.
+    before = _submit(page_server, steps=100, step_ms=_SLOW_MS)
+    job = _submit(page_server, steps=40)
     page.evaluate("(job) => { location.hash = `#/history?job=${job}`; }", job)
+    details = page.get_by_role("dialog", name="Test pattern")
+    _expect(details.get_by_text("Waiting").first).to_be_visible()
+    with page_server.client() as client:
+        assert client.delete(f"/v1/jobs/{before}").is_success
     page.wait_for_function("() => window.held.length > 0")
-    details = page.get_by_role("dialog", name="a red apple")
     output = details.get_by_role("img", name="Output 1")
     _expect(output).to_be_visible()
     page.evaluate("() => window.held.forEach((goOn) => goOn())")
