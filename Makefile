@@ -64,7 +64,7 @@ fix: $(INSTALLED) ## repair what lint and formatting can repair
 	$(BIN)/ruff format .
 
 test: check $(MODELS) ## check, then every test that takes seconds and no GPU
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not alone' $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not alone' $(PYTEST_ARGS)
 	$(BIN)/pytest -m 'alone and not slow and not gpu' $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: PYTEST_ARGS chose none of them
 
 test-slow: $(INSTALLED) $(MODELS) ## the tests that take minutes: real models under kill -9, long soaks

@@ -1,5 +1,6 @@
 """The running server, and clients for it."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,34 @@ import structlog
 
 from tests.servers import ThreadServer, thread_server
 
+_MOST_PROCESSES = 4
+
+
+def _cores() -> list[int]:
+    """The numbers of those this process may run on."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
 
 def pytest_configure() -> None:
-    """Give each of several test processes a core of its own: threads that calculate wait for each other otherwise.
+    """Bind each of several test processes to one core: threads that calculate wait for each other otherwise.
 
     Before torch and OpenCV are imported, which count the cores then.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
+        cores = _cores()
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, four at most: many a test waits for a server, or for time to pass."""
+    return min(_MOST_PROCESSES, len(_cores()) + 1)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: the garbage collector need not look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -65,8 +65,8 @@ def test_every_benchmark_has_a_tiny_run():
     assert set(TINY) == set(BENCHMARKS)
 
 
-SLOW = {"cluster"}
-"""They start processes by the dozen."""
+SLOW = {"cluster", "page"}
+"""They start processes by the dozen, or wait for a browser's frames."""
 
 
 @pytest.mark.parametrize(
