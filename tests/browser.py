@@ -14,7 +14,7 @@ import pytest
 from tests.servers import DEADLINE_S
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Response, WebSocket
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing of its own over the network, and colours as they are in the files.
@@ -23,6 +23,7 @@ _ARGUMENTS = (
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
 )  # fmt: skip
 _VIEWPORT = {"width": 1500, "height": 900}
+_WAIT_MS = 3 * DEADLINE_S * 1000
 
 
 @contextmanager
@@ -32,6 +33,7 @@ def chromium() -> Iterator["Browser"]:
     path = _path()
     if path is None:
         pytest.skip("no Chromium on the PATH, and none named by SAFELIGHT_TEST_BROWSER")
+    api.expect.set_options(timeout=_WAIT_MS)
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(_ARGUMENTS))
         try:
@@ -45,23 +47,17 @@ class Tab:
 
     Attributes:
         problems: what the page complained of: uncaught errors, errors in the console, requests that got no answer.
-        received: every message that came over its WebSockets.
-        statuses: path of each request that was answered -> the last status.
     """
 
     def __init__(self, browser: "Browser", **options: Any) -> None:
         """Open an empty page; `options` are those of Playwright's `new_context`."""
         self.problems: list[str] = []
-        self.received: list[str] = []
-        self.statuses: dict[str, int] = {}
         self._context = browser.new_context(**{"viewport": _VIEWPORT, **options})
-        self._context.set_default_timeout(3 * DEADLINE_S * 1000)
+        self._context.set_default_timeout(_WAIT_MS)
         self.page: Page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
         self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url} {request.failure}"))
         self.page.on("console", self._hear)
-        self.page.on("response", self._note)
-        self.page.on("websocket", self._listen)
 
     def close(self) -> None:
         """Leave, as closing the window does."""
@@ -76,16 +72,6 @@ class Tab:
     def _hear(self, message: "ConsoleMessage") -> None:
         if message.type == "error":
             self.problems.append(f"console: {message.text} {message.location.get('url', '')}")
-
-    def _note(self, response: "Response") -> None:
-        path = response.url.partition("://")[2].partition("/")[2].partition("?")[0]
-        self.statuses["/" + path] = response.status
-
-    def _listen(self, websocket: "WebSocket") -> None:
-        def hear(message: Any) -> None:
-            self.received.append(message if isinstance(message, str) else repr(message))
-
-        websocket.on("framereceived", hear)
 
 
 def _path() -> str | None:

@@ -1,6 +1,7 @@
 """The page as people have it: in a real browser, on a real server."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 import pytest
 
+from engine.tasks.test_pattern import Hold, hold
 from tests.browser import Tab, chromium
 from tests.servers import DEADLINE_S, MODELS_DIR, Address, ThreadServer, thread_server, until
 
@@ -60,7 +62,7 @@ def open_page(browser: "Browser") -> Iterator[OpenPage]:
         storage: dict[str, str] | None = None,
         phase: str = "open",
     ) -> Tab:
-        tab = Tab(browser)
+        tab = Tab(browser, reduced_motion="reduce")  # what moves for its own sake keeps a core at work
         tabs.append(tab)
         remembered = {"safelight.language": language, **(storage or {})}
         tab.page.add_init_script(_REMEMBER.replace("VALUES", json.dumps(remembered)))
@@ -82,6 +84,34 @@ def page_server(browser: "Browser", tmp_path: Path) -> Iterator[ThreadServer]:
     """A server with the fake engine, whose steps take long enough to be seen."""
     with thread_server(tmp_path / "data", fake_step_s=0.05) as running:
         yield running
+
+
+class Brake:
+    """Holds the jobs of the fake engine in a step; not test patterns, whose steps are as long as they ask."""
+
+    def __init__(self) -> None:
+        self._is_off = threading.Event()
+        self._is_off.set()
+
+    def hold(self) -> None:
+        """Whatever comes to a step from now on stays in it until `release`."""
+        self._is_off.clear()
+
+    def release(self) -> None:
+        self._is_off.set()
+
+    def step(self, payload: Hold) -> None:
+        assert self._is_off.wait(12 * DEADLINE_S), "nobody released it"
+        hold(payload)
+
+
+@pytest.fixture
+def brake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Brake]:
+    """Of all servers of this process."""
+    brake = Brake()
+    monkeypatch.setattr("engine.fake.hold", brake.step)
+    yield brake
+    brake.release()
 
 
 @pytest.fixture

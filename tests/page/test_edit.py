@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from engine.images import Bytes
-from tests.page.conftest import OpenPage
+from tests.page.conftest import Brake, OpenPage
 from tests.page.desk import Desk, newest, opened, output_of, painted, uploaded
-from tests.servers import ThreadServer, thread_server
+from tests.servers import ThreadServer, thread_server, until
 from tests.unit.engine.pictures import png, texture
 
 WIDTH, HEIGHT = 320, 200
@@ -33,13 +33,6 @@ def pixels() -> Bytes:
 def desk(open_page: OpenPage, server: ThreadServer, pixels: Bytes) -> Desk:
     """A picture of 320 x 200 px, opened from a file."""
     return Desk.open(open_page, server, pixels)
-
-
-@pytest.fixture(scope="module")
-def slow_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
-    """One on which there is time to do something while a job is at work."""
-    with thread_server(tmp_path_factory.mktemp("slow") / "data", fake_step_s=0.7) as running:
-        yield running
 
 
 def rectangle(desk: Desk, x: int, y: int, width: int, height: int) -> None:
@@ -223,15 +216,14 @@ def test_going_on_from_an_older_version_uses_that_one(desk: Desk, http: httpx.Cl
     assert f"job%3A{job['id']}%2F0" in desk.address()
 
 
-def test_versions_and_work_are_there_again_after_the_page_is_loaded_anew(
-    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
-) -> None:
-    desk = Desk.open(open_page, slow_server, pixels)
+def test_versions_and_work_are_there_again_after_the_page_is_loaded_anew(desk: Desk, brake: Brake) -> None:
     desk.choose("Enlarge")
+    brake.hold()
     desk.press("Enlarge")
     expect(desk.button("Cancel")).to_be_visible()
     desk.page.reload()
     expect(desk.button("Cancel")).to_be_visible()
+    brake.release()
     desk.wait_for_version(1)
     desk.page.reload()
     desk.wait_for_version(1)
@@ -327,19 +319,20 @@ def test_repainting_sends_the_mask_and_what_was_typed(desk: Desk, http: httpx.Cl
 
 
 def test_work_can_be_cancelled_and_leaves_mask_and_versions_as_they_were(
-    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
+    desk: Desk, brake: Brake, http: httpx.Client
 ) -> None:
-    desk = Desk.open(open_page, slow_server, pixels)
     rectangle(desk, 100, 80, 40, 30)
     desk.choose("Repaint")
     desk.page.get_by_role("textbox", name="What to paint").fill("a red apple")
+    brake.hold()
     desk.press("Repaint")
     desk.press("Cancel")
+    until(lambda: newest(http, "inpaint").get("cancel_requested", False), "the server to be asked")
+    brake.release()
     expect(desk.button("Cancel")).to_be_hidden()
     expect(desk.version(1)).to_be_hidden()
     assert desk.mask().sum() == 1200
-    with slow_server.client() as client:
-        assert newest(client, "inpaint")["status"] == "cancelled"
+    assert newest(http, "inpaint")["status"] == "cancelled"
 
 
 def test_a_job_that_fails_is_told_in_words(desk: Desk) -> None:
@@ -473,14 +466,13 @@ def test_one_finger_paints_and_two_zoom_and_move(desk: Desk) -> None:
     assert (desk.mask() == painted_by_one).all(), "what the first finger began to paint is taken back"
 
 
-def test_what_is_painted_while_a_job_is_at_work_is_kept_for_the_next(
-    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
-) -> None:
-    desk = Desk.open(open_page, slow_server, pixels)
+def test_what_is_painted_while_a_job_is_at_work_is_kept_for_the_next(desk: Desk, brake: Brake, pixels: Bytes) -> None:
     rectangle(desk, 20, 20, 40, 40)
+    brake.hold()
     desk.press("Erase")
     expect(desk.button("Cancel")).to_be_visible()
     desk.drag((200.5, 100.5), (219.5, 109.5))
+    brake.release()
     desk.wait_for_version(1)
     expect(desk.page.get_by_text("0.31% masked")).to_be_visible()
     assert (desk.mask() == painted(pixels.shape, 200, 100, 20, 10)).all()
@@ -498,15 +490,14 @@ def test_objects_are_found_by_their_names(desk: Desk, http: httpx.Client) -> Non
     assert found.any()
 
 
-def test_work_goes_on_while_another_view_is_looked_at(
-    open_page: OpenPage, slow_server: ThreadServer, pixels: Bytes
-) -> None:
-    desk = Desk.open(open_page, slow_server, pixels)
+def test_work_goes_on_while_another_view_is_looked_at(desk: Desk, brake: Brake) -> None:
     page = desk.page
     desk.choose("Enlarge")
+    brake.hold()
     desk.press("Enlarge")
     expect(desk.button("Cancel")).to_be_visible()
     page.get_by_role("link", name="Models").click()
+    brake.release()
     page.wait_for_function("() => document.querySelector('sl-edit-view').querySelectorAll('.version').length === 2")
     assert desk.address() == "#/models"
     # Its keys are those of the view that is seen.

@@ -5,17 +5,15 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
+from playwright.sync_api import Browser, Page, expect
 
 from bench.stored_jobs import store_jobs
 from tests.page.conftest import OpenPage
 from tests.servers import DEADLINE_S, ThreadServer, thread_server
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
 
 _STORED = 100_000
 _SLOW_MS = 400
@@ -24,7 +22,7 @@ _RECIPE = "a red apple\nNegative prompt: a pear\nSteps: 12, Sampler: Euler a, CF
 
 
 @pytest.fixture(scope="module")
-def full_server(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
+def full_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadServer]:
     """A server that has done 100,000 jobs."""
     data_dir = tmp_path_factory.mktemp("full")
     store_jobs(data_dir, _STORED)
@@ -38,12 +36,12 @@ def test_what_runs_and_what_waits_stands_on_top_and_can_be_cancelled(
     running, waiting = (_submit(page_server, steps=100, step_ms=_SLOW_MS, images=4) for _ in range(2))
     page = open_page(page_server, "history").page
     row = page.locator("sl-active-job").first
-    _expect(row).to_contain_text(re.compile(r"Step \d+ of 100"))
-    _expect(row.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"0\.\d+"))
+    expect(row).to_contain_text(re.compile(r"Step \d+ of 100"))
+    expect(row.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"0\.\d+"))
     for button in (page.get_by_role("button", name="Cancel: Test pattern").nth(place) for place in (1, 0)):
         button.click()
-    _expect(page.get_by_text("Nothing runs, and nothing waits.")).to_be_visible()
-    _expect(page.locator("sl-job-tile[status=cancelled]")).to_have_count(2)
+    expect(page.get_by_text("Nothing runs, and nothing waits.")).to_be_visible()
+    expect(page.locator("sl-job-tile[status=cancelled]")).to_have_count(2)
     with page_server.client() as client:
         assert {client.get(f"/v1/jobs/{job}").json()["status"] for job in (running, waiting)} == {"cancelled"}
 
@@ -51,13 +49,13 @@ def test_what_runs_and_what_waits_stands_on_top_and_can_be_cancelled(
 def test_a_list_of_100_000_jobs_keeps_few_of_them_in_the_page(full_server: ThreadServer, open_page: OpenPage) -> None:
     page = _open_full(open_page, full_server)
     tiles = page.locator("sl-job-tile")
-    _expect(tiles.first).to_be_visible()
+    expect(tiles.first).to_be_visible()
     for place in (150, 400, 1200, 1500):
         _scroll_to_end_until(page, place)
         assert tiles.count() < _MOST_TILES
     page.evaluate("scrollTo({top: 0})")
     # The jobs up here were dropped, and are asked for again.
-    _expect(page.locator("sl-job-tile[aria-posinset='1']:not([pending])")).to_be_visible()
+    expect(page.locator("sl-job-tile[aria-posinset='1']:not([pending])")).to_be_visible()
     assert tiles.count() < _MOST_TILES
 
 
@@ -70,26 +68,26 @@ def test_the_filter_is_in_the_address_so_that_the_back_button_takes_it_back(
     _wait_for_all(page_server)
     page = open_page(page_server, "history").page
     tiles = page.locator("sl-job-tile")
-    _expect(tiles).to_have_count(3)
+    expect(tiles).to_have_count(3)
     page.get_by_label("How it ended").select_option("failed")
-    _expect(tiles).to_have_count(1)
-    _expect(tiles).to_have_attribute("status", "failed")
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_have_attribute("status", "failed")
     page.get_by_label("Words of the prompt").fill("RED app")
-    _expect(page.get_by_text("No job is like that.")).to_be_visible()
+    expect(page.get_by_text("No job is like that.")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
-    _expect(tiles).to_have_count(3)
+    expect(tiles).to_have_count(3)
     page.get_by_label("Words of the prompt").fill("RED app")
-    _expect(tiles).to_have_count(1)
-    _expect(tiles).to_contain_text("a red apple")
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_contain_text("a red apple")
     page.go_back()
-    _expect(tiles).to_have_count(3)
+    expect(tiles).to_have_count(3)
     page.get_by_label("Kind of work").select_option("text_to_image")
-    _expect(tiles).to_have_count(1)
+    expect(tiles).to_have_count(1)
     page.reload()
-    _expect(page.get_by_label("Kind of work")).to_have_value("text_to_image")
-    _expect(tiles).to_have_count(1)
+    expect(page.get_by_label("Kind of work")).to_have_value("text_to_image")
+    expect(tiles).to_have_count(1)
     page.get_by_label("Up to this day").fill("2020-02-03")
-    _expect(page.get_by_text("No job is like that.")).to_be_visible()
+    expect(page.get_by_text("No job is like that.")).to_be_visible()
 
 
 def test_chosen_jobs_are_deleted_after_a_question_that_says_how_many(
@@ -99,21 +97,21 @@ def test_chosen_jobs_are_deleted_after_a_question_that_says_how_many(
     _wait_for_all(page_server)
     page = open_page(page_server, "history").page
     tiles = page.locator("sl-job-tile")
-    _expect(tiles).to_have_count(4)
+    expect(tiles).to_have_count(4)
     tiles.nth(1).hover()
     tiles.nth(1).locator(".tile-check").click()
     tiles.nth(3).click(modifiers=["Shift"])
-    _expect(page.get_by_text("3 chosen")).to_be_visible()
+    expect(page.get_by_text("3 chosen")).to_be_visible()
     tiles.nth(2).click(modifiers=["Control"])
-    _expect(page.get_by_text("2 chosen")).to_be_visible()
+    expect(page.get_by_text("2 chosen")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
     question = page.get_by_role("alertdialog", name="Delete 2 jobs?")
     question.get_by_role("button", name="Cancel").click()
-    _expect(tiles).to_have_count(4)
+    expect(tiles).to_have_count(4)
     page.get_by_role("button", name="Delete").click()
     question.get_by_role("button", name="Delete").click()
-    _expect(tiles).to_have_count(2)
-    _expect(page.get_by_text("2 chosen")).to_be_hidden()
+    expect(tiles).to_have_count(2)
+    expect(page.get_by_text("2 chosen")).to_be_hidden()
     with page_server.client() as client:
         assert [client.get(f"/v1/jobs/{job}").status_code for job in reversed(jobs)] == [200, 404, 200, 404]
 
@@ -122,11 +120,11 @@ def test_jobs_that_another_tab_deletes_leave_this_one_too(page_server: ThreadSer
     job = _submit(page_server)
     _wait_for_all(page_server)
     page = open_page(page_server, "history").page
-    _expect(page.locator("sl-job-tile")).to_have_count(1)
+    expect(page.locator("sl-job-tile")).to_have_count(1)
     elsewhere = open_page(page_server, "history").page
     elsewhere.get_by_role("listbox", name="Ended").press("Delete")
     elsewhere.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
-    _expect(page.locator("sl-job-tile")).to_have_count(0)
+    expect(page.locator("sl-job-tile")).to_have_count(0)
     with page_server.client() as client:
         assert client.get(f"/v1/jobs/{job}").status_code == 404
 
@@ -141,23 +139,23 @@ def test_the_keyboard_alone_chooses_opens_and_closes(page_server: ThreadServer, 
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     chosen = page.locator("sl-job-tile[aria-selected=true]")
-    _expect(chosen).to_have_attribute("aria-posinset", "2")
+    expect(chosen).to_have_attribute("aria-posinset", "2")
     page.keyboard.press("Shift+ArrowRight")
-    _expect(chosen).to_have_count(2)
+    expect(chosen).to_have_count(2)
     page.keyboard.press("Escape")
-    _expect(chosen).to_have_count(0)
+    expect(chosen).to_have_count(0)
     page.keyboard.press("Control+a")
-    _expect(chosen).to_have_count(3)
+    expect(chosen).to_have_count(3)
     page.keyboard.press("Escape")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     details = page.get_by_role("dialog", name="Test pattern")
-    _expect(details).to_be_visible()
+    expect(details).to_be_visible()
     page.keyboard.press("ArrowRight")
-    _expect(page).to_have_url(re.compile("job="))
+    expect(page).to_have_url(re.compile("job="))
     page.keyboard.press("Escape")
-    _expect(details).to_be_hidden()
-    _expect(page).not_to_have_url(re.compile("job="))
+    expect(details).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("job="))
 
 
 def test_one_output_is_saved_as_it_is_and_several_in_an_archive(page_server: ThreadServer, open_page: OpenPage) -> None:
@@ -166,7 +164,7 @@ def test_one_output_is_saved_as_it_is_and_several_in_an_archive(page_server: Thr
     _wait_for_all(page_server)
     page = open_page(page_server, "history").page
     tiles = page.locator("sl-job-tile")
-    _expect(tiles).to_have_count(2)
+    expect(tiles).to_have_count(2)
     tiles.nth(1).click(modifiers=["Control"])
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download").click()
@@ -190,19 +188,19 @@ def test_details_show_parameters_outputs_seed_times_and_what_happened(
     page = open_page(page_server, f"history?job={job}").page
     details = page.get_by_role("dialog", name="a red apple")
     for term, value in (("steps", "3"), ("seed", "41"), ("prompt", "a red apple"), ("images", "2")):
-        _expect(details.locator(f"dt:text-is('{term}') + dd").first).to_have_text(value)
-    _expect(details.get_by_role("img", name="Output 1")).to_be_visible()
-    _expect(details.get_by_text("seed 41")).to_be_visible()
+        expect(details.locator(f"dt:text-is('{term}') + dd").first).to_have_text(value)
+    expect(details.get_by_role("img", name="Output 1")).to_be_visible()
+    expect(details.get_by_text("seed 41")).to_be_visible()
     details.get_by_role("button", name="Output 2").click()
-    _expect(details.get_by_text("seed 42")).to_be_visible()
+    expect(details.get_by_text("seed 42")).to_be_visible()
     details.get_by_text("What happened").click()
     for event in ("job.queued", "job.started", "output.ready", "job.succeeded"):
-        _expect(details.get_by_text(event).first).to_be_visible()
+        expect(details.get_by_text(event).first).to_be_visible()
     details.get_by_role("button", name="Edit").click()
-    _expect(page).to_have_url(re.compile(re.escape(f"#/edit?picture=job%3A{job}%2F1")))
+    expect(page).to_have_url(re.compile(re.escape(f"#/edit?picture=job%3A{job}%2F1")))
     # The dialog is gone with its view: nothing keeps the page from being used.
     page.get_by_role("link", name="Models").click()
-    _expect(page.get_by_role("heading", name="Models", level=2)).to_be_visible()
+    expect(page.get_by_role("heading", name="Models", level=2)).to_be_visible()
 
 
 _HOLD_PREVIEWS = """() => {
@@ -226,16 +224,16 @@ def test_an_output_is_shown_though_a_preview_is_still_being_decoded(
     job = _submit(page_server, steps=40)
     page.evaluate("(job) => { location.hash = `#/history?job=${job}`; }", job)
     details = page.get_by_role("dialog", name="Test pattern")
-    _expect(details.get_by_text("Waiting").first).to_be_visible()
+    expect(details.get_by_text("Waiting").first).to_be_visible()
     with page_server.client() as client:
         assert client.delete(f"/v1/jobs/{before}").is_success
     page.wait_for_function("() => window.held.length > 0")
     output = details.get_by_role("img", name="Output 1")
-    _expect(output).to_be_visible()
+    expect(output).to_be_visible()
     page.evaluate("() => window.held.forEach((goOn) => goOn())")
     page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
-    _expect(output).to_be_visible()
-    _expect(output).not_to_have_attribute("src", re.compile("^blob:"))
+    expect(output).to_be_visible()
+    expect(output).not_to_have_attribute("src", re.compile("^blob:"))
 
 
 def test_a_job_that_is_deleted_from_its_details_leaves_the_list_and_the_address(
@@ -249,22 +247,22 @@ def test_a_job_that_is_deleted_from_its_details_leaves_the_list_and_the_address(
     details = page.get_by_role("dialog", name="a red apple")
     details.get_by_role("button", name="Delete").click()
     page.get_by_role("alertdialog", name="Delete this job?").get_by_role("button", name="Delete").click()
-    _expect(details).to_be_hidden()
-    _expect(page.locator("sl-job-tile")).to_have_count(1)
-    _expect(page).not_to_have_url(re.compile("job="))
+    expect(details).to_be_hidden()
+    expect(page.locator("sl-job-tile")).to_have_count(1)
+    expect(page).not_to_have_url(re.compile("job="))
 
 
 def test_details_of_a_failed_job_say_why_in_words(page_server: ThreadServer, open_page: OpenPage) -> None:
     job = _submit(page_server, fail_at_step=1)
     page = open_page(page_server, f"history?job={job}").page
     alert = page.get_by_role("dialog").get_by_role("alert")
-    _expect(alert).to_contain_text("The work broke off: ")
-    _expect(page.get_by_role("dialog").get_by_text("It made no picture.")).to_be_visible()
+    expect(alert).to_contain_text("The work broke off: ")
+    expect(page.get_by_role("dialog").get_by_text("It made no picture.")).to_be_visible()
 
 
 def test_a_job_that_does_not_exist_is_said_to_be_gone(page_server: ThreadServer, open_page: OpenPage) -> None:
     tab = open_page(page_server, "history?job=01900000-0000-7000-8000-000000000000")
-    _expect(tab.page.get_by_role("dialog", name="There is no such job")).to_be_visible()
+    expect(tab.page.get_by_role("dialog", name="There is no such job")).to_be_visible()
     assert all("404" in problem for problem in tab.problems)
     tab.problems.clear()
 
@@ -274,17 +272,17 @@ def test_a_dropped_picture_tells_what_it_was_made_with(page_server: ThreadServer
     _drop(page, _picture(_RECIPE))
     dialog = page.get_by_role("dialog", name="What this picture was made with")
     for term, value in (("prompt", "a red apple"), ("steps", "12"), ("seed", "77")):
-        _expect(dialog.locator(f"dt:text-is('{term}') + dd")).to_have_text(value)
+        expect(dialog.locator(f"dt:text-is('{term}') + dd")).to_have_text(value)
     dialog.get_by_role("button", name="Use in Make").click()
-    _expect(page).to_have_url(re.compile("#/make"))
+    expect(page).to_have_url(re.compile("#/make"))
     page.get_by_role("button", name="Use its settings").click()
-    _expect(page.get_by_role("textbox", name="Prompt")).to_have_value("a red apple")
+    expect(page.get_by_role("textbox", name="Prompt")).to_have_value("a red apple")
 
 
 def test_a_dropped_picture_without_a_word_is_said_to_have_none(page_server: ThreadServer, open_page: OpenPage) -> None:
     page = open_page(page_server, "history").page
     _drop(page, _picture(None))
-    _expect(page.get_by_role("dialog").get_by_text("The file does not say what it was made with.")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("The file does not say what it was made with.")).to_be_visible()
 
 
 def test_new_jobs_come_at_the_top_without_moving_what_is_read(full_server: ThreadServer, open_page: OpenPage) -> None:
@@ -292,19 +290,19 @@ def test_new_jobs_come_at_the_top_without_moving_what_is_read(full_server: Threa
     _scroll_to_end_until(page, 100)
     page.evaluate("scrollTo({top: 1500})")
     middle = page.locator("sl-job-tile[aria-posinset='40']:not([pending])")
-    _expect(middle).to_be_visible()
+    expect(middle).to_be_visible()
     name = middle.get_attribute("data-job")
     top = "name => document.querySelector(`[data-job='${name}']`).getBoundingClientRect().top"
     before = page.evaluate(top, name)
     job = _submit(full_server)
     arrived = page.get_by_role("button", name=re.compile("1 new"))
-    _expect(arrived).to_be_visible()
+    expect(arrived).to_be_visible()
     page.wait_for_function(f"([name, before]) => Math.abs(({top})(name) - before) < 1", arg=[name, before])
     arrived.click()
-    _expect(page.locator("sl-job-tile[aria-posinset='1']")).to_have_attribute("data-job", job)
+    expect(page.locator("sl-job-tile[aria-posinset='1']")).to_have_attribute("data-job", job)
 
 
-def _open_full(open_page: OpenPage, server: ThreadServer) -> "Page":
+def _open_full(open_page: OpenPage, server: ThreadServer) -> Page:
     """The history of a server whose stored jobs have no files: a browser complains of each that is not there."""
     tab = open_page(server, "history")
     tab.problems = _Unheard()
@@ -332,7 +330,7 @@ def _wait_for_all(server: ThreadServer) -> None:
             client.get(f"/v1/jobs/{job['id']}", params={"wait": DEADLINE_S}).raise_for_status()
 
 
-def _scroll_to_end_until(page: "Page", place: int) -> None:
+def _scroll_to_end_until(page: Page, place: int) -> None:
     """Go on to the end of what is listed until the `place`-th job is."""
     page.wait_for_function(
         """(place) => {
@@ -353,7 +351,7 @@ def _picture(words: str | None) -> bytes:
     return file.getvalue()
 
 
-def _drop(page: "Page", content: bytes) -> None:
+def _drop(page: Page, content: bytes) -> None:
     page.evaluate(
         """(text) => {
             const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -363,10 +361,3 @@ def _drop(page: "Page", content: bytes) -> None:
         }""",
         base64.b64encode(content).decode(),
     )
-
-
-def _expect(what: "Page | Locator") -> Any:
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=3 * DEADLINE_S * 1000)
-    return expect(what)

@@ -5,20 +5,17 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from protocol.version import SOFTWARE_VERSION
 from tests.page.conftest import OpenPage
 from tests.servers import DEADLINE_S, ThreadServer, thread_server
 from tests.unit.engine.library.model_files import LORA_SD1, content, write
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
-
 _LARGE = content({**LORA_SD1, "filling": (4 << 20,)})
-_TIMEOUT_MS = 3 * DEADLINE_S * 1000
 
 
 class _Origin(ThreadingHTTPServer):
@@ -69,7 +66,7 @@ def models_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(browser: "Browser", tmp_path: Path, models_dir: Path, origin: _Origin) -> Iterator[ThreadServer]:
+def server(browser: Browser, tmp_path: Path, models_dir: Path, origin: _Origin) -> Iterator[ThreadServer]:
     options: dict[str, Any] = {"allow_private_urls": True, "fetch_ports": (origin.server_port,)}
     with thread_server(tmp_path / "data", models_dir=models_dir, **options) as running:
         yield running
@@ -80,20 +77,20 @@ def test_health_shows_whether_it_is_ready_with_its_version_and_what_is_waiting(
 ) -> None:
     page = open_page(server, "models").page
     health = page.get_by_role("region", name="Ready")
-    _expect(health).to_be_visible()
-    _expect(health.locator("dt:text-is('Version') + dd")).to_have_text(SOFTWARE_VERSION)
-    _expect(health.locator("dt:text-is('Device') + dd")).to_have_text("fake")
-    _expect(health.locator("dt:text-is('Waiting') + dd")).to_have_text("0")
-    _expect(health.get_by_role("img", name=re.compile("Jobs at work: .* of "))).to_be_visible()
+    expect(health).to_be_visible()
+    expect(health.locator("dt:text-is('Version') + dd")).to_have_text(SOFTWARE_VERSION)
+    expect(health.locator("dt:text-is('Device') + dd")).to_have_text("fake")
+    expect(health.locator("dt:text-is('Waiting') + dd")).to_have_text("0")
+    expect(health.get_by_role("img", name=re.compile("Jobs at work: .* of "))).to_be_visible()
     for name, path in (("API", "/docs"), ("Reference", "/redoc"), ("Metrics", "/metrics")):
-        _expect(health.get_by_role("link", name=name)).to_have_attribute("href", path)
+        expect(health.get_by_role("link", name=name)).to_have_attribute("href", path)
 
 
 def test_a_server_that_cannot_work_says_why_in_words(server: ThreadServer, open_page: OpenPage) -> None:
     server.services.submissions.is_draining = True
     tab = open_page(server, "models")
     health = tab.page.get_by_role("region", name="Not ready")
-    _expect(health.get_by_text("The server is about to stop and takes no new jobs.")).to_be_visible()
+    expect(health.get_by_text("The server is about to stop and takes no new jobs.")).to_be_visible()
     tab.problems.clear()  # a browser complains of each 503
 
 
@@ -103,11 +100,11 @@ def test_a_model_is_loaded_and_unloaded_and_the_server_says_when_it_was(
     page, other = (open_page(server, "models").page for _ in range(2))
     page.get_by_role("button", name="Load: fake").click()
     for each in (page, other):
-        _expect(each.locator("sl-model-row[loaded]").get_by_text("In memory")).to_be_visible()
+        expect(each.locator("sl-model-row[loaded]").get_by_text("In memory")).to_be_visible()
     page.get_by_role("button", name="Unload: fake").click()
     for each in (page, other):
-        _expect(each.get_by_role("button", name="Load: fake", exact=True)).to_be_visible()
-        _expect(each.locator("sl-model-row[loaded]")).to_have_count(0)
+        expect(each.get_by_role("button", name="Load: fake", exact=True)).to_be_visible()
+        expect(each.locator("sl-model-row[loaded]")).to_have_count(0)
 
 
 def test_models_are_listed_by_kind_and_found_by_name(
@@ -116,12 +113,12 @@ def test_models_are_listed_by_kind_and_found_by_name(
     write(models_dir / "loras" / "ink.safetensors", LORA_SD1)
     page = open_page(server, "models").page
     loras = page.get_by_role("list", name="LoRAs: added to a checkpoint")
-    _expect(loras.get_by_text("ink", exact=True)).to_be_visible()
+    expect(loras.get_by_text("ink", exact=True)).to_be_visible()
     page.get_by_label("Find a model").fill("INK")
-    _expect(page.get_by_role("list", name="Checkpoints: they make pictures")).to_be_hidden()
-    _expect(loras).to_be_visible()
+    expect(page.get_by_role("list", name="Checkpoints: they make pictures")).to_be_hidden()
+    expect(loras).to_be_visible()
     page.get_by_label("Find a model").fill("no such thing")
-    _expect(page.get_by_text("No model is called that.")).to_be_visible()
+    expect(page.get_by_text("No model is called that.")).to_be_visible()
 
 
 def test_the_hash_of_a_file_is_computed_and_shown(server: ThreadServer, open_page: OpenPage, models_dir: Path) -> None:
@@ -130,7 +127,7 @@ def test_the_hash_of_a_file_is_computed_and_shown(server: ThreadServer, open_pag
     row = page.locator("sl-model-row", has_text="ink")
     row.get_by_text("More").click()
     row.get_by_role("button", name="Compute SHA-256: ink").click()
-    _expect(row.locator("dt:text-is('SHA-256') + dd")).to_have_text(re.compile(r"[0-9a-f]{64}"))
+    expect(row.locator("dt:text-is('SHA-256') + dd")).to_have_text(re.compile(r"[0-9a-f]{64}"))
 
 
 def test_a_download_shows_how_far_it_is_and_then_the_model(
@@ -139,39 +136,32 @@ def test_a_download_shows_how_far_it_is_and_then_the_model(
     page = open_page(server, "models").page
     _download(page, origin.url("ink.safetensors"))
     row = page.locator("sl-model-row", has_text="ink")
-    _expect(row.get_by_text(re.compile(r"Downloading \d+%"))).to_be_visible()
+    expect(row.get_by_text(re.compile(r"Downloading \d+%"))).to_be_visible()
     assert 0 < float(row.get_by_role("progressbar").get_attribute("value") or 0) < 1
     origin.goes_on.set()
-    _expect(row.get_by_role("progressbar")).to_be_hidden()
-    _expect(row.locator(".tag", has_text="sd1")).to_be_visible()
+    expect(row.get_by_role("progressbar")).to_be_hidden()
+    expect(row.locator(".tag", has_text="sd1")).to_be_visible()
 
 
 def test_a_download_can_be_stopped(server: ThreadServer, open_page: OpenPage, origin: _Origin) -> None:
     page = open_page(server, "models").page
     _download(page, origin.url("ink.safetensors"))
     page.get_by_role("button", name="Stop: ink").click()
-    _expect(page.locator("sl-model-row", has_text="ink").get_by_text("cancelled by a client")).to_be_visible()
-    _expect(page.get_by_role("button", name="Stop: ink")).to_be_hidden()
+    expect(page.locator("sl-model-row", has_text="ink").get_by_text("cancelled by a client")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop: ink")).to_be_hidden()
 
 
 def test_an_address_that_is_refused_is_said_at_its_field(server: ThreadServer, open_page: OpenPage) -> None:
     tab = open_page(server, "models")
     _download(tab.page, "ftp://models.test/ink.safetensors")
-    _expect(tab.page.locator("sl-model-download").get_by_role("alert")).to_contain_text("A setting is not accepted")
-    _expect(tab.page.get_by_label("Address of the file")).to_be_focused()
-    _expect(tab.page.get_by_label("Address of the file")).to_have_attribute("aria-invalid", "true")
+    expect(tab.page.locator("sl-model-download").get_by_role("alert")).to_contain_text("A setting is not accepted")
+    expect(tab.page.get_by_label("Address of the file")).to_be_focused()
+    expect(tab.page.get_by_label("Address of the file")).to_have_attribute("aria-invalid", "true")
     tab.problems.clear()  # a browser complains of each 422
 
 
-def _download(page: "Page", url: str) -> None:
+def _download(page: Page, url: str) -> None:
     page.get_by_text("Add a model from an address").click()
     page.get_by_label("Address of the file").fill(url)
     page.get_by_label("What it is").select_option("lora")
     page.get_by_role("button", name="Download").click()
-
-
-def _expect(what: "Page | Locator") -> Any:
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=_TIMEOUT_MS)
-    return expect(what)

@@ -19,7 +19,7 @@ from engine.models.catalogue import Carrier
 from tests.browser import Tab
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, FloatRect, Locator, Response
+    from playwright.sync_api import Browser, FloatRect, Locator, Response, WebSocket
 
 PUBLISHED = Carrier(package="IOPaint", version="1.6.0", licence="Apache-2.0")
 _SHA256 = "b38c6987a27ddd995da60ea7e24e033ff3326b6d3082ed11966b009faf89a878"
@@ -61,16 +61,25 @@ def published_front_end(folder: Path) -> Path:
 
 
 class FrontEnd(Tab):
-    """Somebody who has opened the page, and what they do there."""
+    """Somebody who has opened the page, and what they do there.
+
+    Attributes:
+        received: every message that came over its WebSockets.
+    """
 
     def __init__(self, browser: "Browser", url: str) -> None:
         super().__init__(browser)
+        self.received: list[str] = []
+        self.page.on("websocket", self._listen)
         with self.page.expect_websocket() as opening:
             self.page.goto(url)
         self._socket = opening.value
         while _OPENED not in self.received:
             self._socket.wait_for_event("framereceived")
         self.page.wait_for_selector("input[type=file]", state="attached")
+
+    def _listen(self, websocket: "WebSocket") -> None:
+        websocket.on("framereceived", lambda message: self.received.append(str(message)))
 
     @property
     def told(self) -> list[str]:
