@@ -11,6 +11,7 @@ import structlog
 
 from tests.servers import ThreadServer, thread_server
 
+_TESTS = Path(__file__).parent
 _MOST_PROCESSES = 4
 
 
@@ -33,6 +34,17 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores, four at most: many a test waits for a server, or for time to pass."""
     return min(_MOST_PROCESSES, len(_cores()) + 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files of each folder over the run of several processes: some calculate while others wait."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    folders: dict[str, dict[Path, None]] = {}
+    for item in items:
+        folders.setdefault(item.path.relative_to(_TESTS).parts[0], {})[item.path] = None
+    places = {path: place / len(files) for files in folders.values() for place, path in enumerate(files)}
+    items.sort(key=lambda item: (places[item.path], item.path))
 
 
 def pytest_collection_finish() -> None:
