@@ -243,8 +243,8 @@ class Placement:
         return [
             tensor
             for module in self._modules.values()
-            for tensor in tensors_of(module, [part for part in self._wholes if part is not module])
             if module not in self._wholes
+            for tensor in tensors_of(module, self._wholes)
         ]
 
     def _fix(self, tensors: Sequence[torch.Tensor]) -> None:

@@ -109,6 +109,7 @@ def test_viewer_who_has_seen_more_elsewhere_is_sent_to_try_again_while_a_gateway
         stream = behind.get(f"/v1/jobs/{job_id}/events", params={"after": len(facts) - 1})
         assert (stream.status_code, stream.json()["code"]) == (503, "not_ready")
         thread.do(let_through(proxy))
+        until(deaf.is_ready, "NATS to be back")
         for subscribe in subscribes:
             with Viewer(deaf) as viewer:
                 viewer.say("subscribe", **subscribe)
