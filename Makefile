@@ -15,6 +15,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8765
 BROWSER ?=
 
+# Python keeps what it has compiled, whatever the machine's habit: each process would compile all of it anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

@@ -45,7 +45,7 @@ def enlarge(ref: str) -> Request:
     return {"task": "upscale", "params": {"image": ref}}
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_server_that_is_killed_keeps_every_promise(tmp_path: Path, kills: int) -> None:
     data_dir = tmp_path / "data"
     chance = random.Random(SEED)

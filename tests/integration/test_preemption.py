@@ -45,7 +45,7 @@ def test_erase_ends_after_at_most_one_step_of_a_long_job(server: ThreadServer, h
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("model", ["compact", "x4plus"])
+@pytest.mark.parametrize("model", ["compact", pytest.param("x4plus", marks=pytest.mark.slow)])
 def test_erase_of_a_photograph_ends_after_at_most_one_step_of_a_long_upscale(tmp_path: Path, model: str) -> None:
     photograph = MODELS_DIR / "demo-photograph.jpg"
     erase = {"image": inline(photograph.read_bytes()), "regions": [{"x": 430, "y": 110, "width": 42, "height": 250}]}

@@ -65,8 +65,8 @@ def test_every_benchmark_has_a_tiny_run():
     assert set(TINY) == set(BENCHMARKS)
 
 
-SLOW = {"cluster", "page"}
-"""They start processes by the dozen, or wait for a browser's frames."""
+SLOW = {"cluster", "inpainting", "memory", "page", "pictures", "throughput"}
+"""They take ten seconds or more, or look at the memory of a machine that does nothing else."""
 
 
 @pytest.mark.parametrize(
