@@ -68,7 +68,8 @@ fix: $(INSTALLED) ## repair what lint and formatting can repair
 
 test: check $(MODELS) ## check, then every test that takes seconds and no GPU
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not gpu and not alone' $(PYTEST_ARGS)
-	$(BIN)/pytest -m 'alone and not slow and not gpu' $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: PYTEST_ARGS chose none of them
+	$(BIN)/pytest -o testpaths="$$(grep -rl --include='test_*.py' 'mark\.alone' tests | xargs)" \
+		-m 'alone and not slow and not gpu' $(PYTEST_ARGS) || [ $$? -eq 5 ] # 5: PYTEST_ARGS chose none of them
 
 test-slow: $(INSTALLED) $(MODELS) ## the tests that take minutes: real models under kill -9, long soaks
 	$(BIN)/pytest -m 'slow and not gpu' $(PYTEST_ARGS)

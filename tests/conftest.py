@@ -13,6 +13,8 @@ from tests.servers import ThreadServer, thread_server
 
 _TESTS = Path(__file__).parent
 _MOST_PROCESSES = 4
+_NEW_OBJECTS = 10_000
+"""So many more make the collector look; usually 700 do, which suits programs that load no models by the hundred."""
 
 
 def _cores() -> list[int]:
@@ -48,9 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays to the end: the garbage collector need not look through it again."""
+    """The garbage collector looks seldom, and not at what was there before the first test: that stays to the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
 
 
 @pytest.fixture(autouse=True)
