@@ -103,18 +103,18 @@ def preview_of(job_id: str) -> Event:
 def test_a_terminal_with_colours_shows_what_running_jobs_look_like() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=160, height=50, color_system="truecolor")
+    # It does not run: its thread would draw what is shown once more whenever it comes to it.
     board = LiveBoard(console)
-    with board:
-        board.add(JOB, "text_to_image")
-        board.update(preview_of(JOB))
-        board.update(preview_of("another"))
-        with console.capture() as shown:
-            console.print(board._shown())
-        assert shown.get().count("▀") == 28 * 14
-        board.update(fact(JobSucceeded(duration_s=2.0), 3))
-        with console.capture() as shown:
-            console.print(board._shown())
-        assert "▀" not in shown.get()
+    board.add(JOB, "text_to_image")
+    board.update(preview_of(JOB))
+    board.update(preview_of("another"))
+    with console.capture() as shown:
+        console.print(board._shown())
+    assert shown.get().count("▀") == 28 * 14
+    board.update(fact(JobSucceeded(duration_s=2.0), 3))
+    with console.capture() as shown:
+        console.print(board._shown())
+    assert "▀" not in shown.get()
 
 
 def test_a_terminal_without_colours_shows_no_pictures() -> None:
