@@ -83,6 +83,25 @@ test("events that come while a job is being looked up are not lost", async () =>
   await following;
 });
 
+test("a job is young if it was submitted while the page was open", async () => {
+  const frame = frames();
+  const client = new Client();
+  const store = new Store(client);
+  const leaving = new AbortController();
+  const following = store.follow(leaving.signal);
+  store.add(snapshot({ id: "02" }));
+  store.put([snapshot({ id: "03" })]);
+  client.tell(fact("job.queued", 1), { ...fact("job.started", 2, { attempt: 1 }), job_id: "04" });
+  await frame();
+  client.answers[0].resolve(snapshot({ status: "failed", seq: 3 }));
+  client.answers[1].resolve(snapshot({ id: "04", status: "running", seq: 2 }));
+  await frame();
+  const young = ["01", "02", "03", "04"].filter((id) => store.state.jobs.get(id).isYoung);
+  assert.deepEqual(young, ["01", "02"]);
+  leaving.abort();
+  await following;
+});
+
 test("a thousand events that come in one frame are told once", async () => {
   const frame = frames();
   const client = new Client();
